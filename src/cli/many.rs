@@ -1,4 +1,5 @@
-//! Owns what verbs of many loads share: resuming a result, handling signals, and showing a finished result.
+//! Owns the code that verbs with several loads share: resuming a result, handling signals, and showing a finished
+//! result.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,8 +25,8 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
         key == "extra-body" && report.config.extra_body.is_some() && parsed.spec.extra_body == report.config.extra_body
     };
     if let Some(key) = parsed.typed.iter().find(|key| !row_of(key).resumable && !again(key)) {
-        let why = "cannot be changed when it goes on: its loads would no longer belong together";
-        return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
+        let why = "cannot be changed on --resume: the loads would no longer belong together";
+        return Err(Error::usage(format!("--{key}"), why, "drop the option, or start again without --resume"));
     }
     Ok((path, report))
 }

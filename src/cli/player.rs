@@ -26,9 +26,11 @@ pub(super) type Prints = Rc<RefCell<BTreeMap<usize, String>>>;
 pub(super) struct Player<'a> {
     pub(super) session: LivePlayer,
     pub(super) folder: &'a Folder,
-    /// What is kept of each request; `None`: nothing.
+    /// The detail that is kept of each request; `None`: no files.
     pub(super) records: Option<Detail>,
+    /// Whether the progress line is hidden.
     pub(super) hidden: bool,
+    /// Messages that wait while a progress line is drawn.
     pub(super) lines: Lines,
     /// The number of the next load, from 0.
     pub(super) place: usize,

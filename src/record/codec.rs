@@ -243,7 +243,7 @@ impl<R: BufRead> Reader<R> {
                 )))
             }
             Err(why) => Err(refuse(format!(
-                "not a record: {why}; restore the file from a copy, or move it away to be shown the saved figures"
+                "not a record: {why}; restore the file from a copy, or move it away to see the saved figures"
             ))),
         }
     }

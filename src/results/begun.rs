@@ -1,4 +1,4 @@
-//! Owns the result of a run before anything was played.
+//! Owns the result of a run before any load was sent.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use crate::service::Service;
 use crate::workload::ESTIMATE_NAME;
 
 impl Report {
-    /// What is known when `workers` threads are about to send what `config` says to `service`.
+    /// The report when `workers` threads are about to send the load of `config` to `service`.
     pub(crate) fn begun(config: RunSpec, seed: Seed, service: &Service, workers: usize, started: SystemTime) -> Self {
         Self {
             schema: SCHEMA,
@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-/// An instant as results hold it.
+/// An instant in the format of results, RFC 3339.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }

@@ -1,5 +1,4 @@
-//! Owns how files are opened: those that are read, up to a size that is stated; those that are written, for their owner
-//! alone.
+//! Owns the opening of files. Files are read up to a stated size, and created for their owner alone.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The most bytes that are read of a kind of file.
+/// The most bytes that are read from a kind of file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
     bytes: u64,
@@ -23,22 +22,17 @@ impl Limit {
     pub(crate) const TOKENIZER: Self = Self { bytes: 256 << 20, what: "a tokenizer" };
     pub(crate) const RESULT: Self = Self { bytes: 512 << 20, what: "a result" };
 
-    /// The limit as it is stated.
+    /// The limit as text.
     fn stated(self) -> String {
         if self.bytes < 1 << 20 { format!("{} KiB", self.bytes >> 10) } else { format!("{} MiB", self.bytes >> 20) }
     }
 }
 
-/// Reads a whole file. One that is larger than `limit` is refused; `advice` ends the message where it cannot be read at
-/// all.
+/// The content of a whole file. A file larger than `limit` is refused. `advice` ends every error message.
 pub(crate) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<u8>, Error> {
     let failed = |why: io::Error| Error::input(path, format!("cannot be read: {}; {advice}", plain(&why)));
-    let too_large = || {
-        Error::input(
-            path,
-            format!("is larger than {}, the most that is read of {}; {advice}", limit.stated(), limit.what),
-        )
-    };
+    let too_large =
+        || Error::input(path, format!("is larger than {}, the limit for {}; {advice}", limit.stated(), limit.what));
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
@@ -47,40 +41,40 @@ pub(crate) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<
     if about.is_file() && about.len() > limit.bytes {
         return Err(too_large());
     }
-    // What is no regular file (a pipe, a device) does not say how long it is.
+    // A pipe or a device does not report its length.
     let mut bytes = Vec::new();
     file.take(limit.bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit.bytes { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// The same for a file of text.
+/// The text of a whole UTF-8 file, with the limit and the advice of [`read_bytes`].
 pub(crate) fn read_text(path: &Path, limit: Limit, advice: &str) -> Result<String, Error> {
     String::from_utf8(read_bytes(path, limit, advice)?)
         .map_err(|_| Error::input(path, format!("is not UTF-8 text; {advice}")))
 }
 
-/// What the system says, without its number.
+/// The error text of the system, without its error number.
 fn plain(why: &io::Error) -> String {
     let text = why.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
-/// Creates a file that only its owner reads. It must not be there yet (`O_EXCL`), not even as a link to another file.
+/// Creates a file that only its owner can read. The path must not exist (`O_EXCL`), not even as a link to another file.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Makes a folder, and those above it that are missing, that only their owner enters.
+/// Creates a folder and its missing parents. Only their owner can enter them.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Makes the folder of `--out`, and those above it that are missing.
+/// Creates the folder of `--out` and its missing parents.
 pub(crate) fn create_out(path: &Path) -> Result<(), Error> {
     let refuse =
         |why: io::Error| match path.ancestors().find(|above| fs::metadata(above).is_ok_and(|about| !about.is_dir())) {
             Some(file) if file == path => {
-                "is a file, and the option out takes a folder; name another one, or move it away".to_owned()
+                "is a file, but the option out takes a folder; name a folder, or move the file away".to_owned()
             }
             Some(file) => format!(
                 "`{}` is a file, and no folder can be made in it; name another folder with the option out",
@@ -91,7 +85,7 @@ pub(crate) fn create_out(path: &Path) -> Result<(), Error> {
     create_folder(path).map_err(|why| Error::output(path, refuse(why)))
 }
 
-/// Why the file `path`, which `option` names, cannot be written.
+/// The error that the file `path`, given by `option`, cannot be written.
 pub(crate) fn not_written(path: &Path, why: &io::Error, option: &str) -> Error {
     if path.is_dir() {
         return Error::output(path, format!("is a folder; name a file in it with the option {option}"));
@@ -99,11 +93,11 @@ pub(crate) fn not_written(path: &Path, why: &io::Error, option: &str) -> Error {
     Error::output(path, format!("{}; check the option {option}", plain(why)))
 }
 
-/// The longest name of a file that file systems take, in bytes.
+/// The longest file name that file systems accept, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. A name that is cut
-/// ends with a hash of the whole name, so that two long names stay two files.
+/// `name` as a file name: letters, digits and `+-_.`, at most 200 bytes. A shortened name ends with a hash of the whole
+/// name, so two long names give two files.
 pub(crate) fn file_name(name: &str) -> String {
     const LONGEST: usize = LONGEST_NAME - 55;
     let plain: String =
@@ -116,29 +110,30 @@ pub(crate) fn file_name(name: &str) -> String {
     format!("{}-{}", &plain[..LONGEST - 9], &hash[..8])
 }
 
-/// A folder that one process at a time writes into; free again when dropped, and when the process dies.
+/// The lock of a folder, into which only one process at a time writes. It is released when dropped, and when the
+/// process dies.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
     _file: File,
 }
 
-/// The file that is locked.
+/// The name of the lock file.
 const LOCK: &str = ".tonnage.lock";
 
 impl Lock {
-    /// Takes the lock of `folder`, or names who holds it.
+    /// Takes the lock of `folder`. The error names the process that holds it.
     pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(LOCK);
         let failed = |why: io::Error| Error::output(&path, format!("{}; check the option out", plain(&why)));
-        // Whoever held it may take it away between two steps of ours.
+        // The previous holder may delete the file between two of our steps.
         for _ in 0..100 {
             let mut file = match create(&path) {
                 Ok(file) => file,
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists => match standing(&path) {
                     Ok(Some(file)) => file,
                     Ok(None) => {
-                        return Err(Error::output(&path, "is no file; remove it by hand, or name another folder"));
+                        return Err(Error::output(&path, "is not a file; remove it by hand, or name another folder"));
                     }
                     Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
                     Err(why) => return Err(failed(why)),
@@ -147,10 +142,10 @@ impl Lock {
             };
             match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => return Err(held(folder, &file)),
-                // On a file system without locks no one is kept out.
+                // A file system without locks excludes nobody.
                 Ok(()) | Err(fs::TryLockError::Error(_)) => {}
             }
-            // It must still be the file of that name, and not one that was taken away.
+            // The locked file must still have this name; the previous holder may have deleted it.
             let same = fs::symlink_metadata(&path).and_then(|there| Ok(there.ino() == file.metadata()?.ino()));
             if !same.unwrap_or(false) {
                 continue;
@@ -160,18 +155,18 @@ impl Lock {
             file.set_len(0).and_then(|()| file.write_all(who.as_bytes())).map_err(failed)?;
             return Ok(Self { path, _file: file });
         }
-        Err(Error::output(&path, "comes and goes; name another folder"))
+        Err(Error::output(&path, "is created and deleted again and again; name another folder"))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // On a disk that has vanished there is nothing to take away.
+        // If the disk has vanished, there is no file to delete.
         _ = fs::remove_file(&self.path);
     }
 }
 
-/// The lock file that is there, opened; none where that is no plain file.
+/// The existing lock file, opened; `None` if it is not a plain file.
 fn standing(path: &Path) -> io::Result<Option<File>> {
     let there = fs::symlink_metadata(path)?;
     if !there.is_file() {
@@ -205,13 +200,12 @@ mod tests {
             fs::write(&path, vec![b'x'; length]).unwrap();
             match read_bytes(&path, limit, "give less") {
                 Ok(bytes) => assert!(fits && bytes.len() == length),
-                Err(error) => assert!(
-                    !fits && error.to_string().ends_with("the most that is read of a test; give less"),
-                    "{error}"
-                ),
+                Err(error) => {
+                    assert!(!fits && error.to_string().ends_with("the limit for a test; give less"), "{error}")
+                }
             }
         }
-        // Endless, and without a length to look at.
+        // An endless file that does not report its length.
         assert!(read_bytes(Path::new("/dev/zero"), limit, "give less").is_err());
         let missing = read_text(&folder.path().join("nope"), limit, "check it").unwrap_err().to_string();
         assert!(missing.ends_with("cannot be read: No such file or directory; check it"), "{missing}");
@@ -251,7 +245,7 @@ mod tests {
             "{refused}"
         );
         drop(first);
-        // What a killed process leaves: the file, and no lock on it.
+        // A killed process leaves the file without a lock on it.
         fs::write(folder.path().join(LOCK), "process 1 on elsewhere").unwrap();
         drop(Lock::take(folder.path()).unwrap());
         assert!(!folder.path().join(LOCK).exists());

@@ -1,5 +1,5 @@
-//! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the
-//! load goes on.
+//! Owns the filing of records as they settle, during the load. An error is reported once, when it happens, and the load
+//! continues.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,10 +21,11 @@ use crate::results::losses::{Losses, MOST_FAILURE_BYTES};
 use crate::units::{Offset, visible_json};
 use crate::workload::Plan;
 
-/// What was filed is on the disk after so long, even while nothing settles.
+/// The interval at which filed records are flushed to the system, even while nothing settles. A killed run loses at
+/// most the records of this interval.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// A failed request, for those who want to repeat it.
+/// A line of `failures.jsonl`: a failed request, with its prompt so that it can be repeated.
 #[derive(Serialize)]
 struct FailedLine<'a> {
     id: u64,
@@ -38,18 +39,18 @@ struct FailedLine<'a> {
     prompt: &'a str,
 }
 
-/// What is kept beside the records.
+/// What is kept in addition to the records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept {
-    /// The texts of answers, until they are counted.
+    /// Whether the texts of answers are kept until a tokenizer has counted them.
     pub(crate) texts: bool,
-    /// Failed requests with their prompts.
+    /// Whether failed requests are kept with their prompts.
     pub(crate) failures: bool,
 }
 
-/// A file that tells whether it still has a name.
+/// A file that can be checked for deletion.
 pub(crate) trait Sink: Write + Seek {
-    /// Whether it was taken away from the disk while it was written.
+    /// Whether the file was deleted while it was written.
     fn is_gone(&self) -> bool;
 }
 
@@ -59,7 +60,7 @@ impl Sink for BufWriter<File> {
     }
 }
 
-/// Files records as they settle. It runs beside the load and cannot slow it.
+/// Files records as they settle, during the load.
 #[derive(Debug)]
 pub(crate) struct Filing<S: Sink = BufWriter<File>> {
     writer: Option<Writer<S>>,
@@ -67,11 +68,11 @@ pub(crate) struct Filing<S: Sink = BufWriter<File>> {
     spool: Option<SpoolWriter<S>>,
     failures: Failures<S>,
     losses: Losses,
-    /// A file was not written to its end.
+    /// Whether a file is incomplete, because writing failed.
     broken: bool,
 }
 
-/// The file of failed requests: opened with the first of them.
+/// The file of failed requests. It is created with the first failed request.
 #[derive(Debug)]
 struct Failures<S> {
     kept: bool,
@@ -88,7 +89,7 @@ fn opened(path: &Path) -> io::Result<BufWriter<File>> {
 }
 
 impl Filing {
-    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first
+    /// Opens `records.jsonl`, and the spool if texts must be counted. `failures.jsonl` is created with the first
     /// failure.
     pub(crate) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
         Self::open_with(folder, header, kept, opened)
@@ -128,7 +129,7 @@ impl<S: Sink> Filing<S> {
         })
     }
 
-    /// Files `record`; the prompt of a failed one is made again from `plan`.
+    /// Files `record`. The prompt of a failed request is generated again from `plan`.
     pub(crate) fn file(&mut self, record: &Record, plan: &Plan) {
         if let Some(writer) = &mut self.writer
             && let Err(why) =
@@ -143,12 +144,12 @@ impl<S: Sink> Filing<S> {
         }
     }
 
-    /// Hands what is buffered to the system: what a killed run leaves behind.
+    /// Flushes the buffers to the system, so that a killed run leaves these records.
     pub(crate) fn flush(&mut self) {
         if let Some(writer) = &mut self.writer {
             match writer.flush() {
                 Err(why) => self.give_up_records(&why.to_string()),
-                Ok(()) if writer.sink().is_gone() => self.give_up_records("the file was taken away"),
+                Ok(()) if writer.sink().is_gone() => self.give_up_records("the file was deleted"),
                 Ok(()) => {}
             }
         }
@@ -159,7 +160,7 @@ impl<S: Sink> Filing<S> {
 
     fn give_up_records(&mut self, why: &str) {
         let text = format!(
-            "{why}; the records end here, the load goes on, and its result is printed. Is there room on the disk?"
+            "{why}; the records end here, but the load continues, and its result is printed. Is there room on the disk?"
         );
         self.losses.note(&Error::output(&self.records_path, text));
         (self.writer, self.broken) = (None, true);
@@ -168,12 +169,12 @@ impl<S: Sink> Filing<S> {
     fn give_up_failures(&mut self, why: &io::Error) {
         self.losses.note(&Error::output(
             &self.failures.path,
-            format!("{why}; it ends here, and the load goes on. Is there room on the disk?"),
+            format!("{why}; this file ends here, but the load continues. Is there room on the disk?"),
         ));
         (self.failures.sink, self.failures.kept, self.broken) = (None, false, true);
     }
 
-    /// Completes the files; whether all of them are whole.
+    /// Completes the files. Returns whether all of them are complete.
     pub(crate) fn finish(mut self, header: &Header) -> bool {
         self.flush();
         if let Some(writer) = self.writer.take()
@@ -195,7 +196,7 @@ impl<S: Sink> Filing<S> {
     }
 }
 
-/// Files what settles, and puts it on disk once a second. Who opened the filing still holds it, to complete it.
+/// The observer that files settled records, and flushes them once a second. The owner of the filing completes it.
 pub(crate) struct Filed {
     filing: Rc<RefCell<Option<Filing>>>,
     plan: Arc<Plan>,
@@ -383,7 +384,7 @@ mod tests {
             filing.flush();
         }
         let first = folder.losses().first().unwrap();
-        assert!(first.contains(".jsonl") && first.contains("the load goes on"), "{first}");
+        assert!(first.contains(".jsonl") && first.contains("the load continues"), "{first}");
         assert!(!filing.finish(&header()) && folder.losses().any());
         assert_eq!(folder.losses().first(), Some(first), "named once");
     }
@@ -419,7 +420,7 @@ mod tests {
         std::fs::remove_dir_all(folder.path()).unwrap();
         filing.flush();
         let first = folder.losses().first().unwrap();
-        assert!(first.contains("was taken away"), "{first}");
+        assert!(first.contains("was deleted"), "{first}");
         assert!(!filing.finish(&header()));
     }
 }

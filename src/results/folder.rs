@@ -1,4 +1,4 @@
-//! Owns the result folder: claimed before the load, so that a bad path fails in the first second.
+//! Owns the result folder. It is claimed before the load, so a bad path fails in the first second.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,26 +16,26 @@ use crate::results::model::{Report, Tool};
 use crate::results::spec::RunSpec;
 use crate::workload::Plan;
 
-/// The result.
+/// The file of the result.
 pub(crate) const RESULT: &str = "result.json";
-/// The configuration that repeats it.
+/// The file of the configuration that repeats the run.
 const CONFIG: &str = "config.yaml";
-/// Failed requests with their prompts.
+/// The file of failed requests with their prompts.
 const FAILURES: &str = "failures.jsonl";
 /// The records file.
 pub(crate) const RECORDS: &str = "records.jsonl";
-/// The texts of answers, while a tokenizer has still to count them.
+/// The file of answer texts that a tokenizer has still to count.
 pub(crate) const SPOOL: &str = ".answers.spool";
 
-/// Where the loads of a sweep have their folders.
+/// The folder that holds one folder for each load of a sweep or a search.
 const POINTS: &str = "points";
 
-/// The folder of load number `place` (from 0) of a sweep, inside that of its result: `points/01` and so on.
+/// The path of load number `place` (from 0) of a sweep, relative to the result folder: `points/01` and so on.
 pub(crate) fn point_folder(place: usize) -> PathBuf {
     Path::new(POINTS).join(format!("{:02}", place + 1))
 }
 
-/// The header of the records of a load that is about to begin.
+/// The records header of a load that is about to begin.
 pub(crate) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Header {
     let spans = plan.spans();
     Header {
@@ -50,7 +50,7 @@ pub(crate) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Head
     }
 }
 
-/// The same once the load has been decided.
+/// The records header of a load that has ended.
 pub(crate) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: String) -> Header {
     let frame = trial.summary.frame();
     Header {
@@ -63,34 +63,34 @@ pub(crate) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: Str
     }
 }
 
-/// What becomes of a result that a folder holds already.
+/// What to do with a result that a folder already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replace {
-    /// It stays, and the folder is refused.
+    /// Keep it and refuse the folder.
     Never,
-    /// It was asked for with `--force`: it gives way.
+    /// Replace it: the user gave `--force`.
     Asked,
-    /// It goes on.
+    /// Resume it.
     Resumed,
 }
 
-/// Files of a result.
+/// The files of a result.
 const OURS: [&str; 5] = [RESULT, CONFIG, RECORDS, FAILURES, SPOOL];
-/// Files that are there while another is written.
+/// Temporary files that exist while another file is written.
 const PARTS: [&str; 4] = [".result.json.part", ".config.yaml.part", ".records.jsonl.part", ".tonnage-proof"];
 
-/// A folder that can be written into, by this process alone.
+/// A writable folder, locked for this process.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     losses: Losses,
-    /// None inside of a folder that is locked.
+    /// `None` for a folder inside a locked folder.
     lock: Option<Lock>,
 }
 
 impl Folder {
-    /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never
-    /// touched; a result gives way only when that was asked for.
+    /// Creates `path`, locks it and proves that files can be written into it. Files that do not belong to a result of
+    /// tonnage are never touched. A result is replaced only if `replace` says so.
     pub(crate) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
         create_out(path)?;
         let folder = Self { path: path.to_owned(), losses: Losses::default(), lock: Some(Lock::take(path)?) };
@@ -107,7 +107,7 @@ impl Folder {
         fs::remove_file(&proof).map_err(refuse)
     }
 
-    /// Refuses a folder with files of our names that are not ours, or with a result that must not be replaced.
+    /// Refuses a folder that holds a result which must not be replaced, or foreign files with the names of our files.
     fn respect(&self, replace: Replace) -> Result<(), Error> {
         let there = |name: &str| fs::symlink_metadata(self.file(name)).ok();
         let foreign = |name: &str, why: &str| {
@@ -119,12 +119,12 @@ impl Folder {
         for name in OURS.into_iter().chain([POINTS]) {
             let plain = there(name).is_none_or(|about| if name == POINTS { about.is_dir() } else { about.is_file() });
             if !plain {
-                return foreign(name, "is a link or no file of a result");
+                return foreign(name, "is a link, or not a file of a result");
             }
         }
         let Some(saved) = Saved::of(&self.file(RESULT)) else {
             return match OURS.into_iter().find(|name| there(name).is_some()) {
-                Some(name) => foreign(name, "is of no result of tonnage"),
+                Some(name) => foreign(name, "does not belong to a result of tonnage"),
                 None => Ok(()),
             };
         };
@@ -132,7 +132,7 @@ impl Folder {
             return Ok(());
         }
         if there(CONFIG).is_some() && !saved.has_config(&self.file(CONFIG)) {
-            return foreign(CONFIG, "is not as the result beside it left it");
+            return foreign(CONFIG, "differs from the configuration of the result beside it");
         }
         if replace == Replace::Never {
             let why = format!(
@@ -145,27 +145,27 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder's path.
+    /// The path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What could not be written into it.
+    /// The files that could not be written into the folder.
     pub(crate) fn losses(&self) -> Losses {
         self.losses.clone()
     }
 
-    /// The path of a file in it.
+    /// The path of the file `name` in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Whether it holds the result of an earlier run.
+    /// Whether the folder holds the result of an earlier run.
     pub(crate) fn holds_result(&self) -> bool {
         self.file(RESULT).exists()
     }
 
-    /// Takes away what an earlier run left, so that no file of this folder is another run's.
+    /// Removes the files of an earlier run, so that all files of this folder belong to one run.
     pub(crate) fn clear(&self) -> Result<(), Error> {
         for place in 0.. {
             let point = self.inner(point_folder(place));
@@ -179,12 +179,12 @@ impl Folder {
         OURS.into_iter().chain(PARTS).try_for_each(|name| self.remove(name))
     }
 
-    /// A folder inside, under the lock of this one.
+    /// A folder inside this one, which shares its lock.
     fn inner(&self, path: impl AsRef<Path>) -> Self {
         Self { path: self.path.join(path), losses: self.losses.clone(), lock: None }
     }
 
-    /// The folder of load number `place` (from 0) of a sweep, emptied of what was left of it.
+    /// The folder of load number `place` (from 0) of a sweep or a search, created and cleared.
     pub(crate) fn point(&self, place: usize) -> Result<Self, Error> {
         let folder = self.inner(point_folder(place));
         create_folder(&folder.path).map_err(|why| Error::output(&folder.path, format!("{why}; is there room?")))?;
@@ -192,18 +192,18 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Takes away what a load left in the folder of its records. A link that leads elsewhere is not followed.
+    /// Removes the files of an earlier load from this folder. Refuses a link, which could lead elsewhere.
     fn clear_point(&self) -> Result<(), Error> {
         if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
             return Err(Error::output(
                 &self.path,
-                "is a link or no folder of a result; name another folder with the option out, or move it away",
+                "is a link, or not a folder of a result; name another folder with the option out, or move it away",
             ));
         }
         [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
     }
 
-    /// Takes a file away, if it is there.
+    /// Removes the file `name`, if it exists.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.file(name);
         match fs::remove_file(&path) {
@@ -214,7 +214,7 @@ impl Folder {
         }
     }
 
-    /// Writes a whole file: all of it or, if that fails, none; on the disk when this returns.
+    /// Writes a whole file atomically. The file is synced to disk when this returns. On an error, no new file is left.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
         _ = fs::remove_file(&part);
@@ -226,21 +226,22 @@ impl Folder {
         })
     }
 
-    /// Takes the folder away again if nothing has been written into it.
+    /// Removes the folder if it is empty.
     pub(crate) fn abandon(mut self) {
         self.lock = None;
-        // What is not empty stays, and so it should.
+        // This fails for a folder that is not empty, as intended.
         _ = fs::remove_dir(&self.path);
     }
 
-    /// Writes the result and the configuration that repeats it. The result comes first: it says whose the other files
-    /// are.
+    /// Writes the result and the configuration that repeats the run. The result comes first, because it identifies the
+    /// run of the other files.
     pub(crate) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
         self.write(RESULT, &json_of(report)?)?;
         self.write(CONFIG, config)
     }
 
-    /// The same in the middle of a load: what cannot be written is taken note of, and the load goes on.
+    /// Writes the result like [`Folder::write_result`], in the middle of a load. A failure is noted, and the load
+    /// continues.
     pub(crate) fn keep_result(&self, report: &Report, config: &str) {
         if !self.losses.any()
             && let Err(error) = self.write_result(report, config)
@@ -250,7 +251,7 @@ impl Folder {
     }
 }
 
-/// What is looked at of a result that is there.
+/// The keys of an existing result that are checked.
 #[derive(Deserialize)]
 struct Saved {
     #[serde(rename = "schema")]
@@ -261,20 +262,20 @@ struct Saved {
 }
 
 impl Saved {
-    /// The result in `path`; none where there is none of ours.
+    /// The result in `path`; `None` if there is no result of tonnage.
     fn of(path: &Path) -> Option<Self> {
         let bytes = read_bytes(path, Limit::RESULT, "check the option out").ok()?;
         serde_json::from_slice(&bytes).ok().filter(|saved: &Self| saved.tool.name == env!("CARGO_PKG_NAME"))
     }
 
-    /// Whether `path` is the configuration that was written with it.
+    /// Whether `path` holds the configuration that was written with this result.
     fn has_config(&self, path: &Path) -> bool {
         let text = read_text(path, Limit::CONFIG, "check the option out").unwrap_or_default();
         serde_saphyr::from_str::<RunSpec>(&text).is_ok_and(|config| config == self.config)
     }
 }
 
-/// `result.json` as text.
+/// The text of `result.json`.
 pub(crate) fn json_of(report: &Report) -> Result<String, Error> {
     json_text(report, "the result")
 }

@@ -1,4 +1,4 @@
-//! Owns the folding of a records file: every record once.
+//! Owns the folding of a records file into a summary: every record exactly once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,17 +9,17 @@ use crate::error::Error;
 use crate::metrics::Summary;
 use crate::record::{Reader, Record};
 
-/// What a records file holds, opened.
+/// Opens a records file.
 pub(super) fn open(path: &Path) -> Result<Reader<BufReader<File>>, Error> {
-    let file =
-        File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check its rights")))?;
+    let file = File::open(path)
+        .map_err(|why| Error::input(path, format!("cannot be opened: {why}; check its permissions")))?;
     Reader::new(BufReader::with_capacity(1 << 18, file), path)
 }
 
-/// What to do about records that are not those of the run.
-pub(super) const RESTORE: &str = "restore the file from a copy, or move it away to be shown the saved figures";
+/// The advice for records that do not belong to the run.
+pub(super) const RESTORE: &str = "restore the file from a copy, or move it away to see the saved figures";
 
-/// Folds all records, and shows each to `also`; refuses a request that stands there twice.
+/// Folds all records into `summary`, and passes each to `also`. Refuses a request that occurs twice.
 pub(super) fn fold(
     reader: impl Iterator<Item = Result<Record, Error>>,
     path: &Path,
@@ -34,7 +34,7 @@ pub(super) fn fold(
             return Err(Error::input_at(
                 path,
                 line,
-                format!("request {} stands here a second time; {RESTORE}", record.id),
+                format!("request {} occurs here a second time; {RESTORE}", record.id),
             ));
         }
         also(&record)?;
@@ -43,7 +43,7 @@ pub(super) fn fold(
     Ok(())
 }
 
-/// Numbers seen, a bit each where they lie close together.
+/// The ids seen so far, as a sparse bit set: one entry for 4 096 neighbouring ids.
 #[derive(Default)]
 struct Ids(HashMap<u64, [u64; 64]>);
 
@@ -57,7 +57,7 @@ impl Ids {
     }
 }
 
-/// The records up to a last line cut short, as a killed run leaves it.
+/// The records before an incomplete last line, which a killed run leaves.
 pub(super) fn whole(reader: &mut Reader<BufReader<File>>) -> impl Iterator<Item = Result<Record, Error>> {
     std::iter::from_fn(move || match reader.next() {
         Some(Err(_)) if reader.truncated() => None,

@@ -1,11 +1,11 @@
-//! Owns what a report says of the machine and of the tool.
+//! Owns the description of the machine and of the tool in a report.
 
 use std::num::NonZeroUsize;
 
 use crate::client::receive_clock;
 use crate::results::model::{Host, Tool};
 
-/// This machine, and how many threads of it send.
+/// The description of this machine, with its number of sending threads.
 pub(crate) fn host(workers: usize) -> Host {
     let system = rustix::system::uname();
     Host {
@@ -22,7 +22,7 @@ pub(crate) fn host(workers: usize) -> Host {
     }
 }
 
-/// This build. The commit is known where the build was told (`TONNAGE_GIT`).
+/// The description of this build. The commit is known if the variable `TONNAGE_GIT` was set at build time.
 pub(crate) fn tool() -> Tool {
     Tool {
         name: env!("CARGO_PKG_NAME").to_owned(),

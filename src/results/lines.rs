@@ -1,10 +1,11 @@
-//! Owns `Lines`: what is to be said while something else draws on the screen.
+//! Owns `Lines`: messages that wait while a progress line is drawn.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Lines to be said while a progress line is drawn: said by whoever draws, so that neither spoils the other.
+/// A queue of messages. The code that draws the progress line also prints them, so that the two do not mix on the
+/// screen.
 #[derive(Debug, Clone, Default)]
 pub struct Lines {
     waiting: Rc<RefCell<VecDeque<String>>>,
@@ -12,30 +13,30 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The same lines below a progress line that begins with `prefix`.
+    /// The same queue, for a progress line that begins with `prefix`.
     #[must_use]
     pub fn prefixed(&self, prefix: String) -> Self {
         Self { waiting: Rc::clone(&self.waiting), prefix }
     }
 
-    /// Says `line` soon.
+    /// Queues `line` for printing.
     pub fn push(&self, line: String) {
         self.waiting.borrow_mut().push_back(line);
     }
 
-    /// All that waits to be said, which then waits no more.
+    /// Removes and returns all waiting messages.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         self.waiting.take().into()
     }
 
-    /// What the progress line begins with.
+    /// The beginning of the progress line.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether nothing waits.
+    /// Whether no message waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.borrow().is_empty()

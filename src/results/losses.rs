@@ -1,4 +1,5 @@
-//! Owns `Losses`: what could not be written of a result. It is said once, when it happens, and the load goes on.
+//! Owns `Losses`: the parts of a result that could not be written. The first is reported when it happens, and the load
+//! continues.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,23 +8,23 @@ use crate::error::Error;
 use crate::results::lines::Lines;
 use crate::units::count;
 
-/// `failures.jsonl` ends at this many bytes: each line has a prompt, and a dead server fails every request.
+/// The most bytes of `failures.jsonl`. Each line has a prompt, and a dead server fails every request.
 pub(super) const MOST_FAILURE_BYTES: u64 = 64 << 20;
 
-/// What could not be written of a result, shared by all who write into its folder.
+/// The errors of writing a result, shared by all writers of its folder.
 #[derive(Debug, Clone, Default)]
 pub struct Losses(Rc<Noted>);
 
 #[derive(Debug, Default)]
 struct Noted {
     lines: RefCell<Lines>,
-    /// What went wrong first.
+    /// The first error.
     first: RefCell<Option<String>>,
     left_out: Cell<u64>,
 }
 
 impl Losses {
-    /// Takes note that something could not be written. Only the first is said: where a disk is full, all that follows
+    /// Notes that something could not be written. Only the first error is reported: on a full disk, every later write
     /// fails too.
     pub fn note(&self, error: &Error) {
         let mut first = self.0.first.borrow_mut();
@@ -34,19 +35,19 @@ impl Losses {
         }
     }
 
-    /// Whether anything is lost.
+    /// Whether any write has failed.
     #[must_use]
     pub fn any(&self) -> bool {
         self.0.first.borrow().is_some()
     }
 
-    /// The lines to be said, which whoever draws progress says.
+    /// The waiting messages. The code that draws the progress line prints them.
     #[must_use]
     pub fn lines(&self) -> Lines {
         self.0.lines.borrow().clone()
     }
 
-    /// What the result says of failures that `failures.jsonl` has no room for.
+    /// The note about failed requests that did not fit into `failures.jsonl`; `None` if all of them did.
     #[must_use]
     pub fn left_out(&self) -> Option<String> {
         let left_out = self.0.left_out.get();
@@ -59,12 +60,12 @@ impl Losses {
         })
     }
 
-    /// Takes note that `failures.jsonl` had no room for so many.
+    /// Notes that `failures` failed requests did not fit into `failures.jsonl`.
     pub(super) fn note_left_out(&self, failures: u64) {
         self.0.left_out.set(self.0.left_out.get() + failures);
     }
 
-    /// What went wrong first.
+    /// The first error.
     #[cfg(test)]
     pub(super) fn first(&self) -> Option<String> {
         self.0.first.borrow().clone()

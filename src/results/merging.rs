@@ -1,4 +1,4 @@
-//! Owns the merging of results: all shards of one plan, folded from their records into the result of the whole.
+//! Owns the merging of results: folds the records of all shards of one plan into the result of the whole load.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::results::refolding::{Refolded, refold};
 use crate::units::{Shard, count, seconds};
 use crate::workload::{BodyFingerprint, NOT_HASHED};
 
-/// One shard as it was read.
+/// One shard with its result and its folded records.
 struct Part {
     path: PathBuf,
     report: Report,
@@ -26,7 +26,7 @@ struct Part {
     flights: Flights,
 }
 
-/// What the result of one shard says of itself: merging leaves it out.
+/// The note of the result of one shard. Merging drops it.
 #[must_use]
 pub fn note_of(shard: Shard) -> String {
     format!(
@@ -36,7 +36,7 @@ pub fn note_of(shard: Shard) -> String {
     )
 }
 
-/// Merges the results in `paths`: every shard of one plan, each once.
+/// The merged result of `paths`. They must hold every shard of one plan exactly once.
 pub fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
     let mut parts: Vec<Part> = paths.iter().map(|path| part(path, said)).collect::<Result<_, _>>()?;
     parts.sort_by_key(|part| part.shard.number());
@@ -61,7 +61,7 @@ pub fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
     Ok(whole(&parts, &first.report, &trial))
 }
 
-/// The report of the whole: what is one machine's own (its name, its command line) is that of the first shard.
+/// The report of the whole load. The name and the command line of the machine are those of the first shard.
 fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
     let mut report = first.clone();
     report.config.shard = None;
@@ -81,7 +81,7 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
             theirs.host.workers,
             theirs.started
         ));
-        // Its own line already says which part it was of.
+        // The line above already says which part of the load it was.
         let of_itself = note_of(*shard);
         let own = theirs.notes.iter().filter(|note| !everywhere(note) && **note != of_itself);
         report.notes.extend(own.map(|note| format!("shard {shard}: {note}")));
@@ -98,20 +98,20 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
     report
 }
 
-/// Reads one shard and folds its records, which must be those of its part of the plan.
+/// Reads one shard and folds its records. Refused if a record does not belong to its part of the plan.
 fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     let (result, records) = files_of(path);
     let report = read(&result)?;
-    let again = "run it again, or leave all of its plan's shards out";
+    let again = "run it again, or leave out all shards of its plan";
     if report.is_unfinished() {
         return Err(Error::input(
             &result,
-            format!("is of a run that did not end, and would leave a hole in the merged load; {again}"),
+            format!("belongs to a run that did not end, and would leave a hole in the merged load; {again}"),
         ));
     }
     let [saved] = report.trials.as_slice() else {
         let why = format!(
-            "holds {} loads, and only shards of one load are merged; give one result at a time",
+            "holds {} loads, but only shards of one load can be merged; give one result at a time",
             report.trials.len()
         );
         return Err(Error::input(&result, why));
@@ -119,7 +119,7 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     let Some(shard) = saved.load.shard else {
         return Err(Error::input(
             &result,
-            "is no shard of a plan: several results are merged only where each was made with the option shard; give it \
+            "is no shard of a plan: several results can be merged only if each was made with the option shard; give it \
              alone",
         ));
     };
@@ -127,19 +127,20 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
         let end = seconds(saved.window.end.as_secs());
         return Err(Error::input(
             &result,
-            format!("was cut short: its window ends at {end}, before that of the plan; {again}"),
+            format!("was cut short: its window ends at {end}, before the window of the plan; {again}"),
         ));
     }
     if !records.exists() {
         return Err(Error::input(
             &records,
-            "is missing: shards are merged from their records; restore it, or run with the option records jsonl",
+            "is missing, but shards are merged from their records; restore it, or run with the option records jsonl",
         ));
     }
     let (mut flights, mut sessions) = (Flights::default(), HashSet::new());
     let refolded = refold(&records, saved, &report, &report.plan_fingerprint, said, |record| {
         flights.add(record);
-        // A later turn that was released goes where the first of its session goes, which stands before it.
+        // A released later turn belongs to the shard of the first turn of its session. The first turn has an earlier
+        // record.
         let is_own = match record.origin {
             Origin::Planned => {
                 sessions.extend(record.session);
@@ -152,7 +153,7 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
         } else {
             Err(Error::input(
                 &records,
-                format!("holds request {}, which is not of shard {shard}; restore it from a copy", record.id),
+                format!("holds request {}, which does not belong to shard {shard}; restore it from a copy", record.id),
             ))
         }
     })?;
@@ -165,44 +166,42 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     }
 }
 
-/// Refuses two results that are not of one load.
+/// Refuses two results that do not belong to one load.
 fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
     let refuse = |why: String| {
         Err(Error::input(&other.path, format!("{why} {}; merge the shards of one plan", first.path.display())))
     };
     if other.shard.of() != first.shard.of() {
-        return refuse(format!("is shard {} and belongs to another split than {} in", other.shard, first.shard));
+        return refuse(format!("is shard {} and belongs to another split than shard {} in", other.shard, first.shard));
     }
     if first.report.plan_fingerprint == NOT_HASHED || other.report.plan_fingerprint == NOT_HASHED {
         return refuse(
-            "or the other one was interrupted before its plan was hashed, so that it cannot be compared with"
+            "was interrupted before its plan was hashed, or the other one was, so it cannot be compared with"
                 .to_owned(),
         );
     }
     if other.report.plan_fingerprint != first.report.plan_fingerprint {
-        return refuse("is of another plan (its fingerprint differs) than".to_owned());
+        return refuse("belongs to another plan (its fingerprint differs) than".to_owned());
     }
     if other.trial.summary.frame() != first.trial.summary.frame() {
         return refuse("has another measured window than".to_owned());
     }
     if let Some((key, theirs, ours)) = other.report.config.first_difference(&first.report.config) {
         let shown = |value: Value| if value.is_null() { "not given".to_owned() } else { value.to_string() };
-        return refuse(format!("has {key} {}, and {} stands in", shown(theirs), shown(ours)));
+        return refuse(format!("has {key} {}, but it is {} in", shown(theirs), shown(ours)));
     }
     if other.report.target.model != first.report.target.model
         || other.report.target.simulated != first.report.target.simulated
     {
-        return refuse(
-            "asked another model, or a simulated server, and so did not load the same service as".to_owned(),
-        );
+        return refuse("used another model, or a simulated server, so it did not load the same service as".to_owned());
     }
     Ok(())
 }
 
-/// Refuses a shard that is given twice, and one that is not given. `parts` are in order.
+/// Refuses a duplicate shard and a missing shard. `parts` are in the order of their numbers.
 fn refuse_gaps(parts: &[Part]) -> Result<(), Error> {
     if let Some([one, two]) = parts.windows(2).find(|pair| pair[0].shard == pair[1].shard) {
-        let why = format!("is shard {}, as is {}; give each shard once", two.shard, one.path.display());
+        let why = format!("is shard {}, as is {}; give each shard only once", two.shard, one.path.display());
         return Err(Error::input(&two.path, why));
     }
     let of = parts.first().map_or(0, |part| part.shard.of());
@@ -215,19 +214,19 @@ fn refuse_gaps(parts: &[Part]) -> Result<(), Error> {
     }
     Err(Error::usage(
         "report",
-        format!("of the plan's shards {} was not given", missing.join(", ")),
-        "give the folders of all of them",
+        format!("shard {} was not given", missing.join(", ")),
+        "give the folders of all shards of the plan",
     ))
 }
 
 fn origin(part: &Part) -> Result<Timestamp, Error> {
     let started = &part.report.started;
     started.parse().map_err(|_| {
-        Error::input(&part.path, format!("`{started}` is no instant to begin at; restore its result.json"))
+        Error::input(&part.path, format!("`{started}` is not a valid start time; restore its result.json"))
     })
 }
 
-/// When requests were in flight.
+/// The intervals in which requests were in flight.
 #[derive(Debug, Clone, Default)]
 struct Flights {
     sent_ns: Vec<u64>,
@@ -238,7 +237,7 @@ impl Flights {
     fn add(&mut self, record: &Record) {
         if let (Some(sent), Some(ended)) = (record.exchange.sent, record.exchange.ended) {
             self.sent_ns.push(sent.as_nanos());
-            // No flight is shorter than a nanosecond: each must be entered before it is left.
+            // A flight lasts at least one nanosecond, so that it begins before it ends.
             self.ended_ns.push(ended.as_nanos().max(sent.as_nanos() + 1));
         }
     }
@@ -248,7 +247,8 @@ impl Flights {
         self.ended_ns.extend_from_slice(&other.ended_ns);
     }
 
-    /// The most at any instant; who leaves at an instant makes room for who comes at it.
+    /// The peak number of requests in flight. A request that ends at an instant is not counted with one that begins
+    /// then.
     fn peak(mut self) -> u64 {
         self.sent_ns.sort_unstable();
         self.ended_ns.sort_unstable();

@@ -1,4 +1,5 @@
-//! Owns results: what was asked, what came of it, the folder that it stands in, and the ways back from there.
+//! Owns results: the options and figures of a run, the folder that stores them, and reading, refolding and merging
+//! them.
 
 mod begun;
 mod files;

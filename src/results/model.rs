@@ -1,4 +1,4 @@
-//! Owns `Report`, what a result says: `result.json` is this, serialised.
+//! Owns `Report`, the content of a result: `result.json` is its serialised form.
 
 use std::collections::BTreeMap;
 
@@ -10,83 +10,82 @@ use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
 
-/// The schema this version writes.
+/// The schema number that this version writes.
 pub const SCHEMA: u32 = 1;
 
-/// A result. Times are seconds, shares are 0 to 1; what is undefined is `null`, never 0.
+/// A result. Times are in seconds, shares from 0 to 1. An undefined value is `null`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The schema number: [`SCHEMA`].
     pub schema: u32,
-    /// What made it.
+    /// The tool that wrote the result.
     pub tool: Tool,
-    /// When the run's origin was, RFC 3339.
+    /// The instant of the run's origin, RFC 3339.
     pub started: String,
-    /// Where it ran.
+    /// The machine that generated the load.
     pub host: Host,
     /// The command line, secrets replaced.
     pub command: Vec<String>,
-    /// Every option in force, secrets replaced; what `config.yaml` holds.
+    /// Every option in force, secrets replaced; the content of `config.yaml`.
     pub config: RunSpec,
     /// The seed.
     pub seed: u64,
-    /// Hash of instants, lengths, classes and sessions; empty while the run has not ended, and for ever if it was
-    /// killed.
+    /// Hash of the plan: instants, lengths, classes and sessions. Empty until the run has ended; it stays empty if the
+    /// run was killed.
     pub plan_fingerprint: String,
-    /// Hash of the bytes sent; none where nothing was encoded.
+    /// Hash of the request bodies; `null` if no body was encoded.
     pub body_fingerprint: Option<String>,
-    /// Who was asked.
+    /// The target of the load.
     pub target: Target,
-    /// The user's name for it.
+    /// The user's name for the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The user's facts about it.
+    /// The user's metadata for the result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// What counted the tokens of the prompts before they were sent: `words-v1`, or file name and hash of the
-    /// tokenizer.
+    /// The counter of prompt tokens before sending: `words-v1`, or file name and hash of the tokenizer.
     pub token_estimate: String,
-    /// What the run announced: everything it did that was not asked for in so many words.
+    /// The notes of the run: everything that it did without being asked explicitly.
     pub notes: Vec<String>,
-    /// One for each load played; none while it has not ended.
+    /// One trial for each load that has ended.
     pub trials: Vec<TrialView>,
-    /// What a sweep found in its trials; each of them has its records in a folder of its own, `points/01` and so on.
+    /// The findings of a sweep. Each of its trials has its records in its own folder, `points/01` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFindings>,
-    /// What a search found; each of its loads has its records in a folder of its own, too.
+    /// The findings of a search. Each of its loads has its records in its own folder, `points/01` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchFindings>,
 }
 
 impl Report {
-    /// Whether the run that wrote it has not ended, or was killed before it could.
+    /// Whether the run that wrote the result has not ended, or was killed.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.plan_fingerprint.is_empty()
     }
 }
 
-/// The tool.
+/// The tool that wrote a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// `tonnage`.
     pub name: String,
-    /// Its version.
+    /// The version of the tool.
     pub version: String,
-    /// The commit it was built from, where known.
+    /// The commit that the tool was built from, if known.
     pub git: Option<String>,
 }
 
 /// The machine that generated the load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Its name.
+    /// The name of the machine.
     pub name: String,
     /// Operating system and architecture.
     pub system: String,
-    /// Cores this process may use.
+    /// Cores that the process may use.
     pub cores: usize,
-    /// Threads that sent.
+    /// The number of sending threads.
     pub workers: usize,
     /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them.
     /// Absent in a result of an older version, which had stamps of user space.
@@ -94,13 +93,13 @@ pub struct Host {
     pub receive_clock: Option<ReceiveClock>,
 }
 
-/// Who was asked.
+/// The target of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Base URLs.
     pub urls: Vec<String>,
     /// Models, comma-separated.
     pub model: String,
-    /// Whether it was a simulated server, whose figures say nothing about any machine.
+    /// Whether the target was a simulated server. Its figures do not describe any real machine.
     pub simulated: bool,
 }

@@ -9,7 +9,7 @@ use crate::results::files::{Limit, read_bytes};
 use crate::results::folder::{RECORDS, RESULT};
 use crate::results::model::{Report, SCHEMA};
 
-/// The result and where its records would be.
+/// The path of the result in `path` (a folder or `result.json`), and the path of its records.
 pub(crate) fn files_of(path: &Path) -> (PathBuf, PathBuf) {
     let result = if path.is_dir() { path.join(RESULT) } else { path.to_owned() };
     let records = result.with_file_name(RECORDS);
@@ -25,11 +25,11 @@ pub(crate) fn read(path: &Path) -> Result<Report, Error> {
         Some(number) => {
             return Err(Error::input(
                 path,
-                format!("has schema {number}, and this version reads {SCHEMA}; use the version that wrote it"),
+                format!("has schema {number}, but this version reads schema {SCHEMA}; use the version that wrote it"),
             ));
         }
         None => return Err(Error::input(path, "is not a result of tonnage; give a result folder or its result.json")),
     }
     serde_json::from_slice(&text)
-        .map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
+        .map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file complete?")))
 }

@@ -1,5 +1,5 @@
-//! Owns the second pass over the records of a run with a tokenizer, which counts the answers, rewrites the records
-//! and folds them again.
+//! Owns the second pass over the records of a run with a tokenizer. It counts the answers, rewrites the records and
+//! folds them again.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
@@ -15,30 +15,29 @@ use crate::results::files::create;
 use crate::results::folder::{Folder, RECORDS, SPOOL};
 use crate::workload::Tokenizer;
 
-/// The records while they are rewritten.
+/// The temporary file of the rewritten records.
 const PART: &str = ".records.jsonl.part";
-/// Records held at a time.
+/// The number of records in memory at a time. A batch is counted on all cores.
 const BATCH: usize = 512;
 
-/// What the second pass needs to know.
+/// The input of the second pass.
 pub(crate) struct Counting {
     pub(crate) tokenizer: Arc<Tokenizer>,
     pub(crate) objectives: Arc<Objectives>,
-    /// What is to be kept of each record in the end.
+    /// The detail of the rewritten records; `None`: no records are kept.
     pub(crate) detail: Option<Detail>,
 }
 
 /// How the second pass ended.
 pub(crate) enum Recounted {
-    /// Everything is counted: the records folded again.
+    /// All answers are counted. Holds the summary of the counted records.
     All(Box<Summary>),
-    /// A signal ended it: the records stand as they were.
+    /// A signal ended the pass: the records are unchanged.
     Interrupted,
 }
 
 impl Counting {
-    /// What is left to do once [`Counting::pass`] has ended: the counted records take the place of the others, and the
-    /// spool is taken away.
+    /// Finishes after [`Counting::pass`]: the counted records replace the others, and the spool is removed.
     pub(crate) fn settle(
         detail: Option<Detail>,
         folder: &Folder,
@@ -60,8 +59,9 @@ impl Counting {
         Ok(Recounted::All(Box::new(summary)))
     }
 
-    /// Counts the spooled answers of the records in `folder`, and writes the counted records beside them: all of them
-    /// or, where `stop` ends the pass, none. `heard` is told how many have been counted.
+    /// Counts the spooled answers of the records in `folder`, and writes the counted records beside them. Returns the
+    /// summary of the counted records, or `None` if `stop` ended the pass. Calls `heard` with the number of records
+    /// counted so far.
     pub(crate) fn pass(&self, folder: &Path, stop: &AtomicBool, heard: &dyn Fn(u64)) -> Result<Option<Summary>, Error> {
         let (records, spool, part) = (&folder.join(RECORDS), &folder.join(SPOOL), &folder.join(PART));
         let open = |path: &Path| {
@@ -103,7 +103,7 @@ impl Counting {
         Ok(Some(summary))
     }
 
-    /// Counts a batch on all cores.
+    /// Counts the answers of a batch on all cores.
     fn count(&self, batch: &mut [(Record, Option<AnswerText>)]) {
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let share = batch.len().div_ceil(threads).max(1);
@@ -121,13 +121,12 @@ impl Counting {
     }
 }
 
-/// Fills in what only a tokenizer knows: the tokens of the whole text and, where the server did not count as it went,
-/// those that each event completed.
+/// Fills in the counts of the tokenizer: the tokens of the whole text and, if the server sent no running count, the
+/// tokens that each event completed.
 fn fill(record: &mut Record, text: &AnswerText, tokenizer: &Tokenizer) {
     let exchange = &mut record.exchange;
     let whole = String::from_utf8_lossy(&text.bytes);
-    // A replacement character is as long as half a surrogate pair, but not as every broken byte: then ends no longer
-    // fit.
+    // Invalid UTF-8 becomes replacement characters of another length. The ends of the events then no longer fit.
     let fits = whole.len() == text.bytes.len() && text.event_ends.len() == exchange.events as usize;
     if exchange.event_tokens.is_empty() && exchange.events > 0 && fits {
         let counts = tokenizer.count_by_piece(&whole, &text.event_ends);

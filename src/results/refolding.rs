@@ -1,4 +1,4 @@
-//! Owns the folding again of a saved result's records, which must give the saved figures.
+//! Owns the refolding of a saved result's records, which must give the saved figures again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::results::salvage::salvage;
 use crate::search::SweepFindings;
 use crate::units::count;
 
-/// The result in `path`, from its records where they are. What has to be said of them is pushed to `said`.
+/// The result in `path`, computed again from its records where they exist. Messages are pushed to `said`.
 pub fn again(path: &Path, said: &Lines) -> Result<Report, Error> {
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
@@ -39,7 +39,7 @@ pub fn again(path: &Path, said: &Lines) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Folds the loads of a sweep again, those that have their records beside `result`, and finds again what they come to.
+/// Folds the loads of a sweep again if their records are beside `result`, and computes the findings of the sweep again.
 fn fold_sweep(result: &Path, report: &mut Report, said: &Lines) -> Result<(), Error> {
     let Some(saved) = &report.sweep else { return Ok(()) };
     let (finished, prints) =
@@ -51,7 +51,7 @@ fn fold_sweep(result: &Path, report: &mut Report, said: &Lines) -> Result<(), Er
     Ok(())
 }
 
-/// Folds trial number `place` again, if its records are beside `result` in the folder of load number `point`.
+/// Folds trial number `place` again, if the folder of load number `point` beside `result` holds its records.
 fn fold_load(
     result: &Path,
     report: &mut Report,
@@ -67,8 +67,8 @@ fn fold_load(
     Ok(())
 }
 
-/// Refuses a fold that is not the saved one; `ours` tells whether this very version saved it, whose figures must then
-/// agree too.
+/// Refuses a trial whose counts differ from the saved trial. `ours`: the same version of tonnage saved the trial; then
+/// all figures must agree too.
 fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said: &Lines) -> Result<(), Error> {
     let (held, left) = (folded.run_totals.planned, saved.run_totals.planned);
     if held < left {
@@ -77,7 +77,7 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
     if held > left {
         return Err(Error::input(
             path,
-            format!("holds {} records where the run left {}; {RESTORE}", count(held), count(left)),
+            format!("holds {} records, but the run left {}; {RESTORE}", count(held), count(left)),
         ));
     }
     if folded.run_totals != saved.run_totals || folded.requests != saved.requests {
@@ -87,7 +87,7 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
         let (now, then) = (shown(&folded.run_totals), shown(&saved.run_totals));
         return Err(Error::input(
             path,
-            format!("was altered: its requests ({now}) are not those of the run ({then}); {RESTORE}"),
+            format!("was altered: its requests ({now}) differ from the requests of the run ({then}); {RESTORE}"),
         ));
     }
     let same =
@@ -96,23 +96,26 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
         if ours {
             return Err(Error::input(
                 path,
-                format!("was altered: its figures are not those that the run saved; {RESTORE}"),
+                format!("was altered: its figures differ from the figures that the run saved; {RESTORE}"),
             ));
         }
-        said.push(format!("{}: another version saved other figures; those of this version are shown", path.display()));
+        said.push(format!(
+            "{}: another version of tonnage saved other figures; the figures of this version are shown",
+            path.display()
+        ));
     }
     Ok(())
 }
 
-/// Records folded once more.
+/// The outcome of folding records again.
 pub(super) enum Refolded {
-    /// The same figures as saved.
+    /// The records give the saved figures.
     Same { trial: Box<Trial>, view: Box<TrialView> },
-    /// They do not hold what the figures are made of: why.
+    /// The records lack what the figures need. Holds the reason.
     Lacking(&'static str),
 }
 
-/// The trial from its records, or else as saved, which is said.
+/// The trial from its records. If they do not suffice, the saved trial, with a message in `said`.
 fn fold_again(
     path: &Path,
     saved: &TrialView,
@@ -129,9 +132,9 @@ fn fold_again(
     }
 }
 
-/// Folds the records of the plan of `fingerprint` once more, and shows each to `also`. What they do not hold (how the
-/// issuing ended, the peak in flight) is taken from the saved result; refused when they are not the records of the
-/// run that left it.
+/// Folds the records in `path` again, and passes each to `also`. Values that records do not hold (how the sending
+/// ended, the peak in flight) come from the saved trial. Refused if the records belong to another run than the result:
+/// another plan fingerprint, another shard, or other counts.
 pub(super) fn refold(
     path: &Path,
     saved: &TrialView,
@@ -151,7 +154,7 @@ pub(super) fn refold(
         ));
     }
     let Some(drain_end) = header.drain_end else {
-        return Ok(Refolded::Lacking("the run that wrote it did not end in order"));
+        return Ok(Refolded::Lacking("the run that wrote it did not end normally"));
     };
     if header.detail == Detail::Compact {
         return Ok(Refolded::Lacking("compact records hold no event gaps"));
@@ -173,7 +176,7 @@ pub(super) fn refold(
         summary,
     };
     let mut view = config.with_trust(trial.view());
-    // The same sum came out of the live count; taken over, it is free of the rounding of the way back.
+    // The saved residual comes from the live count. Copying it avoids the rounding of computing it again.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;
     compare(path, &view, saved, report.tool == tool(), said)?;

@@ -1,4 +1,4 @@
-//! Owns what is made of a run that did not end: the trial of the records that were on disk.
+//! Owns the salvage of a run that did not end: a trial made of the records on disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::trace::Think;
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Workload};
 
-/// The trial of a run that did not end, from the records that were on disk: as if it had been interrupted at the
-/// latest instant that they prove. What was in flight then has no record, so that no objective can be decided.
+/// The trial of a run that did not end, from the records on disk. It counts as interrupted at the latest instant in the
+/// records. Requests in flight at that instant have no record, so no objective can be decided.
 pub(super) fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
     if !path.exists() {
         return Err(Error::input(
             path,
-            "the run did not end, and no records are left of it; run it again with `-c config.yaml`",
+            "the run did not end, and it left no records; run it again with `-c config.yaml`",
         ));
     }
     let mut last = Offset::ZERO;
@@ -62,12 +62,12 @@ pub(super) fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> 
     Ok(view)
 }
 
-/// What a stored configuration says of the load.
+/// The description of the load, from the stored configuration.
 fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     let spec = &report.config;
     let shard = spec.shard.as_ref().map(|shard| *shard.value());
     if spec.file.is_some() {
-        // What was taken from the trace is not known any more: it may not even be there.
+        // The rows taken from the trace are unknown; the trace may no longer exist.
         let waits = spec.think.as_ref().is_some_and(|think| *think.value() == Think::AfterCompletion);
         let origin = if waits { LoadOrigin::Mixed } else { LoadOrigin::Planned };
         return Ok(LoadFacts { kind: LoadKind::Replay, origin, shard, ..LoadFacts::default() });
@@ -86,7 +86,7 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     }))
 }
 
-/// The timeline of a stored configuration.
+/// The timeline of the stored configuration.
 fn timeline_of(spec: &RunSpec, seed: Seed) -> Result<Timeline, Error> {
     let time = |span: &Option<Setting<Span>>| span.as_ref().map_or(Duration::ZERO, |span| span.value().0);
     let (warmup, cooldown) = (time(&spec.warmup), time(&spec.cooldown));

@@ -1,4 +1,4 @@
-//! Owns `RunSpec`: every option in force, typed, as `config.yaml` and the `config` of `result.json` hold it.
+//! Owns `RunSpec`: every option in force, typed, as stored in `config.yaml` and in `config` of `result.json`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, parse_duration};
 
-/// A value as it was written, and what it means. It is stored as it was written: `50/s` stays `50/s`, 50 stays 50.
+/// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting<T> {
     text: String,
@@ -26,12 +26,12 @@ pub struct Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// What it means.
+    /// The parsed value.
     pub const fn value(&self) -> &T {
         &self.value
     }
 
-    /// As it was written.
+    /// The text as the user wrote it.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -67,13 +67,13 @@ impl<'text, T: FromStr<Err: fmt::Display>> Deserialize<'text> for Setting<T> {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
             Value::Bool(is) => is.to_string(),
-            other => return Err(D::Error::custom(format!("`{other}` is no value of one option"))),
+            other => return Err(D::Error::custom(format!("`{other}` is not the value of one option"))),
         };
         text.parse().map_err(D::Error::custom)
     }
 }
 
-/// A span of time as people write it (`500ms`, `10m`).
+/// A duration in the notation of options (`500ms`, `10m`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -85,192 +85,196 @@ impl FromStr for Span {
     }
 }
 
-/// Declares the options: one line each, in the order of the alphabet, so that a stored configuration can be compared
-/// by eye.
+/// Declares the options: one line each, in alphabetical order, so that stored configurations are easy to compare.
 macro_rules! options {
     ($($(#[$meta:meta])* $name:ident: $kind:ty,)*) => {
-        /// Every option in force, defaults included and secrets left out. The keys are the options' names.
-        ///
-        /// What an option means is said where it is typed (`tonnage help run`); a field is none where the verb does
-        /// not have the option, or where its default says nothing.
+        /// Every option in force, defaults included and secrets left out. The keys are the options' names. `tonnage
+        /// help run` explains the options. A field is `None` if the verb does not have the option, or if its default is
+        /// empty.
         #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", default)]
         pub struct RunSpec {
             $($(#[$meta])* #[serde(skip_serializing_if = "is_unsaid")] pub $name: $kind,)*
-            /// Options of another version of tonnage: kept, and not understood.
+            /// Options of another version of tonnage. They are stored, but ignored.
             #[serde(flatten)]
             pub others: BTreeMap<String, Value>,
         }
     };
 }
 
-/// Whether a field says nothing.
+/// Whether a field has its empty default, and is then not stored.
 fn is_unsaid<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 options! {
-    /// Where the key was given; never the key itself.
+    /// A reference to where the API key was given; never the key itself.
     api_key: Option<Setting<String>>,
-    /// The file that holds the key.
+    /// The file that holds the API key.
     api_key_file: Option<Setting<String>>,
-    /// The share of requests that must be good.
+    /// The share of requests that must meet every objective.
     attainment: Option<Setting<Ratio>>,
-    /// What a search may take.
+    /// The time or the requests that a search may use.
     budget: Option<Setting<String>>,
-    /// Authorities trusted beside those of the machine.
+    /// Certificate authorities that are trusted in addition to those of the machine.
     ca_cert: Option<Setting<String>>,
-    /// A certificate whatever the budget.
+    /// Whether a search is certified whatever its budget.
     certificate: bool,
-    /// Columns of a table.
+    /// The columns of a table of requests.
     columns: Option<Setting<String>>,
-    /// Stages of a sweep over closed loops.
+    /// The concurrencies of a sweep over closed loops.
     concurrency: Option<Setting<String>>,
-    /// The most that opening a connection may take.
+    /// The timeout of opening a connection.
     connect_timeout: Option<Setting<Span>>,
-    /// Whether each event was asked for its token count.
+    /// Whether the server was asked for a token count in each event.
     continuous_usage: bool,
-    /// Load after the window.
+    /// The duration of the load after the window.
     cooldown: Option<Setting<Span>>,
-    /// What separates the fields of a trace.
+    /// The separator of the fields of a trace.
     delimiter: Option<Setting<char>>,
-    /// How long requests are followed after the load.
+    /// The time for which requests are followed after the load.
     drain: Option<Setting<Span>>,
-    /// Length of the window.
+    /// The length of the measured window.
     duration: Option<Setting<Span>>,
-    /// The endpoint asked.
+    /// The endpoint of the API.
     endpoint: Option<Setting<Endpoint>>,
-    /// Further keys of the body, as JSON.
+    /// Further keys of the request body, as JSON.
     extra_body: Option<Setting<String>>,
-    /// The trace.
+    /// The file of the trace.
     file: Option<Setting<String>>,
-    /// Its format.
+    /// The format of the trace.
     format: Option<Setting<Format>>,
-    /// The longest gap.
+    /// The longest gap between rows, and the longest think time, of a replayed trace.
     gap_cap: Option<Setting<Span>>,
-    /// Objectives in the spelling of vLLM.
+    /// Objectives in the notation of vLLM.
     goodput: Option<Setting<String>>,
     /// Further headers, without the values of secret ones.
     header: Vec<Setting<String>>,
-    /// Whether the end of an answer was ignored.
+    /// Whether the server was asked to ignore the end-of-sequence token.
     ignore_eos: bool,
-    /// Input tokens.
+    /// The input tokens of a request.
     input_tokens: Option<Setting<String>>,
-    /// Whether any certificate was taken.
+    /// Whether any server certificate was accepted.
     insecure: bool,
     /// The user's name for the result.
     label: Option<Setting<String>>,
-    /// A closed loop.
+    /// The closed loop, for example `concurrent:8`.
     load: Option<Setting<String>>,
-    /// How often a trace is played.
+    /// How many times a trace is replayed.
     r#loop: Option<Setting<u16>>,
-    /// The most in flight that a search may try.
+    /// The highest concurrency that a search may try.
     max_concurrency: Option<Setting<u32>>,
-    /// The most in flight; more is shed.
+    /// The most requests in flight; further requests are shed.
     max_in_flight: Option<Setting<u64>>,
-    /// The longest input taken from a trace.
+    /// The longest input that is taken from a trace, in tokens.
     max_input: Option<Setting<u32>>,
     /// The highest rate that a sweep or a search may offer.
     max_rate: Option<Setting<Rate>>,
-    /// The fastest a search may play a trace.
+    /// The highest time scale that a search may try.
     max_time_scale: Option<Setting<TimeScale>>,
-    /// The user's facts.
+    /// The user's metadata.
     metadata: Vec<Setting<String>>,
-    /// The fewest in flight of interest.
+    /// The lowest concurrency that a search considers.
     min_concurrency: Option<Setting<u32>>,
-    /// The lowest rate of interest.
+    /// The lowest rate that a search considers.
     min_rate: Option<Setting<Rate>>,
-    /// The slowest pace of interest.
+    /// The lowest time scale that a search considers.
     min_time_scale: Option<Setting<TimeScale>>,
-    /// Whether answers were asked for at least the output tokens.
+    /// Whether the server was asked for at least the output tokens.
     min_tokens: bool,
-    /// Models.
+    /// The models.
     model: Vec<Setting<String>>,
-    /// No certificate.
+    /// Whether a search goes without a certificate.
     no_certificate: bool,
-    /// Whether whole answers were asked for.
+    /// Whether answers were requested without streaming.
     no_stream: bool,
-    /// What becomes of rows without tokens.
+    /// The treatment of rows without tokens.
     on_empty: Option<Setting<OnEmpty>>,
     /// The body field of the output length.
     output_field: Option<Setting<String>>,
-    /// Output tokens.
+    /// The output tokens of a request.
     output_tokens: Option<Setting<String>>,
-    /// What a search varies.
+    /// The axis of a search: what it varies.
     over: Option<Setting<String>>,
-    /// What varies the rate around itself.
+    /// The overlays that vary the rate around its mean.
     overlay: Vec<Setting<Overlay>>,
-    /// Rates that a sweep chooses.
+    /// The number of rates that a sweep chooses.
     points: Option<Setting<u32>>,
-    /// Half the width of the interval that a search wants.
+    /// The wanted half-width of the interval of a search, relative.
     precision: Option<Setting<Ratio>>,
-    /// How arrivals are spread.
+    /// The arrival process.
     process: Option<Setting<Process>>,
     /// The rate over time.
     profile: Option<Setting<String>>,
-    /// A provider's limit.
+    /// The quota of a provider.
     quota: Option<Setting<Quota>>,
-    /// Requests per second.
+    /// The rate, in requests per second.
     rate: Option<Setting<Rate>>,
-    /// How many times the rate of a trace.
+    /// The factor on the rate of a trace.
     rate_scale: Option<Setting<RateScale>>,
-    /// Rates of a sweep.
+    /// The rates of a sweep.
     rates: Option<Setting<String>>,
-    /// What is kept of each request.
+    /// The detail of the records.
     records: Option<Setting<String>>,
-    /// Requests of the window.
+    /// The number of requests in the window.
     requests: Option<Setting<u64>>,
-    /// What makes prompts differ from those of other runs.
+    /// The salt, which makes prompts differ from the prompts of other runs.
     salt: Option<Setting<String>>,
-    /// A part of a trace's rows.
+    /// The sampled part of a trace's rows.
     sample: Option<Setting<Sample>>,
-    /// Headers whose values are secret, without them.
+    /// The names of headers with secret values, without the values.
     secret_header: Vec<Setting<String>>,
     /// The seed.
     seed: Option<Setting<u64>>,
-    /// Which of several recordings in one file.
+    /// The number of the recording, if a trace file holds several.
     segment: Option<Setting<u32>>,
-    /// How many sessions begin.
+    /// The rate at which sessions begin.
     session_rate: Option<Setting<Rate>>,
     /// The part of the plan that is sent.
     shard: Option<Setting<Shard>>,
+<<<<<<< HEAD
     /// What the embedded server behaves like.
     sim: Option<Setting<sim::ServiceProfile>>,
     /// Objectives.
+=======
+    /// The profile of the simulated server.
+    sim: Option<Setting<sim::Profile>>,
+    /// The objectives.
+>>>>>>> eb
     slo: Vec<Setting<String>>,
-    /// What becomes of rows that share an instant.
+    /// The treatment of rows with the same time.
     spread: Option<Setting<Spread>>,
-    /// Base URLs.
+    /// The base URLs of the targets.
     target: Vec<Setting<String>>,
-    /// When later turns are sent.
+    /// The rule for when later turns of a session are sent.
     think: Option<Setting<Think>>,
-    /// How many times as fast as recorded.
+    /// The replay speed, as a factor on the recorded speed.
     time_scale: Option<Setting<TimeScale>>,
-    /// Unit of the times of a table.
+    /// The unit of the times of a table of requests.
     time_unit: Option<Setting<String>>,
-    /// From the send to giving up.
+    /// The timeout of a request, from its send.
     timeout: Option<Setting<Span>>,
-    /// The tokenizer.
+    /// The file of the tokenizer.
     tokenizer: Option<Setting<String>>,
-    /// How long the target may take to become ready.
+    /// The time that the target may take to become ready.
     wait_ready: Option<Setting<Span>>,
-    /// Load before the window.
+    /// The duration of the load before the window.
     warmup: Option<Setting<Span>>,
-    /// The span of trace time taken.
+    /// The span of trace time that is replayed.
     window: Option<Setting<String>>,
-    /// Sending threads.
+    /// The number of sending threads.
     workers: Option<Setting<u16>>,
 }
 
 impl RunSpec {
-    /// The options of a table of texts, as a command line or a file gives them.
+    /// The options of a map of texts, as a command line or a file gives them.
     pub fn of(options: Map<String, Value>) -> Result<Self, Error> {
         serde_json::from_value(Value::Object(options)).map_err(|why| {
             Error::usage("config", why.to_string(), "check the configuration against `tonnage help run`")
         })
     }
 
-    /// Takes out the options of these keys, as if they had not been said.
+    /// Removes the options of these keys, as if they had not been given.
     pub fn forget<'key>(&mut self, keys: impl Iterator<Item = &'key str>) -> Result<(), Error> {
         let Ok(Value::Object(mut options)) = serde_json::to_value(&*self) else {
             return Err(Error::Internal("the configuration is no JSON object".to_owned()));
@@ -288,7 +292,7 @@ impl RunSpec {
             .map_err(|why| Error::Internal(format!("the configuration cannot be written as YAML: {why}")))
     }
 
-    /// What is asked of the service.
+    /// The objectives, with the required attainment.
     pub fn objectives(&self) -> Result<Objectives, Error> {
         let attainment = self.attainment.as_ref().map(|share| *share.value());
         let goodput = self.goodput.as_ref().map(Setting::text);
@@ -296,8 +300,8 @@ impl RunSpec {
         Objectives::parse(&texts, goodput, attainment).map_err(|refusal| refusal.at("config.slo"))
     }
 
-    /// `view` with what these options say of the trust behind it. The records do not hold it, so that it is added
-    /// whenever they are folded.
+    /// `view` with a note if certificates were not checked. The records do not hold this note, so it is added after
+    /// every fold.
     #[must_use]
     pub fn with_trust(&self, mut view: TrialView) -> TrialView {
         if self.insecure {
@@ -306,8 +310,8 @@ impl RunSpec {
         view
     }
 
-    /// The first option in which two shards of one load differ, and how it stands in each; none where they asked and
-    /// judged alike. What makes the plan is in its fingerprint.
+    /// The first option in which two shards of one load differ, with both values; `None` if their requests and
+    /// objectives agree. Options of the plan are not compared, because the fingerprint covers them.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<(String, Value, Value)> {
         macro_rules! differ {
@@ -366,6 +370,10 @@ mod tests {
             RunSpec { model: vec!["a".parse().unwrap()], rate: Some("5/s".parse().unwrap()), ..RunSpec::default() };
         let two = RunSpec { model: vec!["b".parse().unwrap()], rate: None, ..RunSpec::default() };
         assert_eq!(one.first_difference(&two).map(|(key, ..)| key), Some("model".to_owned()));
-        assert_eq!(one.first_difference(&RunSpec { rate: None, ..one.clone() }), None, "the plan tells of the rate");
+        assert_eq!(
+            one.first_difference(&RunSpec { rate: None, ..one.clone() }),
+            None,
+            "the fingerprint of the plan covers the rate"
+        );
     }
 }

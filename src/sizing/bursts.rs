@@ -1,42 +1,41 @@
-//! Owns `Burst`: the largest burst of a demand that is shorter than the window the fleet is sized by, and more than
-//! Poisson arrivals do.
+//! Owns `Burst`: the largest burst of a demand that is shorter than the peak window and exceeds what Poisson arrivals
+//! do.
 
 use serde::Serialize;
 
 use crate::trace::Row;
 use crate::units::Offset;
 
-/// Lengths of bursts that are looked for, in seconds.
+/// The burst lengths that are searched, in seconds.
 const LENGTHS_S: [f64; 3] = [1.0, 5.0, 10.0];
-/// A burst is told where Poisson arrivals at the peak rate would show one as large in less than this share of such
-/// demands.
+/// A burst is reported only if fewer than this share of Poisson demands at the peak rate have a burst of its size.
 const RARE: f64 = 0.01;
-/// Sliding windows find more than windows side by side: counted as so many times as many.
+/// Factor on the number of windows: sliding windows find larger counts than disjoint windows.
 const SLIDING: f64 = 4.0;
-/// A burst below so many times the peak rate is no matter.
+/// The least burst that is reported, as a multiple of the peak rate. Smaller bursts do not matter in practice.
 const LEAST_TIMES: f64 = 1.2;
 
-/// A burst. Rates are requests per second.
+/// A burst. All rates are requests per second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Burst {
-    /// How long it is.
+    /// The length of the burst, in seconds.
     pub length_s: f64,
-    /// The mean rate inside it.
+    /// The mean rate inside the burst.
     pub rate_per_s: f64,
-    /// The mean rate of the rest of the window around it that the fleet is sized by.
+    /// The mean rate of the rest of the peak window around the burst.
     pub rest_per_s: f64,
-    /// The highest rate over such a length that Poisson arrivals at the peak rate show in 99 of 100 demands.
+    /// The bound on the rate over `length_s` that 99 of 100 demands of Poisson arrivals at the peak rate stay below.
     pub poisson_per_s: f64,
 }
 
 impl Burst {
-    /// How many times the rest it is; none where nothing else comes in that window.
+    /// The burst rate ÷ the rate of the rest of the window; `None` if the rest has no requests.
     #[must_use]
     pub fn times(&self) -> Option<f64> {
         (self.rest_per_s > 0.0).then(|| self.rate_per_s / self.rest_per_s)
     }
 
-    /// The same with every rate multiplied by `factor`.
+    /// The burst with every rate multiplied by `factor`.
     #[must_use]
     pub(super) fn grown(self, factor: f64) -> Self {
         let Self { length_s, rate_per_s, rest_per_s, poisson_per_s } = self;
@@ -49,15 +48,16 @@ impl Burst {
     }
 }
 
-/// What is counted in a stretch of a demand of `whole_s` seconds whose peak over `window_s` is `peak_per_s`.
+/// A demand whose requests can be counted over time.
 pub(super) trait Counted {
-    /// Where the busiest stretch of `length_s` begins, in seconds.
+    /// The start of the busiest stretch of `length_s`, in seconds.
     fn busiest_s(&self, length_s: f64) -> f64;
-    /// Requests from `from_s` on before `to_s`.
+    /// The number of requests from `from_s` to just before `to_s`.
     fn between(&self, from_s: f64, to_s: f64) -> f64;
 }
 
-/// The burst that brings the most requests above the peak rate; none where no length has one that counts.
+/// The burst with the most requests above the peak rate, in a demand of `whole_s` seconds whose peak over `window_s` is
+/// `peak_per_s`. `None` if no burst length has a reportable burst.
 pub(super) fn burst_of(demand: &impl Counted, whole_s: f64, window_s: f64, peak_per_s: f64) -> Option<Burst> {
     let found = LENGTHS_S.into_iter().filter(|length_s| *length_s < window_s).filter_map(|length_s| {
         let start_s = demand.busiest_s(length_s);
@@ -74,8 +74,9 @@ pub(super) fn burst_of(demand: &impl Counted, whole_s: f64, window_s: f64, peak_
     found.max_by(|one, other| above(one).total_cmp(&above(other)))
 }
 
-/// The count of mean `mean` that `windows` independent ones reach with probability [`RARE`], by Chernoff's bound: at
-/// mean (1 + u) it is below exp(−mean ((1 + u) ln(1 + u) − u)).
+/// The count that any of `windows` independent Poisson counts of mean `mean` reaches with a probability of at most
+/// [`RARE`]. By Chernoff's bound, a count reaches mean (1 + u) with a probability below exp(−mean ((1 + u) ln(1 + u) −
+/// u)).
 fn poisson_most(mean: f64, windows: f64) -> f64 {
     let wanted = libm::log(windows.max(1.0) / RARE);
     let (mut low, mut high) = (0.0, 1.0);
@@ -90,7 +91,7 @@ fn poisson_most(mean: f64, windows: f64) -> f64 {
     mean * (1.0 + high)
 }
 
-/// Rows in order of time, counted from the first.
+/// Rows in order of time; instants count from the first row.
 pub(super) struct Rows<'a>(pub(super) &'a [Row]);
 
 impl Rows<'_> {
@@ -125,8 +126,8 @@ mod tests {
 
     #[test]
     fn poisson_counts_rarely_exceed_the_bound() {
-        // P(Poisson(10) ≥ 31) = 8e-8, P(≥ 30) = 3e-7: a hundred windows reach the bound of 1 % around 25, which
-        // Chernoff puts at 27.
+        // P(Poisson(10) ≥ 31) = 8e-8 and P(Poisson(10) ≥ 30) = 3e-7. For 100 windows, the exact 1 % bound is about 25;
+        // Chernoff's bound is 27.
         let most = poisson_most(10.0, 100.0);
         assert!((24.0..29.0).contains(&most), "{most}");
         assert!(poisson_most(1_000.0, 100.0) < 1_150.0);

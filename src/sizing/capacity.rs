@@ -1,4 +1,4 @@
-//! Owns `Capacity`: what one replica carries under the objectives, how sure that is, and where it is from.
+//! Owns `Capacity`: the rate that one replica carries under the objectives, its uncertainty and its source.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,58 +9,59 @@ use crate::sizing::judged::rows_of;
 use crate::sizing::{Class, Measured, RateDoubt, RateInterval, Standing};
 use crate::units::Rate;
 
-/// Where a rate is from.
+/// The source of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// The user said so.
+    /// Stated by the user.
     Stated,
-    /// A search, whose interval it is.
+    /// A search: the rate has the interval of that search.
     Search,
-    /// The largest rate that met the objectives among those that were measured.
+    /// The largest measured rate that met the objectives.
     Measured,
-    /// The largest rate whose observed figures met the objectives, where none was decided: too few requests to be sure.
+    /// The largest rate whose observed figures met the objectives. No rate was decided, because there were too few
+    /// requests.
     Observed,
     /// The largest rate that met the objectives, from vLLM's `bench serve`.
     Vllm,
-    /// The same, from a `GuideLLM` report.
+    /// The largest rate that met the objectives, from a `GuideLLM` report.
     Guidellm,
 }
 
 impl Evidence {
-    /// Whether an interval stands behind it.
+    /// Whether the rate is the lower bound of a confidence interval.
     #[must_use]
     pub const fn is_certified(self) -> bool {
         matches!(self, Self::Search)
     }
 }
 
-/// What one replica carries.
+/// The rate that one replica carries, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Capacity {
-    /// Requests per second under the objectives.
+    /// The rate under the objectives, in requests per second.
     pub rate_per_s: RateInterval,
-    /// Where that is from.
+    /// The source of the rate.
     pub evidence: Evidence,
-    /// What limits it, where known.
+    /// The objective that limits the rate, if known.
     pub limited_by: Option<String>,
-    /// The law of the gaps it was measured with, where known.
+    /// The arrival process of the measurement, if known.
     pub process: Option<String>,
-    /// Mean output tokens of a request, where known.
+    /// Mean output tokens of a request, if known.
     pub output_tokens: Option<f64>,
-    /// The share of requests that met every objective, where known.
+    /// The share of requests that met every objective, if known.
     pub good_share: Option<f64>,
     /// The sentences of `doubt_kinds`; empty until `report` makes them.
     pub doubts: Vec<String>,
-    /// What speaks against it.
+    /// The reasons to doubt the rate.
     pub doubt_kinds: Vec<RateDoubt>,
-    /// Where it is of a mix of classes: each of them.
+    /// The classes, if the rate is that of a mix of classes; else empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
 }
 
 impl Capacity {
-    /// What the user says it is.
+    /// The capacity that the user states.
     #[must_use]
     pub const fn stated(rate: Rate) -> Self {
         Self {
@@ -77,43 +78,43 @@ impl Capacity {
     }
 }
 
-/// The keys of `search` in `result.json` that a fleet is sized by.
+/// The keys of `search` in `result.json` that sizing reads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchFigures {
-    /// How it ended; `null` where the search has not ended, `not_said` where the result has no such key.
+    /// How the search ended; `null` if it has not ended, `not_said` if the result has no such key.
     #[serde(default = "not_said")]
     pub finished: Option<String>,
-    /// What it varied; rates where it does not say.
+    /// What the search varied; without this key, the rate.
     #[serde(default)]
     pub over: Option<String>,
-    /// The lower bound; `null` where no rate met the objectives.
+    /// The lower bound, in requests per second; `null` if no rate met the objectives.
     #[serde(default)]
     pub safe_rate_per_s: Option<f64>,
-    /// The best estimate.
+    /// The best estimate, in requests per second.
     #[serde(default)]
     pub best_rate_per_s: Option<f64>,
-    /// The interval.
+    /// The confidence interval, in requests per second.
     #[serde(default)]
     pub interval_per_s: Option<[Option<f64>; 2]>,
-    /// The objective that ends it.
+    /// The objective that limits the rate.
     #[serde(default)]
     pub limited_by: Option<String>,
-    /// What does not fit: `curve`, `drift`, `certificate`.
+    /// The doubts of the search, for example `curve`, `drift` or `certificate`.
     #[serde(default)]
     pub doubts: Vec<String>,
-    /// The fresh run at the lower bound, where there is one.
+    /// The certificate, a fresh run at the lower bound, if there is one.
     #[serde(default)]
     pub certificate: Option<CertificateFigures>,
 }
 
-/// The key of `search.certificate` that counts here.
+/// The key of `search.certificate` that sizing reads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct CertificateFigures {
     /// `pass`, `fail` or `undecided`.
     pub result: String,
 }
 
-/// How a search ended whose result does not say: it is taken for one with an answer.
+/// The value of `finished` if a result lacks that key. The search then counts as one with an answer.
 const NOT_SAID: &str = "not_said";
 
 #[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
@@ -121,30 +122,31 @@ fn not_said() -> Option<String> {
     Some(NOT_SAID.to_owned())
 }
 
-/// Why a search that ended so says no rate, and what to do; none where it says one.
+/// The refusal of a search that ended without a rate, with advice; `None` if it has a rate.
 fn no_answer(finished: Option<&str>) -> Option<Refusal> {
     let refuse = |why: &str, what: &str| Some(Refusal::new(why, what));
     match finished {
-        None => {
-            refuse("the search is not finished: it was stopped before it had an answer", "go on with the option resume")
-        }
+        None => refuse(
+            "the search is not finished: it was stopped before it had an answer",
+            "continue with the option resume",
+        ),
         Some("infeasible") => refuse(
             "the search found its objectives infeasible: an unloaded service misses them",
             "loosen the objectives, or search a faster service",
         ),
         Some("target_lost") => refuse(
-            "the search lost its target: the service stopped answering, so its rates are no measurement",
+            "the search lost its target: the service stopped answering, so its rates are not valid",
             "look at the service, then search again",
         ),
         Some("generator_unfit") => refuse(
-            "the search has no answer: the load generator could not send what was planned",
+            "the search has no answer: the load generator could not send the planned requests",
             "search again from a machine with more free cores",
         ),
         Some(_) => None,
     }
 }
 
-/// What is plainly to be known of the lower bound that a fleet is sized by.
+/// The reasons to doubt the lower bound of a search.
 fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
     let mut doubts: Vec<RateDoubt> =
         found.doubts.iter().map(|doubt| RateDoubt::SearchInDoubt { doubt: doubt.clone() }).collect();
@@ -159,11 +161,12 @@ fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
     doubts
 }
 
-/// What a search found. Refused where it has no answer: not finished, infeasible, target lost, generator unfit.
+/// The capacity that a search found. Refused if the search varied anything but the rate, or has no answer: not
+/// finished, infeasible, target lost, generator unfit.
 pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
     if let Some(over) = found.over.as_deref().filter(|over| *over != "rate") {
         let why = format!(
-            "the search was over {}, and a fleet is sized by a rate that does not give way to a slow service",
+            "the search was over {}, but a fleet is sized by a rate that does not depend on the service",
             over.replace('_', "-")
         );
         return Err(Refusal::new(
@@ -194,14 +197,15 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
     })
 }
 
-/// What `trials` of a run or a sweep show: see [`capacity_of_rows`]. Without `objectives` by their own verdicts.
+/// The capacity that the `trials` of a run or a sweep show: see [`capacity_of_rows`]. Without `objectives`, each trial
+/// is judged by its own verdict.
 pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Capacity, Refusal> {
     capacity_of_rows(&rows_of(trials, objectives)?, Evidence::Measured)
 }
 
-/// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that
-/// was measured and did not meet them for sure. Where no rate is decided, the largest whose observed figures met
-/// them, with a doubt. Refused where none did.
+/// The largest measured rate that met the objectives, without interpolation. The upper bound is the next higher
+/// measured rate, which did not certainly meet them. If no rate met them with certainty: the largest rate whose
+/// observed figures met them, with a doubt. Refused if there is none.
 pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
     let largest = |standing: Standing| {
         rows.iter()
@@ -213,14 +217,14 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
         let open = rows.iter().filter(|row| row.standing == Standing::Open).count();
         return Err(if rows.is_empty() {
             Refusal::new(
-                "it has no open load with a rate",
-                "give a result of rates: of a sweep with the option rates, or of a run with the option rate",
+                "the result has no open load with a rate",
+                "give the result of a sweep with the option rates, or of a run with the option rate",
             )
         } else {
             let many = rows.len();
             Refusal::new(
-                format!("none of its {many} rates met the objectives ({open} could not be decided)"),
-                "measure lower rates, or longer, or loosen the objectives",
+                format!("none of the {many} rates met the objectives ({open} could not be decided)"),
+                "measure lower rates, measure longer, or loosen the objectives",
             )
         });
     };
@@ -287,7 +291,7 @@ mod tests {
         let refused =
             capacity_of_rows(&[row(1.0, Standing::Missed), row(2.0, Standing::Open)], Evidence::Measured).unwrap_err();
         assert!(
-            refused.to_string().contains("none of its 2 rates") && refused.to_string().contains("1 could not"),
+            refused.to_string().contains("none of the 2 rates") && refused.to_string().contains("1 could not"),
             "{refused}"
         );
         assert!(capacity_of_rows(&[], Evidence::Measured).unwrap_err().to_string().contains("no open load"));
@@ -310,7 +314,7 @@ mod tests {
         assert_eq!(
             (found.rate_per_s.low().per_s(), found.evidence),
             (1.0, Evidence::Measured),
-            "a decided rate stands before it"
+            "a decided rate is preferred"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Owns the check of a fleet by simulation: the demand against so many simulated replicas, by routing policy.
+//! Owns the check of a fleet by simulation: the demand is sent to simulated replicas under each routing policy.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,124 +15,130 @@ use crate::sim::{Routing, ServiceProfile, VirtualPlayer};
 use crate::units::Rate;
 use crate::workload::{self, LengthSpec, Plan, SourceSpec, Workload};
 
-/// The most replicas that are simulated.
+/// The most replicas of the formula that are simulated. It bounds the time of a check.
 pub const MOST_REPLICAS: u64 = 64;
-/// Where the first run decides nothing it is repeated with so many times as many requests.
+/// Factor on the number of requests of the second run, which follows if the first run decides nothing.
 const LONGER: u64 = 8;
-/// Of a run, what is not measured, first: replicas begin empty.
+/// The warm-up before the window, as a share of the window. Replicas begin empty, so the first requests are too fast.
 const WARMUP: f64 = 0.2;
 
-/// What is simulated.
+/// The setup of a check by simulation.
 #[derive(Debug, Clone)]
 pub struct Check {
+<<<<<<< HEAD
     /// One replica.
     pub profile: ServiceProfile,
     /// What is sent.
+=======
+    /// The profile of one replica.
+    pub profile: Profile,
+    /// The requests that are sent.
+>>>>>>> eb
     pub workload: Workload,
-    /// How arrivals are spread.
+    /// The arrival process.
     pub process: Process,
-    /// What is asked of the service: at least one objective.
+    /// The objectives; at least one.
     pub objectives: Arc<Objectives>,
     /// The seed.
     pub seed: Seed,
-    /// Requests for each replica of the first run: replicas begin empty, and short runs flatter them.
+    /// Requests per replica in the first run. Replicas begin empty, so a short run looks better than a long one.
     pub requests_each: u64,
 }
 
-/// `fleet.check` of `result.json`: what simulated replicas make of the demand.
+/// `fleet.check` of `result.json`: the result of the check by simulation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckView {
-    /// One replica, as text.
+    /// The profile of one replica, as text.
     pub profile: String,
-    /// The demand.
+    /// The demand, in requests per second.
     pub rate_per_s: f64,
-    /// The law of its gaps.
+    /// The arrival process, as text.
     pub process: String,
-    /// Tokens of a request and of its answer; the name of the trace that they are from.
+    /// The input and output tokens of a request, as text, or the name of the trace that they come from.
     pub requests_like: String,
-    /// What was asked.
+    /// The objectives, as text.
     pub objectives: Vec<String>,
     /// The seed.
     pub seed: u64,
-    /// Replicas of the formula that were simulated: those that carry the demand, without headroom and spares.
+    /// The number of simulated replicas: the replicas of the formula, without headroom and without spares.
     pub replicas: u64,
-    /// By routing policy.
+    /// The result of each routing policy.
     pub policies: Vec<PolicyView>,
-    /// The stretch of the demand that was played as it is; none where the demand is one rate.
+    /// The part of a demand over time that was simulated; absent if the demand is one rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stretch: Option<StretchView>,
     /// The sentences of `note_kinds`; empty until `report` makes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What to bear in mind.
+    /// The notes of the check.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub note_kinds: Vec<CheckNote>,
 }
 
-/// What to bear in mind of a check: one of `fleet.check.note_kinds`. `report` turns it into a sentence.
+/// A note about a check: an element of `fleet.check.note_kinds`. `report` turns it into a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CheckNote {
-    /// All requests have the same lengths, and the replicas are engines: answers begin and end together.
+    /// All requests have the same lengths, and the replicas are simulated engines: answers begin and end together.
     LengthsAlike,
 }
 
-/// The part of a demand over time that was played.
+/// The part of a demand over time that was simulated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StretchView {
-    /// Its requests.
+    /// The number of requests.
     pub requests: u64,
-    /// Its length.
+    /// The length, in seconds.
     pub length_s: f64,
-    /// Whether it is the whole demand, and not only what stands around its peak.
+    /// Whether it is the whole demand, or only the part around its peak.
     pub whole: bool,
 }
 
-/// A stretch of a demand over time, as it comes.
+/// A part of a demand over time, with its own arrival instants.
 #[derive(Debug, Clone)]
 pub struct Stretch {
-    /// When requests come.
+    /// The arrival instants.
     pub recorded: Recorded,
-    /// The law that they were drawn from, or `recorded`.
+    /// The arrival process that the instants were drawn from, or `recorded`.
     pub process: String,
-    /// Whether it is the whole demand.
+    /// Whether this is the whole demand.
     pub whole: bool,
 }
 
-/// What is played against the replicas.
+/// The load that is sent to the replicas.
 #[derive(Clone, Copy)]
 enum Load<'a> {
     Steady,
     Stretch(&'a Stretch),
 }
 
-/// One routing policy.
+/// The result of one routing policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PolicyView {
-    /// Its name.
+    /// The name of the policy.
     pub routing: &'static str,
     /// Whether the replicas of the formula meet the objectives.
     pub result: VerdictResult,
-    /// The share of requests there that meet every limit.
+    /// The share of requests that meet every limit with the replicas of the formula.
     pub attainment: Option<f64>,
-    /// The fewest replicas that meet them for sure; none where twice those of the formula and two do not, or where a
-    /// demand over time is played, 64.
+    /// The fewest replicas that certainly meet the objectives. `null` if the largest number tried does not: 2 ×
+    /// `replicas` + 2, and at least 64 for a demand over time.
     pub least_replicas: Option<u64>,
-    /// How much more one of these carries than one of the formula's: their number over the fewest, less 1.
+    /// The share by which a replica then carries more than a replica of the formula: `replicas` ÷ `least_replicas` − 1.
     pub pooling_gain: Option<f64>,
 }
 
 impl Check {
-    /// `rate` against `replicas` (at most [`MOST_REPLICAS`]) under each policy. Routing by prefix is tried where the
-    /// workload is of a trace: drawn requests begin like no other. In virtual time and with the same requests for
-    /// all.
+    /// Sends `rate` to `replicas` (at most [`MOST_REPLICAS`]) under each policy, in virtual time and with the same
+    /// requests for every policy. Prefix routing is tried only for a workload from a trace, because drawn requests
+    /// share no prefixes. Refused with more replicas.
     pub fn play(&self, rate: Rate, replicas: u64) -> Result<CheckView, Refusal> {
         self.against(Load::Steady, rate, replicas)
     }
 
-    /// The same with the demand as it comes in `stretch`, whose peak is `peak`, and not as a steady rate. What was
-    /// played is all there is, so the objectives are met where the observed figures meet them. The workload has to be
-    /// that of the stretch, or drawn.
+    /// Sends the demand of `stretch`, whose peak is `peak`, instead of a steady rate; otherwise like [`Check::play`].
+    /// The stretch is no sample, so the objectives are met if the observed figures meet them. The workload must be the
+    /// workload of the stretch, or drawn.
     pub fn play_stretch(&self, stretch: &Stretch, peak: Rate, replicas: u64) -> Result<CheckView, Refusal> {
         self.against(Load::Stretch(stretch), peak, replicas)
     }
@@ -142,8 +148,8 @@ impl Check {
             return Err(Refusal::new(
                 format!("a fleet of {replicas} replicas is too many to simulate"),
                 format!(
-                    "accepted is a fleet of at most {MOST_REPLICAS}: check a part of the demand, its replicas are the \
-                     same"
+                    "accepted is a fleet of at most {MOST_REPLICAS}: check a part of the demand with its part of the \
+                     replicas"
                 ),
             ));
         }
@@ -180,10 +186,11 @@ impl Check {
         })
     }
 
-    /// That all requests are alike, where an engine serves them: they then end together, and replicas move in step.
+    /// A note if all requests have the same lengths and an engine serves them: answers then end together, and latencies
+    /// come in steps.
     fn notes(&self) -> Vec<CheckNote> {
         let SourceSpec::Drawn { input, output } = &self.workload.source else { return Vec::new() };
-        // A fixed length is written as a number.
+        // The text of a fixed length is a number.
         let fixed = |lengths: &LengthSpec| lengths.to_string().parse::<u32>().is_ok();
         let alike = fixed(input) && output.as_ref().is_none_or(fixed);
         if alike && self.profile.setup().is_some() { vec![CheckNote::LengthsAlike] } else { Vec::new() }
@@ -198,12 +205,12 @@ impl Check {
         };
         let passes = |replicas: u64| judged(replicas).0 == VerdictResult::Pass;
         let (result, attainment) = judged(replicas);
-        // More replicas never do worse, so that bisection finds the fewest.
+        // More replicas never do worse, so bisection finds the fewest.
         let (mut fails, mut most) = (0, replicas);
         if result != VerdictResult::Pass {
             (fails, most) = (replicas, 2 * replicas + 2);
         }
-        // Bursts may ask for many times as many.
+        // Bursts may need many times more replicas.
         while fails > 0 && matches!(load, Load::Stretch(_)) && most < MOST_REPLICAS && !passes(most) {
             (fails, most) = (most, (2 * most).min(MOST_REPLICAS));
         }
@@ -223,8 +230,8 @@ impl Check {
         }
     }
 
-    /// What `replicas` make of `rate`, and the share of good requests: where too few requests decide nothing, by a
-    /// longer run.
+    /// The verdict of `replicas` under `rate`, and the share of good requests. A longer run follows if the first one is
+    /// inconclusive.
     fn judged(&self, rate: Rate, replicas: u64, routing: Routing) -> (VerdictResult, Option<f64>) {
         let requests = self.requests_each * replicas;
         let (result, attainment) = result_of(&self.run(self.steady(rate, requests), replicas, routing));
@@ -254,8 +261,8 @@ impl Check {
     }
 }
 
-/// The verdict and the share of good requests. Where not one of so many requests misses an objective it is met here,
-/// although how they would cluster is not known: the service is a model, and nothing of it happens only now and then.
+/// The verdict and the share of good requests. An objective that no request misses counts as met, although it is
+/// unknown how misses would cluster. The service is a model, so it has no rare events.
 fn result_of(judged: &Judgement) -> (VerdictResult, Option<f64>) {
     let met = |objective: &ObjectiveJudgement| {
         objective.met == Some(true)
@@ -266,7 +273,7 @@ fn result_of(judged: &Judgement) -> (VerdictResult, Option<f64>) {
     (if all_met { VerdictResult::Pass } else { judged.verdict.result }, judged.attainment)
 }
 
-/// The verdict by what was observed, and the share of good requests.
+/// The verdict by the observed figures, and the share of good requests.
 fn seen_of(judged: &Judgement) -> (VerdictResult, Option<f64>) {
     let met = |objective: &ObjectiveJudgement| match objective.allowed_share {
         Some(allowed) => {
@@ -299,23 +306,24 @@ mod tests {
 
     #[test]
     fn by_chance_the_formula_is_right_and_who_knows_the_queues_needs_fewer() {
-        // M/M/1 at 10/s has 10 % of its answers after 700 ms at 6.71/s: 24/s are 3.6 replicas.
+        // M/M/1 with a service rate of 10/s: at 6.71/s, 10 % of the answers take more than 700 ms. So 24/s need 3.6
+        // replicas.
         let found = check("mmc:servers=1,service=100ms", "p90 e2e<=700ms").play(Rate::new(24.0).unwrap(), 4).unwrap();
         let of = |name: &str| found.policies.iter().find(|policy| policy.routing == name).unwrap();
         let fewest: Vec<_> =
             found.policies.iter().map(|policy| (policy.routing, policy.result, policy.least_replicas)).collect();
         let (pass, four, three) = (VerdictResult::Pass, Some(4), Some(3));
         assert_eq!(fewest, [("random", pass, four), ("round-robin", pass, four), ("least-loaded", pass, three)]);
-        // At four replicas 1 − e^(−4 × 0.7) meet the limit; a share of 5 000 requests that wait for each other
-        // deviates by 0.013.
+        // With four replicas, 1 − e^(−4 × 0.7) of the requests meet the limit. The share of 5 000 dependent requests
+        // has a standard deviation of 0.013.
         assert!((of("random").attainment.unwrap() - 0.939).abs() < 0.04, "{:?}", of("random"));
         assert!((of("least-loaded").pooling_gain.unwrap() - 1.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]
     fn bursts_that_a_steady_rate_hides_are_missed_when_the_demand_is_played_as_it_is() {
-        // 10/s a replica and ×6 for 5 s of each minute, on two replicas of 20/s (M/D/1): the peak minute is 14.2/s for
-        // each.
+        // 10/s per replica, and ×6 for 5 s of each minute, on two replicas of 20/s (M/D/1): the peak minute is 14.2/s
+        // per replica.
         let check = check("mdc:servers=1,service=50ms", "p95 e2e<=500ms");
         let mut instants = Vec::new();
         let mut at_s = 0.0;
@@ -336,7 +344,7 @@ mod tests {
             "{random:?}"
         );
         assert!(random.attainment.is_some_and(|share| (0.3..0.7).contains(&share)), "{random:?}");
-        assert!(found.note_kinds.is_empty(), "a queue does not ask for lengths");
+        assert!(found.note_kinds.is_empty(), "a queue ignores lengths");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Owns `Class`: requests of one kind among several that share the replicas.
+//! Owns `Class`: one of several kinds of requests that share the replicas.
 
 use serde::Serialize;
 
@@ -8,10 +8,10 @@ use crate::units::Rate;
 /// Requests of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Class {
-    /// What people call it.
+    /// The name of the class.
     pub name: String,
-    /// How many of them are demanded.
+    /// The demand of this class, in requests per second.
     pub demand_per_s: Rate,
-    /// What one replica carries of them alone.
+    /// The rate of this class that one replica carries without the other classes, in requests per second.
     pub rate_per_s: RateInterval,
 }

@@ -1,17 +1,20 @@
-//! Owns what a replica carries of several classes of requests together.
+//! Owns the rate that a replica carries of a mix of several classes of requests.
 
 use crate::error::Refusal;
 use crate::sizing::{Capacity, Class, RateDoubt, RateInterval};
 use crate::units::Rate;
 
-/// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes
-/// R ÷ r replicas, so that of Σ R in these proportions a replica carries Σ R ÷ Σ (R ÷ r). Each bound from the same
-/// bounds of the classes; tokens and the share of good requests are means over requests. It is as certain as the
-/// least certain of them. Refused without a class.
+/// The rate that one replica carries of a mix, by the linear rule. A class with demand R, of which a replica alone
+/// carries r, needs R ÷ r replicas. So a replica carries Σ R ÷ Σ (R ÷ r) of the mix. Each bound comes from the
+/// corresponding bounds of the classes. Tokens and the share of good requests are means over requests. The evidence is
+/// that of the least certain class. Refused without a class.
 pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Refusal> {
     let certain = classes.iter().find(|(_, capacity)| !capacity.evidence.is_certified()).or(classes.first());
     let Some((_, certain)) = certain else {
-        return Err(Refusal::new("there is no class of requests", "give what a replica carries of each"));
+        return Err(Refusal::new(
+            "there is no class of requests",
+            "give the rate that a replica carries of each class",
+        ));
     };
     let all: f64 = classes.iter().map(|(class, _)| class.demand_per_s.per_s()).sum();
     let mixed = |of: &dyn Fn(RateInterval) -> Option<Rate>| -> Option<f64> {
@@ -24,7 +27,7 @@ pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Re
         Some(sum.sum::<Option<f64>>()? / all)
     };
     let low = Rate::new(mixed(&|rate| Some(rate.low())).unwrap_or_default())?;
-    // Rounding may not put a bound below the one that it equals.
+    // Rounding must not put a bound below the bound that it equals.
     let above = |rate: Rate, bound: Rate| if rate < bound { bound } else { rate };
     let best = above(Rate::new(mixed(&|rate| Some(rate.best())).unwrap_or_default())?, low);
     let high = mixed(&|rate| rate.high()).map(Rate::new).transpose()?.map(|high| above(high, best));

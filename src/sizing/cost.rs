@@ -1,4 +1,4 @@
-//! Owns `Price` and what a unit of work costs at a rate.
+//! Owns `Price`, and the cost of a unit of work at a rate.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::error::Refusal;
 /// Hours in a month of cost: 365 × 24 ÷ 12.
 pub const HOURS_PER_MONTH: f64 = 730.0;
 
-/// What one GPU costs in an hour, in the user's currency: finite, 0 or more.
+/// The price of one GPU per hour, in the user's currency, from 0 to 1 000 000.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Price(f64);
@@ -22,44 +22,45 @@ impl Price {
         }
     }
 
-    /// Per hour.
+    /// The price per hour.
     #[must_use]
     pub const fn per_hour(self) -> f64 {
         self.0
     }
 }
 
-/// Signs that may stand before or behind an amount.
+/// Currency signs that may stand before or after an amount.
 const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
 
 impl std::str::FromStr for Price {
     type Err = Refusal;
 
-    /// Reads `2.5/h`, `$2.5/h`, or a bare price of an hour; the currency is the reader's.
+    /// Reads `2.5/h`, `$2.5/h` or a bare price per hour. The currency sign is ignored.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let number = text.trim().trim_start_matches(CURRENCIES).trim();
         let number = ["/hour", "/hr", "/h"].iter().find_map(|unit| number.strip_suffix(unit)).unwrap_or(number);
         let number = number.trim().trim_end_matches(CURRENCIES).trim();
         let refuse =
-            |_| Refusal::new(format!("`{text}` is not a price"), "accepted is what one GPU costs in an hour: 2.5/h");
+            |_| Refusal::new(format!("`{text}` is not a price"), "accepted is the price of one GPU per hour: 2.5/h");
         Self::new(number.parse().map_err(refuse)?)
     }
 }
 
-/// What a unit of work costs where a replica is loaded with its rate under the SLO, and not with its saturation rate.
+/// The cost of a unit of work on a replica that is loaded with its rate under the SLO, not with its saturation rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct UnitCost {
-    /// One request: price of an hour ÷ (3 600 r).
+    /// One request: price per hour ÷ (3 600 r).
     pub per_request: f64,
-    /// One request that met every objective; none where their share is not known.
+    /// One request that met every objective; `null` if their share is unknown.
     pub per_good_request: Option<f64>,
-    /// 10⁶ output tokens: 10⁶ × price of an hour ÷ (3 600 r × mean output tokens); none where these are not known.
+    /// 10⁶ output tokens: 10⁶ × price per hour ÷ (3 600 r × mean output tokens); `null` if the output tokens are
+    /// unknown.
     pub per_million_output_tokens: Option<f64>,
 }
 
 impl UnitCost {
-    /// At `price_per_hour` for `rate_per_s` (> 0), where `good_share` of the requests meet the objectives and have
-    /// `output_tokens` each.
+    /// The costs of a replica at `price_per_hour` that carries `rate_per_s` (> 0). `good_share` of the requests meet
+    /// the objectives; a request has `output_tokens` on average.
     #[must_use]
     pub fn at(price_per_hour: f64, rate_per_s: f64, good_share: Option<f64>, output_tokens: Option<f64>) -> Self {
         let per_request = price_per_hour / (3600.0 * rate_per_s);
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(
             UnitCost::at(18.0, 5.0, None, Some(0.0)).per_million_output_tokens,
             None,
-            "no token costs nothing that can be said"
+            "without tokens there is no cost per token"
         );
     }
 

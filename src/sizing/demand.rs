@@ -1,4 +1,4 @@
-//! Owns `Demand`: the rate that a fleet has to carry, stated, or the peak of a profile or of a trace over a window.
+//! Owns `Demand`: the rate that a fleet must carry. It is stated, or the peak of a profile or a trace over a window.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use crate::sizing::bursts::{Burst, Counted, Rows, burst_of};
 use crate::trace::{Row, sliding_peak};
 use crate::units::{Offset, Rate, Window, seconds};
 
-/// Windows of the curve of peak:mean.
+/// The windows of the peak-to-mean curve, in seconds.
 const WINDOWS_S: [u64; 7] = [1, 10, 60, 300, 900, 3600, 21_600];
-/// How long a profile without an end is looked at.
+/// The part of an endless profile that is searched for its peak.
 const A_DAY: Duration = Duration::from_hours(24);
-/// Beginnings of the window that are tried in its own length over a profile, which leaves the peak at most 1 % of a
-/// window off its place.
+/// Window starts that are tried per window length of a profile. The found peak is then at most 1 % of a window away
+/// from the true one.
 const STEPS_PER_WINDOW: f64 = 100.0;
-/// The most beginnings that are tried.
+/// The most window starts that are tried. It bounds the time that the peak of a long profile takes.
 const MOST_STEPS: f64 = 200_000.0;
 
-/// The rate that a fleet has to carry.
+/// The rate that a fleet must carry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Demand {
-    /// Where it is from.
+    /// The source of the demand: `stated`, the profile as text, or the name of the trace.
     pub source: String,
-    /// How many times as much as that is planned for, where that was said; every rate here is after it.
+    /// The planned growth factor; `null` if none was given. Every rate here already includes it.
     pub growth: Option<f64>,
-    /// The rate, or its peak over the window.
+    /// The stated rate, or the peak rate over the window, in requests per second.
     pub rate_per_s: Rate,
-    /// Its mean over the whole; none for a stated rate.
+    /// The mean rate over the whole profile or trace, in requests per second; `null` for a stated rate.
     pub mean_per_s: Option<f64>,
-    /// The window of the peak.
+    /// The window of the peak, in seconds; `null` for a stated rate.
     pub window_s: Option<f64>,
-    /// The peak against the window; empty for a stated rate.
+    /// The peak rate for each window length; empty for a stated rate.
     pub curve: Vec<PeakPoint>,
-    /// How arrivals vary inside the window; none where no trace says so.
+    /// How arrivals vary inside the window; `null` without a trace.
     pub burstiness: Option<Burstiness>,
-    /// The largest burst inside the window that is more than Poisson arrivals do; none where there is none.
+    /// The largest burst inside the window that exceeds what Poisson arrivals do; `null` if there is none.
     pub burst: Option<Burst>,
 }
 
-/// How many times as much as today, > 0.
+/// A growth factor of today's demand, > 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growth(f64);
 
@@ -67,7 +67,7 @@ impl std::str::FromStr for Growth {
 }
 
 impl Demand {
-    /// The same after `growth`; refused beyond the highest rate there is.
+    /// The demand after `growth`. Refused if a rate exceeds the highest one that `Rate` accepts.
     pub fn grown(self, growth: Growth) -> Result<Self, Refusal> {
         let Growth(factor) = growth;
         let point = |point: &PeakPoint| PeakPoint { peak_per_s: point.peak_per_s * factor, ..*point };
@@ -82,30 +82,30 @@ impl Demand {
     }
 }
 
-/// The peak over one window.
+/// The peak rate over one window length.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PeakPoint {
-    /// The window.
+    /// The window, in seconds.
     pub window_s: f64,
-    /// The highest mean rate over any such window.
+    /// The highest mean rate over any window of this length, in requests per second.
     pub peak_per_s: f64,
-    /// That over the mean of the whole.
+    /// `peak_per_s` ÷ the mean rate of the whole demand.
     pub peak_to_mean: f64,
 }
 
-/// How counts of a second vary inside windows.
+/// How the counts of arrivals per second vary inside windows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Burstiness {
-    /// Index of dispersion of the counts in 1 s about the mean of their own window: 1 for Poisson, about CV² for a
-    /// renewal process.
+    /// Index of dispersion of the counts in 1 s around the mean of their window: 1 for Poisson arrivals, about CV² for
+    /// a renewal process.
     pub dispersion: f64,
-    /// How far it lies from 1 by chance: √(2 ÷ degrees of freedom).
+    /// The standard error of `dispersion` for Poisson arrivals: √(2 ÷ degrees of freedom).
     pub error: f64,
 }
 
 impl Burstiness {
-    /// Whether it exceeds that of a process whose gaps have coefficient of variation `cv` by more than chance (4
-    /// standard errors).
+    /// Whether the dispersion exceeds that of a process whose gaps have coefficient of variation `cv`, by more than 4
+    /// standard errors.
     #[must_use]
     pub fn exceeds(self, cv: f64) -> bool {
         let expected = cv * cv;
@@ -113,7 +113,7 @@ impl Burstiness {
     }
 }
 
-/// A rate that the user says.
+/// The demand of a stated rate.
 #[must_use]
 pub fn demand_of_rate(rate: Rate) -> Demand {
     let source = "stated".to_owned();
@@ -121,8 +121,8 @@ pub fn demand_of_rate(rate: Rate) -> Demand {
     Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve, burstiness, burst }
 }
 
-/// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at
-/// for a day; noise in it is as seed 1 draws it.
+/// The peak of `profile` over `window`, or over the whole profile if that is shorter. An endless profile is searched
+/// for one day; its noise is drawn with seed 1.
 pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, Refusal> {
     let length_s = profile.length().unwrap_or(A_DAY).as_secs_f64();
     let pattern = Pattern { profile: profile.clone(), overlays: Vec::new() };
@@ -146,8 +146,8 @@ pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, 
     })
 }
 
-/// The peak of the rate of `rows`, in order of time, over `window`: the most rows in any window that begins at a row,
-/// ÷ its length. `name` is the trace's. Refused where the trace is shorter than the window.
+/// The peak rate of `rows` (in order of time) over `window`: the most rows in any window that begins at a row, ÷ the
+/// window. `name` is the name of the trace. Refused if the trace is shorter than the window.
 pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Demand, Refusal> {
     let span_s = rows.first().zip(rows.last()).map_or(0.0, |(first, last)| last.at.secs_since(first.at));
     let window_s = window_s_of(window)?;
@@ -177,12 +177,12 @@ pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Dema
 
 fn window_s_of(window: Duration) -> Result<f64, Refusal> {
     if window.is_zero() {
-        return Err(Refusal::new("a window of 0 s has no rate", "accepted is a time above 0, as in 60s"));
+        return Err(Refusal::new("a window of 0 s has no rate", "accepted is a time above 0, for example 60s"));
     }
     Ok(window.as_secs_f64())
 }
 
-/// The usual windows up to `most_s`, and `chosen_s` among them.
+/// The windows of [`WINDOWS_S`] up to `most_s`, plus `chosen_s`, in seconds and ascending.
 fn windows(most_s: f64, chosen_s: f64) -> impl Iterator<Item = f64> {
     let mut all: Vec<f64> =
         WINDOWS_S.iter().map(|window_s| *window_s as f64).filter(|window_s| *window_s <= most_s).collect();
@@ -199,7 +199,7 @@ fn peak_of_curve(curve: &Curve, window_s: f64, length_s: f64) -> f64 {
     shape.between(start_s, start_s + window_s) / window_s
 }
 
-/// A rate over time, as counts.
+/// A rate over time, as expected counts.
 struct Shape<'a> {
     curve: &'a Curve,
     length_s: f64,
@@ -219,8 +219,8 @@ impl Counted for Shape<'_> {
     }
 }
 
-/// Over complete windows of whole seconds from the first row that hold a row. None where these leave fewer than 20
-/// degrees of freedom.
+/// The burstiness over complete windows that hold a row. Windows are whole seconds, counted from the first row. `None`
+/// below 20 degrees of freedom.
 fn burstiness(rows: &[Row], window_s: f64) -> Option<Burstiness> {
     let seconds_each = window_s as usize;
     let first = rows.first()?.at;

@@ -1,47 +1,47 @@
-//! Owns `RateDoubt`: what speaks against the rate of a replica, with its numbers. `report` turns it into a sentence.
+//! Owns `RateDoubt`: a reason to doubt the rate of a replica, with its numbers. `report` turns it into a sentence.
 
 use serde::Serialize;
 
-/// What speaks against the rate of a replica: one of `capacity.doubt_kinds`.
+/// A reason to doubt the rate of a replica: an element of `capacity.doubt_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RateDoubt {
-    /// The search that found the rate is in doubt itself.
+    /// The search that found the rate is itself in doubt.
     SearchInDoubt {
-        /// What does not fit: `curve`, `drift`, `certificate`.
+        /// The doubt of the search, for example `curve`, `drift` or `certificate`.
         doubt: String,
     },
-    /// The search spent its budget before its interval was narrow.
+    /// The search spent its budget before its interval was narrow enough.
     BudgetSpent,
     /// The certificate of the search did not pass.
     CertificateNotPassed {
-        /// Its result: `fail` or `undecided`.
+        /// The result of the certificate: `fail` or `undecided`.
         result: String,
     },
     /// The search has no certificate.
     NoCertificate,
-    /// A lower rate did not meet the objectives, and the rate that counts did.
+    /// A lower rate did not meet the objectives, but the rate of the replica did.
     LowerRateMissed {
         /// The lower rate, in requests per second.
         missed_per_s: f64,
-        /// The rate that counts, in requests per second.
+        /// The rate of the replica, in requests per second.
         met_per_s: f64,
     },
-    /// No rate was decided, for want of requests.
+    /// No rate was decided, because there were too few requests.
     NoRateDecided {
         /// The largest rate whose observed figures met the objectives, in requests per second.
         largest_per_s: f64,
     },
-    /// The rate was measured with arrivals that are smoother than those that a random split passes on.
+    /// The rate was measured with smoother arrivals than a random split sends to a replica.
     SmoothArrivals {
-        /// The law of the gaps that it was measured with, as text.
+        /// The arrival process of the measurement, as text.
         process: String,
     },
     /// The rate of one class among several is in doubt.
     OfClass {
         /// The name of the class.
         class: String,
-        /// What speaks against its rate.
+        /// The reason to doubt the rate of the class.
         doubt: Box<RateDoubt>,
     },
 }

@@ -1,39 +1,39 @@
-//! Owns the cheapest mix of at most four kinds of machine that carries a rate, by exact enumeration.
+//! Owns the search for the cheapest mix of at most four kinds of machine that carries a rate, by exact enumeration.
 
-/// The share by which a fleet may fall short of the rate: what rounding of a division takes away, and no more.
+/// The share by which a fleet may fall short of the rate. It covers the rounding of a division, and no more.
 const SLACK: f64 = 1e-9;
-/// Fleets looked at before the answer is called unproven.
+/// The most fleets that are checked. Beyond it, the answer is not proven to be the cheapest.
 const MOST_LOOKS: u64 = 100_000;
 
 /// One kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Machine {
-    /// What one replica carries, > 0.
+    /// The rate that one replica carries, in requests per second, > 0.
     pub rate_per_s: f64,
-    /// What one replica costs, ≥ 0, in whatever unit is to be least.
+    /// The cost of one replica, ≥ 0, in the unit that is minimised.
     pub cost: f64,
-    /// GPUs of one replica: the fewer the better where costs are equal.
+    /// GPUs of one replica. Of equally cheap fleets, the one with fewer GPUs wins.
     pub gpus: u32,
-    /// The most replicas there are; none where there is no limit.
+    /// The most replicas available; `None` without a limit.
     pub stock: Option<u64>,
 }
 
-/// How many replicas of each kind.
+/// The number of replicas of each kind of machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mix {
-    /// By kind, in the order given.
+    /// The number of replicas of each kind, in the order of the input.
     pub counts: Vec<u64>,
-    /// Whether every fleet that could be cheaper was ruled out.
+    /// Whether it is proven that no cheaper fleet exists.
     pub proven: bool,
 }
 
-/// ⌈`rate` ÷ `each`⌉ replicas, a quotient that misses a whole number by rounding taken for it.
+/// ⌈`rate` ÷ `each`⌉ replicas. A quotient above a whole number only by rounding counts as that whole number.
 pub(super) fn replicas(rate: f64, each: f64) -> u64 {
     let quotient = rate / each;
     libm::ceil(quotient - quotient * SLACK) as u64
 }
 
-/// What `counts` carry after the loss of their `spares` largest replicas.
+/// The rate that `counts` carry after the loss of their `spares` largest replicas, in requests per second.
 fn left(machines: &[Machine], by_rate: &[usize], counts: &[u64], spares: u64) -> f64 {
     let (mut lost, mut sum) = (spares, 0.0);
     for kind in by_rate {
@@ -44,12 +44,11 @@ fn left(machines: &[Machine], by_rate: &[usize], counts: &[u64], spares: u64) ->
     sum
 }
 
-/// The cheapest mix that carries `rate_per_s` (> 0) after the loss of its `spares` largest replicas, within stock; of
-/// equally cheap ones that with the fewest GPUs, then the fewest replicas. None where stock does not suffice.
-///
-/// Kinds are tried in the order of cost per rate, each from its most down; a branch is cut where its cost and the
-/// cheapest conceivable way to carry the rest (fractions of replicas allowed) exceed the best fleet found. The last
-/// kind's number is the least that suffices, by bisection: a replica more never carries less.
+/// The cheapest mix within stock that carries `rate_per_s` (> 0) after the loss of its `spares` largest replicas. Of
+/// equally cheap mixes: the one with the fewest GPUs, then the fewest replicas. `None` if the stock is too small.
+/// Branch and bound: kinds are tried in the order of cost per rate, each from its largest count down. A branch is cut
+/// if its cost plus a lower bound for the rest (fractions of replicas allowed) exceeds the best fleet so far. The count
+/// of the last kind is the least that suffices, by bisection: one more replica never carries less.
 #[must_use]
 pub fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Option<Mix> {
     let mut by_value: Vec<usize> = (0..machines.len()).collect();
@@ -87,14 +86,14 @@ struct Hunt<'a> {
 }
 
 impl Hunt<'_> {
-    /// Most of `kind` that can be of use: enough to carry everything alone after the loss.
+    /// The largest useful count of `kind`: enough to carry everything alone after the loss of `spares`.
     fn most(&self, kind: usize) -> u64 {
         let machine = &self.machines[kind];
         let alone = replicas(self.rate_per_s, machine.rate_per_s).saturating_add(1).saturating_add(self.spares);
         alone.min(machine.stock.unwrap_or(u64::MAX))
     }
 
-    /// Tries each kind alone, so that no answer, proven or not, is dearer than these.
+    /// Tries each kind alone, so that no answer, proven or not, costs more than the best single kind.
     fn alone(&mut self) {
         for kind in 0..self.machines.len() {
             self.counts[kind] = replicas(self.rate_per_s, self.machines[kind].rate_per_s).saturating_add(self.spares);
@@ -109,7 +108,7 @@ impl Hunt<'_> {
         left(self.machines, &self.by_rate, &self.counts, self.spares) >= self.rate_per_s
     }
 
-    /// Tries the kinds from place `depth` of `by_value` on, those before costing `cost` and carrying `carried`.
+    /// Tries the kinds of `by_value` from index `depth`. The kinds before it cost `cost` and carry `carried`.
     fn descend(&mut self, depth: usize, cost: f64, carried: f64) {
         let Some(&kind) = self.by_value.get(depth) else { return };
         let machine = self.machines[kind];
@@ -135,10 +134,10 @@ impl Hunt<'_> {
                 break;
             }
             let (cost, carried) = (cost + machine.cost * count as f64, carried + machine.rate_per_s * count as f64);
-            // Later kinds are no better value than the next.
+            // No later kind has a lower cost per rate than the next one.
             let least = cost + (self.rate_per_s - carried).max(0.0) * next.cost / next.rate_per_s;
             if self.best.as_ref().is_some_and(|((best, _, _), _)| least > best * (1.0 + SLACK)) {
-                // Fewer of a better value only cost more, once the rest is bought at a worse one.
+                // A smaller count of this kind only raises the bound, because the next kind costs more per rate.
                 if carried < self.rate_per_s {
                     break;
                 }
@@ -181,7 +180,7 @@ mod tests {
         })
     }
 
-    /// Every fleet of at most `most` of each kind, one after the other.
+    /// The best fleet by brute force, with at most `most` replicas of each kind.
     fn brute(machines: &[Machine], rate_per_s: f64, spares: u64, most: u64) -> Option<(f64, u64, u64)> {
         let mut best: Option<(f64, u64, u64)> = None;
         let kinds = machines.len() as u32;
@@ -212,7 +211,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(150))]
 
-        // Rates are quarters and costs halves, so that sums are exact and ties are ties.
+        // Rates are quarters and costs are halves, so sums and ties are exact.
         #[test]
         fn the_cheapest_fleet_is_that_of_brute_force(
             machines in proptest::collection::vec(machine(), 1..=4),
@@ -220,8 +219,7 @@ mod tests {
             spares in 0u64..3,
         ) {
             let rate_per_s = f64::from(quarters) / 4.0;
-            // The slowest carries a quarter: more than this of one kind is never of use in a fleet small enough to be
-            // counted out.
+            // The stock is capped at 6 replicas of each kind, so that brute force stays fast.
             let machines: Vec<Machine> =
                 machines.into_iter().map(|machine| Machine { stock: Some(machine.stock.unwrap_or(6).min(6)),
                     ..machine }).collect();
@@ -252,8 +250,9 @@ mod tests {
         let mix = cheapest(&machines, 5_003.3, 1).unwrap();
         let carried: f64 =
             machines.iter().zip(&mix.counts).map(|(machine, count)| machine.rate_per_s * *count as f64).sum();
-        assert!(carried <= 5_004.9 + 1e-9, "no dearer than one kind alone, where price is rate: {mix:?}");
-        // Whichever one is lost, and it costs no more than the LP bound of 5 003.3 and two of the largest.
+        assert!(carried <= 5_004.9 + 1e-9, "no dearer than one kind alone, because price equals rate: {mix:?}");
+        // The fleet survives the loss of any one replica. It costs at most the LP bound of 5 003.3 plus two of the
+        // largest.
         let largest = machines
             .iter()
             .zip(&mix.counts)

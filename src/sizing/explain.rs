@@ -1,5 +1,4 @@
-//! Owns the reasons behind a fleet: its notes (what more testing would buy, what its demand's shape says) and its
-//! assumptions.
+//! Owns the reasons behind a fleet: its assumptions and its notes, for example what more testing could save.
 
 use crate::metrics::VerdictResult;
 use crate::schedule::Process;
@@ -8,7 +7,7 @@ use crate::sizing::{
     RankedBy, Spread, is_smooth,
 };
 
-/// Routing by key, in the example of imbalance: keys a replica, and the coefficient of variation of their weights.
+/// The example of routing by key: the number of keys per replica, and the coefficient of variation of their weights.
 const KEYS: (f64, f64) = (1_000.0, 2.0);
 
 /// The kinds of hardware that have replicas in `fleet`.
@@ -16,7 +15,7 @@ fn used(fleet: &Fleet) -> impl Iterator<Item = &ChoiceView> {
     fleet.choices.iter().filter(|choice| choice.replicas > 0)
 }
 
-/// What more testing would buy, what the kinds of hardware come to, what the demand's shape says.
+/// The notes of `fleet`: bursts of the demand, what more testing could save, the ranking of the hardware, and doubts.
 pub(super) fn notes(fleet: &Fleet) -> Vec<FleetNote> {
     let mut notes: Vec<FleetNote> = fleet.demand.burst.map(|burst| bursts(fleet, burst)).into_iter().collect();
     notes.push(testing(fleet));
@@ -71,7 +70,7 @@ fn testing(fleet: &Fleet) -> FleetNote {
     FleetNote::TestingSavesNone
 }
 
-/// The burst inside the window of the peak: how large it is, what it leaves behind, what would cover it.
+/// The note about the burst inside the peak window: its size, its backlog, and the replicas that would cover it.
 fn bursts(fleet: &Fleet, burst: Burst) -> FleetNote {
     let carried = fleet.carried_per_s();
     let waiting = (burst.rate_per_s - carried) * burst.length_s;
@@ -92,7 +91,7 @@ fn bursts(fleet: &Fleet, burst: Burst) -> FleetNote {
     }
 }
 
-/// That the demand is burstier than the arrivals of `process`, which the rate was measured with.
+/// A note if the demand is burstier than the arrivals of `process`, with which the rate was measured.
 fn burstier(fleet: &Fleet, process: Option<&str>) -> Option<FleetNote> {
     let seen = fleet.demand.burstiness?;
     let (process, cv) = match process.and_then(|text| Some((text, text.parse::<Process>().ok()?))) {
@@ -103,7 +102,7 @@ fn burstier(fleet: &Fleet, process: Option<&str>) -> Option<FleetNote> {
     seen.exceeds(cv).then(burstier)
 }
 
-/// What the answer rests on.
+/// The assumptions of `fleet`.
 pub(super) fn assumptions(fleet: &Fleet) -> Vec<Assumption> {
     let of_rate = |choice: &ChoiceView| Assumption::Rate {
         choice: choice.name.clone(),
@@ -135,7 +134,7 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<Assumption> {
     found
 }
 
-/// Whether N × rate holds for the split that is assumed.
+/// How requests reach a replica, and whether N × rate holds for it.
 fn spread(fleet: &Fleet) -> Spread {
     if fleet.balancing == Balancing::RoundRobin {
         return Spread::DealtInTurn;
@@ -151,8 +150,9 @@ fn spread(fleet: &Fleet) -> Spread {
     if processes().all(|process| process.is_some()) { Spread::Holds } else { Spread::HoldsIfPoisson }
 }
 
-/// The largest of N replicas of K keys each, whose weights have a coefficient of variation c, is about √(2 ln N (1 +
-/// c²) ÷ K) above its share: the largest of N sums that are nearly normal.
+/// The assumption that every replica gets its share. Under routing by key, each of N replicas has K keys whose weights
+/// have coefficient of variation c. The busiest replica then gets about √(2 ln N (1 + c²) ÷ K) more than its share: the
+/// maximum of N nearly normal sums.
 fn balance(fleet: &Fleet) -> Assumption {
     let (keys, cv) = KEYS;
     Assumption::Balance {

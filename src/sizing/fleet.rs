@@ -1,96 +1,97 @@
-//! Owns `Fleet`: the replicas that carry a demand, kind by kind, as they stand in a result.
+//! Owns `Fleet`: the replicas of each kind of hardware that carry a demand, as a result stores them.
 
 use serde::Serialize;
 
 use crate::sizing::{Assumption, Balancing, Capacity, CheckView, Demand, FleetNote, Price, UnitCost};
 
-/// One kind of hardware, as it stands in the result.
+/// One kind of hardware, as the result stores it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChoiceView {
-    /// What people call it.
+    /// The name of the kind.
     pub name: String,
-    /// What one replica carries, and where that is from.
+    /// The rate that one replica carries, with its evidence.
     pub capacity: Capacity,
-    /// Whether an interval stands behind that.
+    /// Whether the rate is the lower bound of a confidence interval.
     pub certified: bool,
-    /// Whether it was measured on a simulated server.
+    /// Whether the rate was measured on a simulated server.
     pub simulated: bool,
     /// GPUs of one replica.
     pub gpus_per_replica: u32,
-    /// What one GPU costs in an hour.
+    /// The price of one GPU per hour; `null` without a price.
     pub price_per_gpu_hour: Option<Price>,
-    /// The most replicas there are.
+    /// The most replicas available; `null` without a limit.
     pub stock: Option<u64>,
-    /// How many the fleet has.
+    /// The number of replicas of this kind in the fleet.
     pub replicas: u64,
-    /// How many would do it alone; `null` where the stock is smaller.
+    /// The number of replicas that a fleet of this kind alone would need; `null` if the stock is smaller.
     pub replicas_alone: Option<u64>,
-    /// What these cost in an hour.
+    /// The cost of `replicas_alone` per hour; `null` without a price.
     pub alone_cost_per_hour: Option<f64>,
-    /// What work costs at the rate under the objectives.
+    /// The cost of a unit of work at the rate under the objectives; `null` without a price.
     pub at_slo_rate: Option<UnitCost>,
 }
 
-/// The `fleet` object of `result.json`. Its words are empty until `report` makes them of the kinds and the numbers.
+/// The `fleet` object of `result.json`. Its sentences are empty until `report` writes them from the kinds and the
+/// numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fleet {
-    /// Replicas that carry the demand, imbalance included, with neither headroom nor spares.
+    /// Replicas that carry the demand including imbalance, without headroom and without spares.
     pub replicas_to_carry: u64,
     /// Replicas with headroom and spares, by the lower bounds of the rates.
     pub replicas: u64,
-    /// Their GPUs.
+    /// GPUs of the fleet.
     pub gpus: u64,
-    /// What an hour of them costs; `null` without prices.
+    /// Cost of the fleet per hour; `null` without prices.
     pub cost_per_hour: Option<f64>,
-    /// What a month (730 h) costs.
+    /// Cost of the fleet per month of 730 h; `null` without prices.
     pub cost_per_month: Option<f64>,
-    /// What one replica is taken to carry; `null` where several kinds are mixed.
+    /// The rate by which one replica is sized, in requests per second; `null` if several kinds are mixed.
     pub per_replica_rate_per_s: Option<f64>,
-    /// The demand at its peak.
+    /// The peak demand, in requests per second.
     pub demand_per_s: f64,
-    /// h.
+    /// h, the headroom as a share.
     pub headroom: f64,
-    /// ι.
+    /// ι, the imbalance as a share.
     pub imbalance: f64,
-    /// k.
+    /// k, the number of replicas that may be lost.
     pub redundancy: u32,
-    /// How requests are taken to be split.
+    /// How requests are assumed to be split.
     pub balancing: Balancing,
-    /// Replicas by the upper bounds of the rates (`null` where one has none) and by the lower.
+    /// Replicas by the upper bounds of the rates (`null` if a rate has no upper bound), then by the lower bounds.
     pub interval: [Option<u64>; 2],
-    /// Replicas by the best estimates.
+    /// Replicas by the best estimates of the rates.
     pub replicas_at_best: u64,
-    /// Whether an interval stands behind every rate that the fleet rests on.
+    /// Whether every rate of the fleet is the lower bound of a confidence interval.
     pub certified: bool,
-    /// Whether no cheaper fleet exists for sure.
+    /// Whether it is proven that no cheaper fleet exists.
     pub proven_cheapest: bool,
-    /// What is demanded, and how that varies.
+    /// The demand, and how it varies over time.
     pub demand: Demand,
     /// The kinds of hardware, in the order given.
     pub choices: Vec<ChoiceView>,
-    /// The formula with its numbers in it.
+    /// The formula with its numbers.
     pub formula: String,
     /// The sentences of `sentence_kinds`.
     pub sentences: Vec<String>,
-    /// What else there is to know, and what more testing would buy.
+    /// Notes, for example how many replicas more testing could save.
     pub sentence_kinds: Vec<FleetNote>,
     /// The sentences of `assumption_kinds`.
     pub assumptions: Vec<String>,
-    /// What all that rests on.
+    /// The assumptions of the fleet.
     pub assumption_kinds: Vec<Assumption>,
-    /// What simulated replicas make of the demand, where that was asked.
+    /// The result of the check by simulation; absent if none was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckView>,
 }
 
 impl Fleet {
-    /// Requests per second that all of it carries, by the lower bounds of the rates.
+    /// The rate that all replicas together carry, by the lower bounds of the rates, in requests per second.
     #[must_use]
     pub fn carried_per_s(&self) -> f64 {
         self.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum()
     }
 
-    /// Whether more than one kind of hardware is in it.
+    /// Whether the fleet has more than one kind of hardware.
     #[must_use]
     pub fn is_mixed(&self) -> bool {
         self.choices.iter().filter(|choice| choice.replicas > 0).count() > 1

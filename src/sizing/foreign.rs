@@ -1,4 +1,5 @@
-//! Owns the reading of other tools' results as measured rates: vLLM's `bench serve` JSON and `GuideLLM`'s report.
+//! Owns the reading of other tools' results as measured rates: the JSON of vLLM's `bench serve`, and `GuideLLM`'s
+//! report.
 
 use serde_json::Value;
 
@@ -10,17 +11,17 @@ use crate::sizing::{Evidence, Measured};
 /// Another tool's result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Foreign {
-    /// Whose.
+    /// The tool that wrote the result.
     pub evidence: Evidence,
-    /// Its open loads.
+    /// The open loads of the result.
     pub rows: Vec<Measured>,
-    /// Its model, where known.
+    /// The model, if known.
     pub model: Option<String>,
 }
 
-/// Reads `value` as one of them, judged by `objectives`; none where it is neither. Closed loops are passed over:
-/// their load gives way. The rate of a load is that of its completed requests, which is what was seen to be carried.
-/// Refused where the result does not hold what an objective asks for.
+/// Reads `value` as a result of vLLM or `GuideLLM`, judged by `objectives`; `None` if it is neither. Closed loops are
+/// skipped, because a slow service slows their load down. The rate of a load is the rate of its completed requests: the
+/// service is known to carry that rate. Refused if the result lacks a figure that an objective needs.
 pub fn foreign_rows(value: &Value, objectives: &Objectives) -> Result<Option<Foreign>, Refusal> {
     if let Some(benchmarks) = value.get("benchmarks").and_then(Value::as_array)
         && value.get("metadata").is_some()
@@ -40,15 +41,15 @@ fn number(value: &Value, path: &str) -> Option<f64> {
     value.pointer(path).and_then(Value::as_f64)
 }
 
-/// All objectives of one load: `figure_s` finds a statistic of a latency of the completed requests, in seconds;
-/// `lost` is the share that was not completed.
+/// The standing of one load under all objectives. `figure_s` returns a latency statistic of the completed requests, in
+/// seconds; `lost` is the share of requests that did not complete.
 fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Option<f64>) -> Result<Standing, Refusal> {
     let mut standing = Standing::Met;
     for item in objectives.items() {
         let refuse = || {
             Refusal::new(
-                format!("`{item}` cannot be told from this result"),
-                "accepted is a quantile or mean that it holds (write p99 of ttft, tpot and e2el with vLLM: \
+                format!("`{item}` cannot be judged from this result"),
+                "accepted is a quantile or mean that the result holds (vLLM writes p99 of ttft, tpot and e2el with \
                  percentile-metrics), or error_rate",
             )
         };
@@ -57,7 +58,7 @@ fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Optio
             Objective::Latency(limit) => {
                 let observed = Standing::of(within(figure_s(limit).ok_or_else(refuse)?, limit));
                 match limit.statistic {
-                    // The quantile of the completed is no more than a lower bound of that of all.
+                    // The quantile of the completed requests is only a lower bound of the quantile of all requests.
                     Statistic::Quantile(quantile) if lost > 1.0 - quantile.share() => Standing::Missed,
                     _ if lost > 0.0 && observed == Standing::Met => Standing::Open,
                     _ => observed,
@@ -69,7 +70,7 @@ fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Optio
     Ok(standing)
 }
 
-/// A load of vLLM's; none where it has no rate or its concurrency is bounded.
+/// The load of a vLLM result; `None` if it has no rate or its concurrency is bounded.
 fn vllm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
     let open = number(value, "/request_rate").is_some() && value.get("max_concurrency").is_none_or(Value::is_null);
     let Some(rate_per_s) = number(value, "/request_throughput").filter(|rate| open && *rate > 0.0) else {
@@ -110,7 +111,7 @@ fn vllm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refu
     }))
 }
 
-/// A load of `GuideLLM`'s; none where it is a closed loop. Its latency per token after the first is what it calls
+/// A load of a `GuideLLM` report; `None` for a closed loop. `GuideLLM` calls the latency per token after the first
 /// inter-token latency.
 fn guidellm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
     let kind = value.pointer("/config/strategy/type_").and_then(Value::as_str);
@@ -186,7 +187,7 @@ mod tests {
             assert_eq!((found.rows[0].rate_per_s, found.rows[0].process.as_deref()), (4.9, Some("gamma:2")));
             assert_eq!(found.rows[0].output_tokens, Some(64.0));
         }
-        assert!(foreign_rows(&vllm_result(0), &slo("p95 ttft<80ms")).is_err(), "it holds no p95");
+        assert!(foreign_rows(&vllm_result(0), &slo("p95 ttft<80ms")).is_err(), "the result holds no p95");
         let mut closed = vllm_result(0);
         closed["max_concurrency"] = json!(32);
         assert_eq!(foreign_rows(&closed, &slo("p99 ttft<80ms")).unwrap().unwrap().rows, []);

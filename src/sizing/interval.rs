@@ -1,11 +1,11 @@
-//! Owns `RateInterval`: a rate, and how far it may be off.
+//! Owns `RateInterval`: a rate with its lower and upper bound.
 
 use serde::Serialize;
 
 use crate::error::Refusal;
 use crate::units::Rate;
 
-/// A rate and how far it may be off.
+/// A rate with its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RateInterval {
     low: Rate,
@@ -14,7 +14,7 @@ pub struct RateInterval {
 }
 
 impl RateInterval {
-    /// From the bound that is safe over the best estimate to the upper bound, where there is one; refused out of order.
+    /// An interval of the safe lower bound, the best estimate and the upper bound, if any. Refused unless they ascend.
     pub fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
         if low > best || high.is_some_and(|high| best > high) {
             return Err(Refusal::new(
@@ -28,7 +28,7 @@ impl RateInterval {
         Ok(Self { low, best, high })
     }
 
-    /// The bound that is safe: what fleets are sized by.
+    /// The safe lower bound, by which fleets are sized.
     #[must_use]
     pub const fn low(self) -> Rate {
         self.low
@@ -40,7 +40,7 @@ impl RateInterval {
         self.best
     }
 
-    /// The upper bound; none where nothing above was measured.
+    /// The upper bound; `None` if no higher rate was measured.
     #[must_use]
     pub const fn high(self) -> Option<Rate> {
         self.high

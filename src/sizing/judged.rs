@@ -1,4 +1,4 @@
-//! Owns `Measured`, a rate that was played and whether the objectives were met at it, as a saved result says.
+//! Owns `Measured`: one measured rate of a saved result, and whether the objectives were met at it.
 
 use crate::error::Refusal;
 use crate::figures::{StatsView, TrialView};
@@ -9,18 +9,18 @@ use crate::metrics::{
 /// Whether the objectives were met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// All of them.
+    /// All objectives were met.
     Met,
-    /// One at least was not.
+    /// At least one objective was missed.
     Missed,
-    /// The observed figures meet all of them, and too few requests to be sure.
+    /// The observed figures meet all objectives, but there were too few requests to be sure.
     Seems,
-    /// The data cannot tell.
+    /// The data cannot decide.
     Open,
 }
 
 impl Standing {
-    /// Both have to be met.
+    /// The standing of two objectives together: the worse of the two.
     pub(super) const fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Missed, _) | (_, Self::Missed) => Self::Missed,
@@ -35,23 +35,24 @@ impl Standing {
     }
 }
 
-/// A rate that was played.
+/// One measured rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// Requests per second, > 0.
     pub rate_per_s: f64,
-    /// What it showed.
+    /// Whether the objectives were met at this rate.
     pub standing: Standing,
-    /// Mean output tokens of a request, where known.
+    /// Mean output tokens of a request, if known.
     pub output_tokens: Option<f64>,
-    /// The share of requests that met every objective, where known.
+    /// The share of requests that met every objective, if known.
     pub good_share: Option<f64>,
-    /// The law of its gaps as typed, where known.
+    /// The arrival process as typed, if known.
     pub process: Option<String>,
 }
 
-/// The open loads among `trials`. Without `objectives` each stands by its own verdict; with those that it was judged
-/// by, too; with others by its saved figures, without inference. Refused where the saved figures cannot tell.
+/// The open loads among `trials`. A trial is judged by its own verdict if `objectives` is `None` or equals its own
+/// objectives. Otherwise it is judged by its saved figures, without inference. Refused if the saved figures cannot
+/// decide.
 pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Vec<Measured>, Refusal> {
     let open = trials.iter().filter(|trial| trial.load.origin == LoadOrigin::Planned);
     open.filter_map(|trial| Some((trial, trial.load.rate_per_s.filter(|rate| *rate > 0.0)?)))
@@ -64,7 +65,7 @@ pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> 
                     _ => by_verdict(trial)?,
                 },
                 output_tokens: trial.metrics.get(&Metric::OutputTokens).and_then(|view| view.headline().mean),
-                // The saved share is of those that met the objectives of then.
+                // The saved share belongs to the trial's own objectives.
                 good_share: trial.slo.attainment.filter(|_| own),
                 process: trial.load.process.clone(),
             })
@@ -72,7 +73,7 @@ pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> 
         .collect()
 }
 
-/// Whether `asked` are the objectives that the trial was judged by.
+/// Whether `asked` equals the objectives that the trial was judged by.
 fn is_own(trial: &TrialView, asked: &Objectives) -> bool {
     let own = &trial.slo.objectives;
     own.len() == asked.items().len()
@@ -87,13 +88,14 @@ fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
         VerdictResult::None => {
             return Err(Refusal::new(
                 "the result was measured without objectives",
-                "give them here, as in the option slo 'p99 ttft<=200ms'",
+                "give objectives here, as in the option slo 'p99 ttft<=200ms'",
             ));
         }
     })
 }
 
-/// What the figures of a trial look like whose verdict is inconclusive, by its own objectives.
+/// The standing of a trial with an inconclusive verdict, by its observed figures and its own objectives: `Seems` or
+/// `Open`.
 fn seen(trial: &TrialView) -> Standing {
     let texts: Vec<&str> = trial.slo.objectives.iter().map(|objective| objective.text.as_str()).collect();
     let standing = Objectives::parse(&texts, None, None).and_then(|own| by_figures(trial, &own));
@@ -126,7 +128,7 @@ fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal
 
 fn not_saved(item: &Objective) -> Refusal {
     Refusal::new(
-        format!("`{item}` cannot be told from saved figures"),
+        format!("`{item}` cannot be judged from saved figures"),
         "accepted is a quantile, a mean or a maximum of a latency, or error_rate; or measure again with this in the \
          option slo",
     )
@@ -155,7 +157,7 @@ fn figure(trial: &TrialView, limit: &Limit) -> Result<Option<Known>, Refusal> {
             let found = saved.into_iter().find(|(share, _)| (share - quantile.share()).abs() < 1e-9);
             found.map(|(_, known)| known).ok_or_else(|| {
                 Refusal::new(
-                    format!("`{item}` cannot be told from saved figures"),
+                    format!("`{item}` cannot be judged from saved figures"),
                     "accepted is p50, p75, p90, p95, p99 or p99.9",
                 )
             })
@@ -163,7 +165,7 @@ fn figure(trial: &TrialView, limit: &Limit) -> Result<Option<Known>, Refusal> {
     }
 }
 
-/// An observed figure in seconds against its limit.
+/// Compares an observed figure, in seconds, with its limit.
 fn compare(observed: Option<Known>, limit: &Limit) -> Standing {
     let most_s = limit.limit.as_secs_f64();
     match observed {

@@ -1,5 +1,5 @@
-//! Owns many servers: what one replica carries, what is demanded, and the fleet that follows, with its cost. All of
-//! it is pure.
+//! Owns the sizing of fleets: the rate that one replica carries, the demand, and the fleet for it, with its cost. All
+//! functions are pure.
 
 mod bursts;
 mod capacity;

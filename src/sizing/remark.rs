@@ -1,32 +1,32 @@
-//! Owns `FleetNote` and `Assumption`: what there is to know of a fleet, with its numbers. `report` makes sentences of
-//! them.
+//! Owns `FleetNote` and `Assumption`: notes about a fleet, and its assumptions, with their numbers. `report` turns them
+//! into sentences.
 
 use serde::Serialize;
 
 use crate::sizing::{Burst, Class, Evidence, RateDoubt};
 
-/// What a burst leaves behind in a fleet that does not carry it.
+/// The backlog that a burst leaves in a fleet that does not carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Backlog {
-    /// Requests that wait when the burst ends, about.
+    /// The approximate number of requests that wait when the burst ends.
     pub requests: f64,
-    /// How long the last of them waits, in seconds, about.
+    /// The approximate wait of the last of these requests, in seconds.
     pub last_s: f64,
-    /// Replicas that would carry the burst; absent where several kinds are mixed.
+    /// Replicas that would carry the burst; `null` if several kinds are mixed.
     pub replicas_to_cover: Option<u64>,
 }
 
-/// By what kinds of hardware are ranked.
+/// The figure by which kinds of hardware are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RankedBy {
-    /// The cost of a request at the rate under the objectives.
+    /// The cost per request at the rate under the objectives.
     CostPerRequest,
-    /// The GPUs that a request per second takes.
+    /// The GPUs per request/s.
     Gpus,
 }
 
-/// What else there is to know of a fleet, and what more testing would buy: one of `fleet.sentence_kinds`.
+/// A note about a fleet, for example how many replicas more testing could save: an element of `fleet.sentence_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FleetNote {
@@ -34,87 +34,87 @@ pub enum FleetNote {
     Bursts {
         /// The largest burst.
         burst: Burst,
-        /// The window that the fleet is sized by, in seconds.
+        /// The peak window by which the fleet is sized, in seconds.
         window_s: f64,
-        /// The rate that the fleet is sized for, in requests per second.
+        /// The demand for which the fleet is sized, in requests per second.
         demand_per_s: f64,
         /// Replicas of the fleet.
         replicas: u64,
-        /// What a burst leaves behind; absent where the fleet carries it.
+        /// The backlog of a burst; `null` if the fleet carries the burst.
         backlog: Option<Backlog>,
     },
-    /// The rate of a replica is stated, and nothing is known of its uncertainty.
+    /// The rate of a replica is stated, so its uncertainty is not known.
     RateStated,
-    /// No rate above the one that counts was measured.
+    /// No rate above the replica's rate was measured.
     NoHigherRate,
     /// More testing could save replicas, by the best estimate of the rate.
     TestingCouldSave {
         /// Replicas of the fleet.
         replicas: u64,
-        /// Replicas that are saved where the best estimate is true.
+        /// Replicas that are saved if the best estimate is true.
         saved_at_best: u64,
-        /// Replicas that are saved where the upper bound is true.
+        /// Replicas that are saved if the upper bound is true.
         saved_at_most: u64,
     },
-    /// More testing could save replicas, by the upper bound of the rate alone.
+    /// More testing could save replicas by the upper bound of the rate, but not by its best estimate.
     TestingCouldSaveAtMost {
         /// Replicas of the fleet.
         replicas: u64,
-        /// Replicas that are saved where the upper bound is true.
+        /// Replicas that are saved if the upper bound is true.
         saved_at_most: u64,
-        /// The rate that met the objectives and the next above it, which did not for sure, in requests per second;
-        /// absent where several kinds are mixed.
+        /// The rate that met the objectives, and its upper bound, in requests per second; `null` if several kinds are
+        /// mixed.
         between_per_s: Option<[f64; 2]>,
     },
     /// More testing would save no replica.
     TestingSavesNone,
-    /// The kinds of hardware, the least first.
+    /// The kinds of hardware, ranked by a figure, lowest first.
     Ranking {
-        /// By what.
+        /// The figure of the ranking.
         by: RankedBy,
-        /// Their names.
+        /// The names of the kinds.
         names: Vec<String>,
     },
-    /// There are too many fleets to look at all of them.
+    /// There are too many possible fleets to check them all.
     NotProvenCheapest,
     /// The rate of a replica is in doubt.
     RateInDoubt {
         /// The name of the kind of hardware.
         choice: String,
-        /// What speaks against its rate.
+        /// The reason to doubt the rate.
         doubt: RateDoubt,
     },
-    /// The demand is burstier than the arrivals that the rate of a replica was measured with.
+    /// The demand is burstier than the arrivals with which the rate of a replica was measured.
     Burstier {
-        /// The variance of the demand's counts in 1 s, over their mean.
+        /// The variance ÷ the mean of the demand's counts in 1 s.
         dispersion: f64,
-        /// The law of the gaps that the rate was measured with; absent where it is not known, and Poisson assumed.
+        /// The arrival process of the measurement; `null` if it is unknown, and then Poisson is assumed.
         process: Option<String>,
-        /// The dispersion that this law makes.
+        /// The dispersion of the arrival process of the measurement.
         measured_dispersion: f64,
     },
 }
 
-/// How requests reach a replica, and whether the fleet's replicas times their rate holds for it.
+/// How requests reach a replica, and whether N replicas then carry N × their rate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Spread {
-    /// They are dealt in turn, and are as even as when the rate was measured.
+    /// Requests are routed in turn, and are as even as in the measurement of the rate.
     DealtInTurn,
-    /// They are split at random, and the rate was measured with smoother arrivals.
+    /// Requests are split at random, but the rate was measured with smoother arrivals.
     SmoothArrivals {
-        /// The law of the gaps that it was measured with, as text.
+        /// The arrival process of the measurement, as text.
         process: String,
     },
     /// The check by simulation misses the objectives under one of the policies.
     MissedInCheck,
-    /// The rate was measured with arrivals of a known law that is no smoother than Poisson.
+    /// The rate was measured with a known arrival process that is not smoother than Poisson arrivals.
     Holds,
-    /// The law that the rate was measured with is not known.
+    /// The arrival process of the measurement is unknown.
     HoldsIfPoisson,
 }
 
-/// What a fleet rests on: one of `fleet.assumption_kinds`.
+/// An assumption of a fleet: an element of `fleet.assumption_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Assumption {
@@ -122,18 +122,18 @@ pub enum Assumption {
     Rate {
         /// The name of the kind of hardware.
         choice: String,
-        /// The rate that the fleet is sized by, in requests per second.
+        /// The rate by which the fleet is sized, in requests per second.
         rate_per_s: f64,
-        /// Where it is from.
+        /// The source of the rate.
         evidence: Evidence,
-        /// What limits it, where known.
+        /// The objective that limits the rate, if known.
         limited_by: Option<String>,
     },
     /// Classes of requests share replicas by the linear rule.
     ClassesShare {
         /// The classes.
         classes: Vec<Class>,
-        /// Replicas of work that they come to.
+        /// The sum of demand ÷ rate over the classes: the replicas that their work needs.
         replicas: f64,
     },
     /// A rate was measured on a simulated server.
@@ -142,25 +142,26 @@ pub enum Assumption {
     PeakOverWindow {
         /// The window, in seconds.
         window_s: f64,
-        /// Whether it has bursts inside, which the peak does not show.
+        /// Whether the demand has bursts inside the window, which the peak rate does not cover.
         bursts: bool,
     },
-    /// Requests are like those that were measured.
+    /// Requests are like the measured ones.
     RequestsAlike,
     /// Every replica gets its share of the requests.
     Balance {
         /// How requests reach a replica.
         spread: Spread,
-        /// How much more than its share the busiest replica is taken to get, 0 and more.
+        /// The share, 0 or more, by which the load of the busiest replica is assumed to exceed its equal share.
         imbalance: f64,
-        /// How much more it would get under routing by key, in the example of 1 000 keys a replica.
+        /// The share by which it would exceed its equal share under routing by key, in the example of 1 000 keys per
+        /// replica.
         keyed_imbalance: f64,
         /// Replicas of the fleet.
         replicas: u64,
     },
     /// The replicas that may be lost are the largest.
     LargestLost {
-        /// How many.
+        /// The number of replicas that may be lost.
         redundancy: u32,
     },
     /// Every GPU is paid for by the hour, busy or not.

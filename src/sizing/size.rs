@@ -1,4 +1,4 @@
-//! Owns the sizing of a fleet: the cheapest one that carries a demand, from the rates of its replicas.
+//! Owns the sizing of a fleet: the cheapest fleet that carries a demand, from the rates of its replicas.
 
 use serde::Serialize;
 
@@ -8,34 +8,34 @@ use crate::sizing::explain::{assumptions, notes};
 use crate::sizing::{Balancing, Capacity, CheckView, ChoiceView, Demand, Fleet, HOURS_PER_MONTH, Price, UnitCost};
 use crate::units::{Rate, Ratio};
 
-/// The most hardware choices that are enumerated.
+/// The most hardware choices of one sizing. It bounds the time of the exact enumeration.
 pub const MOST_CHOICES: usize = 4;
 
-/// What is asked beyond the demand itself.
+/// The terms that a fleet must meet beyond the demand itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Terms {
-    /// h: how much more than forecast may come.
+    /// h: the share by which demand may exceed its forecast.
     pub headroom: Ratio,
-    /// ι: how much more than its share the busiest replica gets.
+    /// ι: the share by which the load of the busiest replica exceeds its equal share.
     pub imbalance: Ratio,
-    /// k: how many replicas, the largest, may be lost.
+    /// k: the number of replicas, the largest ones, that may be lost.
     pub redundancy: u32,
 }
 
 /// One kind of hardware.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// What people call it.
+    /// The name of the choice.
     pub name: String,
-    /// What one replica carries.
+    /// The rate that one replica carries, with its evidence.
     pub capacity: Capacity,
     /// GPUs of one replica, > 0.
     pub gpus_per_replica: u32,
-    /// What one GPU costs in an hour.
+    /// The price of one GPU per hour.
     pub price: Option<Price>,
-    /// The most replicas there are.
+    /// The most replicas available; `None` without a limit.
     pub stock: Option<u64>,
-    /// Whether it was measured on a simulated server, whose figures say nothing about any machine.
+    /// Whether the rate was measured on a simulated server. Its figures do not describe any real machine.
     pub simulated: bool,
 }
 
@@ -67,19 +67,19 @@ pub(super) fn required_per_s(demand: Rate, terms: &Terms) -> f64 {
 }
 
 impl Fleet {
-    /// The same fleet, whose requests are split so.
+    /// The fleet with its requests split by `balancing`.
     #[must_use]
     pub fn balanced(self, balancing: Balancing) -> Self {
         Self { balancing, ..self }.explained()
     }
 
-    /// The same fleet with what simulated replicas make of the demand.
+    /// The fleet with the result of a check by simulation.
     #[must_use]
     pub fn checked(self, check: CheckView) -> Self {
         Self { check: Some(check), ..self }.explained()
     }
 
-    /// Its notes and assumptions, made anew.
+    /// The fleet with its notes and assumptions recomputed.
     fn explained(mut self) -> Self {
         self.sentence_kinds = notes(&self);
         self.assumption_kinds = assumptions(&self);
@@ -87,10 +87,10 @@ impl Fleet {
     }
 }
 
-/// The cheapest fleet of `choices` that carries `demand` under `terms`; without prices that with the fewest GPUs. It
-/// is sized by the lower bound of each rate, and still carries the required rate when its `redundancy` largest
-/// replicas are gone. Refused with no choice or more than [`MOST_CHOICES`], with a price for some only, and where the
-/// stock does not suffice.
+/// The cheapest fleet of `choices` that carries `demand` under `terms`; without prices, the fleet with the fewest GPUs.
+/// The fleet is sized by the lower bound of each rate. It still carries the required rate after the loss of its
+/// `redundancy` largest replicas. Refused without a choice, with more than [`MOST_CHOICES`], with a price for only some
+/// of them, and if the stock is too small.
 pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet, Refusal> {
     if choices.is_empty() || choices.len() > MOST_CHOICES {
         return Err(Refusal::new(
@@ -100,7 +100,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
     }
     let priced = choices.iter().filter(|choice| choice.price.is_some()).count();
     if priced != 0 && priced != choices.len() {
-        return Err(Refusal::new("a price for some of the choices only", "give one for each, or none"));
+        return Err(Refusal::new("only some of the choices have a price", "give a price for each choice, or for none"));
     }
     let required = required_per_s(demand.rate_per_s, terms);
     let at = |rate: &dyn Fn(&Choice) -> Option<Rate>, required: f64, spares: u32| -> Option<Mix> {
@@ -116,7 +116,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
                 "the stock does not carry {required:.4} requests per second after the loss of {} replicas",
                 terms.redundancy
             ),
-            "raise it, or lower the demand, the headroom or the redundancy",
+            "raise the stock, or lower the demand, the headroom or the redundancy",
         )
     })?;
     let carrying = demand.rate_per_s.per_s() * (1.0 + terms.imbalance.share());
@@ -226,8 +226,8 @@ mod tests {
 
     #[test]
     fn a_mixed_fleet_loses_its_largest() {
-        // 10/s at 10 an hour, 4/s at 4.4 an hour: for 24/s two large and one small; with one lost the large one goes,
-        // and smalls are cheaper.
+        // Large: 10/s at 10 per hour. Small: 4/s at 4.4 per hour. Two large and one small carry 24/s. With one spare,
+        // the largest replica is lost, so small replicas are cheaper.
         let mut large = choice("large", 10.0, 10.0, Some(10.0));
         let mut small = choice("small", 4.0, 4.0, Some(4.0));
         (large.price, small.price) = (Some(Price::new(10.0).unwrap()), Some(Price::new(4.4).unwrap()));
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(
             counts(&fleet),
             [0, 7],
-            "7 × 4.4 = 30.8 with 24/s left; a large one in it would be lost: 3 large and 1 small cost 34.4"
+            "7 × 4.4 = 30.8, and 24/s are left; a large replica would be the lost one: 3 large and 1 small cost 34.4"
         );
     }
 

@@ -1,5 +1,4 @@
-//! Owns `Balancing`: how a fleet splits its requests, and whether the rate of a replica holds for what then reaches
-//! one.
+//! Owns `Balancing`: how a fleet splits its requests, and whether a replica's measured rate holds for that split.
 
 use serde::Serialize;
 
@@ -11,11 +10,11 @@ use crate::sizing::{Capacity, Evidence, RateDoubt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balancing {
-    /// At random, or in any way that looks so to a replica: whatever comes to the fleet, each replica sees nearly
-    /// Poisson arrivals.
+    /// At random, or in any way that looks random to a replica. Each replica gets nearly Poisson arrivals, whatever the
+    /// arrivals at the fleet are.
     #[default]
     Random,
-    /// One after the other: arrivals that are even at the fleet are even at each replica.
+    /// In turn: arrivals that are even at the fleet are even at each replica.
     RoundRobin,
 }
 
@@ -26,21 +25,23 @@ impl std::str::FromStr for Balancing {
         match text.trim() {
             "random" => Ok(Self::Random),
             "round-robin" => Ok(Self::RoundRobin),
-            other => Err(Refusal::new(format!("`{other}` is no way to balance"), "accepted is random or round-robin")),
+            other => {
+                Err(Refusal::new(format!("`{other}` is not a way to balance"), "accepted is random or round-robin"))
+            }
         }
     }
 }
 
-/// Whether arrivals called `process` are smoother than Poisson ones: even, or gaps of a coefficient of variation below
-/// 1.
+/// Whether arrivals of `process` are smoother than Poisson arrivals: the coefficient of variation of their gaps is
+/// below 1. `false` for an unknown process.
 #[must_use]
 pub fn is_smooth(process: Option<&str>) -> bool {
     process.and_then(|text| text.parse::<Process>().ok()).is_some_and(|process| process.cv() < 1.0)
 }
 
 impl Balancing {
-    /// `capacity` for a fleet that is balanced so. Refused where tonnage measured it under arrivals smoother than the
-    /// fleet passes on; of another tool's result that is a doubt.
+    /// `capacity` for a fleet with this balancing. Refused if tonnage measured it with smoother arrivals than a replica
+    /// of the fleet gets. For another tool's result that is a doubt only.
     pub fn hold(self, capacity: Capacity) -> Result<Capacity, Refusal> {
         if self == Self::RoundRobin || !is_smooth(capacity.process.as_deref()) {
             return Ok(capacity);
@@ -54,11 +55,11 @@ impl Balancing {
             }
             Evidence::Stated | Evidence::Search | Evidence::Measured | Evidence::Observed => Err(Refusal::new(
                 format!(
-                    "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends \
-                     each replica nearly Poisson arrivals, which miss more: N × rate is not safe"
+                    "the rate was measured with {process} arrivals, but a fleet that splits requests at random sends \
+                     each replica nearly Poisson arrivals, which cause more misses: N × rate is not safe"
                 ),
                 "measure with Poisson arrivals (the option process poisson); or give the option balancing round-robin, \
-                 where requests come to the fleet evenly and are dealt in turn",
+                 if requests reach the fleet evenly and are routed in turn",
             )),
         }
     }

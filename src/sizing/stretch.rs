@@ -1,9 +1,9 @@
-//! Owns the choice of the stretch of a demand that is simulated: its busiest window, and what stands around it.
+//! Owns the choice of the part of a demand that is simulated: its busiest window and the requests around it.
 
 use crate::units::Offset;
 
-/// The places `from..to` of `instants`, in order, that are simulated: all of them where they are at most `most`, else
-/// the busiest `window_s` seconds and about as many before it as after it, `most` in all.
+/// The range of `instants` (ascending) that is simulated: all of them if there are at most `most`. Otherwise `most`
+/// instants: the busiest `window_s` seconds, with about as many instants before it as after it.
 #[must_use]
 pub fn busiest(instants: &[Offset], window_s: f64, most: usize) -> std::ops::Range<usize> {
     if instants.len() <= most {
@@ -36,6 +36,6 @@ mod tests {
         assert_eq!(busiest(&instants, 1.0, 2_000), 0..1_009);
         let found = busiest(&instants, 1.0, 50);
         assert_eq!((found.len(), found.start), (50, 480));
-        assert_eq!(busiest(&instants, 1.0, 5), 500..505, "a busiest window of more is cut");
+        assert_eq!(busiest(&instants, 1.0, 5), 500..505, "a busiest window with more instants is cut");
     }
 }

@@ -190,7 +190,7 @@ fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean(
         "{said}"
     );
     for wanted in
-        ["carries at least 3.00 × the trace", "recorded arrivals", "3.00 × is 300/s in the mean", "another day's trace"]
+        ["carries at least 3.00 × the trace", "recorded arrivals", "3.00 × is 300/s on average", "another day's trace"]
     {
         assert!(shown.replace("\n  ", " ").contains(wanted), "{wanted}: {shown}");
     }

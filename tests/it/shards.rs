@@ -340,7 +340,7 @@ fn what_does_not_fit_together_is_not_merged() {
         (&["a", "cut"], &["cut", "was cut short", "run it again"]),
         (&["a", "other_window"], &["other_window", "measured window"]),
         (&["a", "killed"], &["killed", "did not end", "hole"]),
-        (&["strange", "b"], &["strange", "request 3", "not of shard 1/2"]),
+        (&["strange", "b"], &["strange", "request 3", "does not belong to shard 1/2"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), &[&["report"], *words].concat());

@@ -109,7 +109,7 @@ fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
         "{shown}"
     );
     let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=2us"]);
-    assert!(code == Some(2) && said.contains("none of its 2 rates"), "{said}");
+    assert!(code == Some(2) && said.contains("none of the 2 rates"), "{said}");
     for (place, verdict) in [(0, "pass"), (1, "inconclusive")] {
         result["trials"][place]["verdict"]["result"] = json!(verdict);
     }

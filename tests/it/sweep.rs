@@ -373,15 +373,15 @@ fn stages_find_the_best_configuration_and_advise() {
     };
     assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
     let three = said(&[1, 4, 6, 2]);
-    assert!(three.contains("lowest latency: 50.0 ms"), "{three}");
+    assert!(three.contains("lowest mean latency: 50.0 ms"), "{three}");
     // Few completions give no latency of the stage, and unresolved requests still load the service.
     let mut few = of(&[1, 4, 6]).trials;
     (few[0].requests.completed, few[0].run_totals.unresolved) = (few[0].requests.planned / 2, 7);
     let lost = sweep_sentences(&SweepFindings::of(&few, &[], None), &few).join("\n");
-    assert!(lost.contains("lowest latency: 50.0 ms in the mean with 4 in flight"), "{lost}");
+    assert!(lost.contains("lowest mean latency: 50.0 ms with 4 in flight"), "{lost}");
     assert!(
-        lost.contains("7 requests of synchronous were let go when its drain ended")
-            && lost.contains("before concurrent:4"),
+        lost.contains("7 requests of synchronous were unresolved when its drain ended")
+            && lost.contains("during concurrent:4"),
         "{lost}"
     );
     assert_eq!(

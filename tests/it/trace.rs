@@ -62,7 +62,7 @@ fn rows_out_of_order_are_sorted_and_counted_and_ties_keep_their_order() {
     let seconds: Vec<_> = rows(&trace).iter().map(|(at, input, _)| (at / 1_000_000_000, *input)).collect();
     assert_eq!(seconds, [(0, 2), (0, 4), (2, 3), (4, 1), (4, 5)]);
     assert_eq!((trace.out_of_order(), trace.restart(), trace.line_of(&trace.rows()[0])), (3, None, 3));
-    assert!(anomalies(trace)[0].contains("3 rows stood behind a later one"));
+    assert!(anomalies(trace)[0].contains("3 rows were recorded after a later row"));
     let restarted = read("Timestamp,Request tokens,Response tokens\n0,1,1\n604453,2,2\n0,3,3\n").unwrap();
     assert_eq!(restarted.restart().map(|restart| restart.line), Some(4));
     assert!(anomalies(restarted)[0].contains("two recordings"));
@@ -130,7 +130,7 @@ fn anomalies_teach_what_is_an_artefact() {
         .collect();
     let said = anomalies(read(&ticks.concat()).unwrap()).join("\n");
     for wanted in [
-        "90 rows share their instant",
+        "90 rows have the same time as the row before",
         "10 distinct times, up to 10 at one",
         "ticks every 3.00 s",
         "--max-input",

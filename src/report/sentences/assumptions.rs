@@ -1,10 +1,10 @@
-//! Owns the sentences on what a fleet rests on: one for each kind of assumption, with its numbers.
+//! Owns the sentences about the assumptions of a fleet: one for each kind of assumption, with its numbers.
 
 use crate::report::sentences::formula::{figure, share};
 use crate::sizing::{Assumption, Class, Evidence, Spread};
 use crate::units::{per_second, seconds};
 
-/// What a fleet rests on.
+/// One assumption of a fleet as a sentence.
 pub(crate) fn assumption(assumption: &Assumption) -> String {
     match assumption {
         Assumption::Rate { choice, rate_per_s, evidence, limited_by } => {
@@ -18,24 +18,24 @@ pub(crate) fn assumption(assumption: &Assumption) -> String {
                 format!("{} {} ÷ {}", class.name, figure(demand), figure(rate))
             };
             format!(
-                "classes share replicas by the linear rule, {} = {} replicas of work; a load of the mix itself would \
-                 show whether they disturb each other",
+                "classes share replicas by the linear rule, {} = {} replicas of work; a load of the mixed classes \
+                 would show whether they slow each other down",
                 classes.iter().map(term).collect::<Vec<_>>().join(" + "),
                 figure(*replicas)
             )
         }
         Assumption::Simulated => {
-            "SIMULATED: measured on a pretend server, whose figures say nothing about any machine".to_owned()
+            "SIMULATED: measured on a simulated server; its figures do not describe any real machine".to_owned()
         }
         Assumption::PeakOverWindow { window_s, bursts } => {
             let faster = if *bursts {
-                "the bursts inside it are not covered by that"
+                "the bursts inside that window are not covered"
             } else {
-                "what varies faster is in the rate of a replica already"
+                "faster variation is already part of the rate of a replica"
             };
             format!("the demand is the highest rate over {}; {faster}", seconds(*window_s))
         }
-        Assumption::RequestsAlike => "requests like those measured: lengths, prefixes, arrivals".to_owned(),
+        Assumption::RequestsAlike => "requests are like the measured ones: lengths, prefixes, arrivals".to_owned(),
         Assumption::Balance { spread, imbalance, .. } if *imbalance > 0.0 => format!(
             "{}; routing by key or prefix may load one replica up to {} above its share",
             routed(spread),
@@ -47,14 +47,14 @@ pub(crate) fn assumption(assumption: &Assumption) -> String {
             routed(spread),
             share(*keyed_imbalance)
         ),
-        Assumption::LargestLost { redundancy } => format!("those lost are the {redundancy} largest"),
+        Assumption::LargestLost { redundancy } => format!("the {redundancy} largest replicas are lost"),
         Assumption::PaidByHour { hours_per_month } => {
             format!("every GPU is paid for by the hour, busy or not; a month has {hours_per_month} hours")
         }
     }
 }
 
-/// Where a rate is from.
+/// The source of a rate.
 const fn origin(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::Search => "the lower bound of a search",
@@ -62,33 +62,33 @@ const fn origin(evidence: Evidence) -> &'static str {
         Evidence::Measured => "the largest rate measured that met the objectives",
         Evidence::Observed => "the largest rate whose observed figures met the objectives; no rate was decided",
         Evidence::Vllm => {
-            "the largest rate that met the objectives in vLLM's results, where latencies are of completed requests and \
-             count from the send"
+            "the largest rate that met the objectives in vLLM's results, whose latencies cover completed requests only \
+             and count from the send"
         }
         Evidence::Guidellm => {
-            "the largest rate that met the objectives in GuideLLM's report, where latencies are of completed requests \
-             and count from the send"
+            "the largest rate that met the objectives in GuideLLM's report, whose latencies cover completed requests \
+             only and count from the send"
         }
     }
 }
 
-/// Whether N × rate holds for the split that is assumed.
+/// Whether N × rate holds for the assumed routing.
 fn routed(spread: &Spread) -> String {
-    const SPLIT: &str = "requests are spread at random, in turn or to the least loaded";
+    const SPLIT: &str = "requests are routed at random, in turn or to the least loaded replica";
     match spread {
-        Spread::DealtInTurn => "requests come to the fleet as evenly as they came to the replica that was measured, \
-             and are dealt in turn (--balancing round-robin)"
+        Spread::DealtInTurn => "requests reach the fleet as evenly as they reached the measured replica, and are \
+            routed in turn (--balancing round-robin)"
             .to_owned(),
         Spread::SmoothArrivals { process } => format!(
-            "requests split at random come to a replica nearly as Poisson arrivals, and the rate was measured with \
-             {process} ones: N × rate is not enough then; measure with Poisson arrivals"
+            "a random split sends each replica nearly Poisson arrivals, but the rate was measured with {process} \
+             arrivals: N × rate is then not enough; measure with Poisson arrivals"
         ),
         Spread::MissedInCheck => {
-            format!("{SPLIT}: the check above shows for which of them N simulated replicas are too few")
+            format!("{SPLIT}: the check above shows for which of these policies N simulated replicas are too few")
         }
-        Spread::Holds => format!("{SPLIT}: N × rate holds under any of them, and pooling may carry more"),
+        Spread::Holds => format!("{SPLIT}: N × rate holds under each policy, and pooling may carry more"),
         Spread::HoldsIfPoisson => format!(
-            "{SPLIT}: N × rate holds where the rate was measured with Poisson arrivals, and pooling may carry more"
+            "{SPLIT}: N × rate holds if the rate was measured with Poisson arrivals, and pooling may carry more"
         ),
     }
 }

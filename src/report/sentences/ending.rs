@@ -1,11 +1,11 @@
-//! Owns the sentences on how a search ended and on what is in doubt, with advice.
+//! Owns the sentences about how a search ended and what is in doubt, with advice.
 
 use crate::search::Axis;
 use crate::search::hunt::{Outcome, SearchFindings};
 use crate::search::step::{Capacity, Doubt, MOST_PROBES};
 use crate::units::{count, per_second, seconds};
 
-/// The flags that bound what a search varies, the lower one first.
+/// The two flags that bound the level of a search, the lower bound first.
 #[must_use]
 pub const fn bounds_of(over: Axis) -> [&'static str; 2] {
     match over {
@@ -15,33 +15,33 @@ pub const fn bounds_of(over: Axis) -> [&'static str; 2] {
     }
 }
 
-/// Why it ended and what to do; none where it found its answer, or goes on.
+/// Why the search ended and what to do; `None` if it found its answer or has not finished.
 pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
     let (limits, over) = (found.limited_by.as_deref().unwrap_or_default(), found.figures.over);
     let (noun, [min, max]) = (over.noun(), bounds_of(over));
     Some(match (found.finished?, found.capacity) {
         (Outcome::Infeasible, _) if found.probes.is_empty() => format!(
-            "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, \
-             or mend the service (what it answered stands in points/01)",
+            "{} even without other load: no {noun} can meet that; loosen the objective, or fix the service (its \
+             answers are in points/01)",
             unloaded(found)
         ),
         (Outcome::Infeasible, _) => {
             let least = match over {
-                Axis::Rate | Axis::TimeScale => "4 % of what it completes",
+                Axis::Rate | Axis::TimeScale => "4 % of the rate that it completes",
                 Axis::Concurrency => "1",
             };
             format!(
-                "the lowest {noun} of interest ({min}, else {least}) does not meet {limits}: look for what it \
-                misses without load"
+                "the lowest {noun} searched ({min}, by default {least}) does not meet {limits}: look at what the \
+                 service misses without load"
             )
         }
         (Outcome::MostReached(Axis::Rate), Some(Capacity::Above(per_s))) => format!(
-            "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher \
-             {max} tells",
+            "the service keeps up with {}, and no higher rate was offered: a higher {max} shows how much more it \
+             carries",
             per_second(per_s)
         ),
         (Outcome::MostReached(_), _) => {
-            format!("no objective limits it up to there: a higher {max} tells how much more it carries")
+            format!("no objective limits it up to that {noun}: a higher {max} shows how much more it carries")
         }
         (Outcome::BudgetSpent, _) if found.probes.is_empty() => {
             let short = found.short_of.unwrap_or_default();
@@ -53,37 +53,38 @@ pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
                 (None, left) => format!("{} requests", count(left.unwrap_or(0))),
             };
             format!(
-                "no probe fits into the {left} that are left of the budget: the first two steps took {}{takes}; \
-                 give a larger --budget",
+                "no probe fits into the remaining budget, {left}: the first two steps took {}{takes}; give a larger \
+                 --budget",
                 seconds(found.overhead.seconds)
             )
         }
         (Outcome::BudgetSpent, _) if found.probes.len() >= MOST_PROBES => format!(
-            "{MOST_PROBES} probes, the most of one search, did not narrow it to ±{:.0} %: search between closer \
-             bounds ({min}, {max}), or ask for a wider --precision",
+            "{MOST_PROBES} probes, the maximum of one search, did not narrow the interval to ±{:.0} %: search between \
+             closer bounds ({min}, {max}), or ask for a wider --precision",
             100.0 * found.precision
         ),
         (Outcome::BudgetSpent, _) => {
-            "the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned()
+            "the budget is spent, and this is the answer so far; continue with --resume and a larger --budget"
+                .to_owned()
         }
-        (Outcome::TargetLost, _) => "the service stopped answering; look at it, then go on with --resume".to_owned(),
+        (Outcome::TargetLost, _) => "the service stopped answering; look at it, then continue with --resume".to_owned(),
         (Outcome::GeneratorUnfit, _) => {
-            "this machine could not send what was planned, several loads in a row (see the warnings); use more \
-             --workers or a faster machine, then go on with --resume"
+            "this machine could not send the planned requests of several loads in a row (see the warnings); use more \
+             --workers or a faster machine, then continue with --resume"
                 .to_owned()
         }
         (Outcome::Found, _) => return None,
     })
 }
 
-/// What does not fit, with advice; none before a probe, where nothing can fit or not.
+/// What is in doubt, with advice; `None` before the first probe, when nothing can be in doubt.
 pub(super) fn doubt_of(found: &SearchFindings, doubt: Doubt) -> Option<String> {
     let over = found.figures.over;
     let has_misses = found.probes.iter().any(|probe| probe.counts.iter().any(|count| count.misses > 0));
     match doubt {
         _ if found.probes.is_empty() => None,
         Doubt::Episodes if !has_misses => Some(format!(
-            "INCONCLUSIVE: no request has missed at any {}, and too few were asked to say how many would; search \
+            "INCONCLUSIVE: no request missed at any {}, and too few were sent to estimate how many would miss; search \
              again with a larger --budget",
             over.noun()
         )),
@@ -91,14 +92,14 @@ pub(super) fn doubt_of(found: &SearchFindings, doubt: Doubt) -> Option<String> {
     }
 }
 
-/// How often the unloaded service misses what it misses.
+/// How often the unloaded service misses the limiting objective, or its mean if the objective is on a mean.
 pub(super) fn unloaded(found: &SearchFindings) -> String {
     let place = found.objectives.iter().position(|text| Some(text) == found.limited_by.as_ref());
     let counted = place.and_then(|place| found.floor.as_ref()?.get(place));
     let limits = found.limited_by.as_deref().unwrap_or_default();
     counted.zip(place).map_or_else(String::new, |(floor, place)| match found.mean_s(place, floor) {
         Some(mean_s) => {
-            format!("{} requests take {} in the mean where {limits} is asked", count(floor.decided), seconds(mean_s))
+            format!("{} requests take {} on average, and {limits} is asked", count(floor.decided), seconds(mean_s))
         }
         None => format!("{} of {} requests miss {limits}", count(floor.misses), count(floor.decided)),
     })
@@ -109,24 +110,24 @@ fn doubt_text(doubt: Doubt, over: Axis) -> String {
     let (noun, [least, most]) = (over.noun(), bounds_of(over));
     match doubt {
         Doubt::Curve => format!(
-            "INCONCLUSIVE: misses do not rise with the {noun} as the curve behind this answer does; look at the \
-             probes, and search again between closer bounds ({least}, {most})"
+            "INCONCLUSIVE: misses do not rise with the {noun} as the fitted curve does; look at the probes, and search \
+             again between closer bounds ({least}, {most})"
         ),
         Doubt::Drift => format!(
-            "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look \
-             for what warms up, scales or throttles there, and search again"
+            "INCONCLUSIVE: loads at one {noun} had different shares of misses: the service changed during the search; \
+             look for warm-up, scaling or throttling, and search again"
         ),
         Doubt::Floor => format!(
-            "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so that the \
-             answer hangs on what no {noun} moves; mend the slow requests, or allow more"
+            "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so the answer \
+             depends on requests that are slow at every {noun}; fix the slow requests, or allow more"
         ),
         Doubt::Episodes => format!(
-            "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often \
+            "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to estimate how often \
              they come; search again with a larger --budget, or for a lower percentile"
         ),
         Doubt::Certificate => {
-            "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed \
-             since, or the interval is one of those few that miss; search again"
+            "INCONCLUSIVE: the certificate failed, so the interval is in doubt: the service may have changed since, or \
+             this is one of the few intervals that miss the true value; search again"
                 .to_owned()
         }
     }

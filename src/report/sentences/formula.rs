@@ -1,4 +1,4 @@
-//! Owns the formula of a fleet with its numbers in it, and how numbers stand in it.
+//! Owns the formula of a fleet with its numbers, and the format of these numbers.
 
 use crate::sizing::{ChoiceView, Fleet};
 
@@ -14,8 +14,9 @@ pub(super) fn share(share: f64) -> String {
     format!("{}%", figure(share * 100.0))
 }
 
-/// The formula of `fleet`: replicas from demand, imbalance, headroom, rate and redundancy; for several kinds of
-/// hardware that what is left of them carries the demand.
+/// The formula of `fleet`. For one kind of hardware: the replicas from demand, imbalance, headroom, rate and
+/// redundancy. For several kinds: the rate of the replicas that remain after the largest are lost is at least the
+/// demand.
 pub(crate) fn formula(fleet: &Fleet) -> String {
     let required = fleet.demand_per_s * ((1.0 + fleet.imbalance) * (1.0 + fleet.headroom));
     let (demand, headroom, imbalance) = (figure(fleet.demand_per_s), share(fleet.headroom), share(fleet.imbalance));

@@ -1,5 +1,4 @@
-//! Owns the sentences of a result: of warnings, of a sweep, of a search and of a fleet. They are made here and nowhere
-//! below.
+//! Owns the sentences of a result: warnings, sweep, search and fleet. No lower layer writes such sentences.
 
 mod anomalies;
 mod assumptions;

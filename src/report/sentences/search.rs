@@ -1,4 +1,4 @@
-//! Owns the sentences of a search: the answer first, then what it rests on, with advice.
+//! Owns the sentences of a search: the answer first, then the evidence for it, with advice.
 
 use crate::report::sentences::ending::{bounds_of, doubt_of, end_of};
 use crate::search::hunt::{Certificate, Outcome, SearchFindings};
@@ -6,7 +6,7 @@ use crate::search::step::{Capacity, Certified, Direct, End};
 use crate::search::{Axis, Kept};
 use crate::units::{count, per_second, plain, seconds};
 
-/// What `found` comes to in words, with advice: the answer first.
+/// The sentences for what `found` says, with advice: the answer first.
 #[must_use]
 pub fn search_sentences(found: &SearchFindings) -> Vec<String> {
     let (limits, noun) = (found.limited_by.as_deref().unwrap_or_default(), found.figures.over.noun());
@@ -14,13 +14,13 @@ pub fn search_sentences(found: &SearchFindings) -> Vec<String> {
     sentences.extend(end_of(found));
     sentences.extend(found.capacity.map(|capacity| capacity_text(found, capacity)));
     sentences.extend(found.is_heavy_tailed.then(|| {
-        "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many \
-         times the requests"
+        "response times have a heavy tail: a few long requests cause most of the misses, so this answer takes many \
+         times more requests"
             .to_owned()
     }));
     sentences.extend(found.unloaded_share.map(|share| {
         format!(
-            "{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more",
+            "{:.2} % of the requests miss {limits} at every {noun}: fix those requests, and the service carries more",
             100.0 * share
         )
     }));
@@ -36,44 +36,46 @@ pub fn search_sentences(found: &SearchFindings) -> Vec<String> {
 fn capacity_text(found: &SearchFindings, capacity: Capacity) -> String {
     match capacity {
         Capacity::Reached(per_s) => format!(
-            "it completes {} when given more{}",
+            "when saturated, it completes {}{}",
             per_second(per_s),
             found.figures.best.filter(|_| found.figures.over == Axis::Rate).map_or_else(String::new, |best| format!(
                 ": the best estimate is {:.0} % of that",
                 100.0 * best / per_s
             ))
         ),
-        Capacity::Above(per_s) => format!("it was not saturated by {}", per_second(per_s)),
-        Capacity::Refuses(_) => "the server refuses requests when it is given more than it takes (429 or 503): each \
-                                 refusal is a miss, and the answer is what it takes"
-            .to_owned(),
+        Capacity::Above(per_s) => format!("{} did not saturate it", per_second(per_s)),
+        Capacity::Refuses(_) => {
+            "the server refuses requests above the load that it accepts (429 or 503): each refusal \
+            is a miss, and the answer is the load that it accepts"
+                .to_owned()
+        }
     }
 }
 
-/// For which load an answer of `safe` holds, and what it means in requests.
+/// For which loads the answer `safe` holds, and what it means in requests.
 fn holds_for(found: &SearchFindings, safe: f64) -> Vec<String> {
     let over = found.figures.over;
     let mut sentences = vec![match over {
         Axis::Rate => {
             format!(
-                "other arrivals than {} ones, another answer: the burstier they are, the lower the rate",
+                "the answer holds for {} arrivals only: the burstier the arrivals, the lower the rate",
                 found.process
             )
         }
-        Axis::Concurrency => "closed loop: each answer releases the next request, so that a slow service is asked \
-                              less, and latency counts from the release: it holds for users who wait for their \
-                              answers, and is no measurement of an open load (search without --over)"
+        Axis::Concurrency => "closed loop: each answer releases the next request, so a slow service gets fewer \
+            requests, and latency counts from the release. The result holds for users who wait for their answers, and \
+            is no measurement of an open load (search without --over)"
             .to_owned(),
-        Axis::TimeScale => "the interval is of what the service does with this trace from pass to pass, each the \
-                            whole trace from an empty service: another day's trace has another answer"
+        Axis::TimeScale => "the interval covers how the service varies between passes of this trace; each pass is the \
+            whole trace and starts with an empty service; another day's trace has another answer"
             .to_owned(),
     }];
     sentences.extend(found.safe_completed_per_s.map(|per_s| {
-        format!("near {} it completes {}: what these users make of it in requests", over.level(safe), per_second(per_s))
+        format!("near {} it completes {}: the request rate that these users cause", over.level(safe), per_second(per_s))
     }));
     sentences.extend(found.safe_mean_rate_per_s.zip(found.safe_peak_rate_per_s).map(|(mean_per_s, peak_per_s)| {
         format!(
-            "{} is {} in the mean, and {} over what was the busiest minute of the trace",
+            "{} is {} on average, and {} over the part that was the busiest minute of the trace",
             over.level(safe).figure(),
             per_second(mean_per_s),
             per_second(peak_per_s)
@@ -82,20 +84,20 @@ fn holds_for(found: &SearchFindings, safe: f64) -> Vec<String> {
     sentences
 }
 
-/// Which loads are no evidence.
+/// How many loads were discarded, and why.
 fn thrown_away(found: &SearchFindings) -> Vec<String> {
     let reasons = [
-        (Kept::Spoilt, "the generator did not do what was planned (see the warnings)"),
+        (Kept::Spoilt, "the generator did not follow the plan (see the warnings)"),
         (Kept::Lost, "the service stopped answering"),
         (Kept::CutShort, "they were cut short"),
     ];
     let of = found.loads.len();
     let number = |kept: Kept| found.loads.iter().filter(|load| load.kept == kept).count();
     let thrown = reasons.map(|(kept, why)| (number(kept), why)).into_iter().filter(|(number, _)| *number > 0);
-    thrown.map(|(number, why)| format!("thrown away: {number} of {of} loads, as {why}")).collect()
+    thrown.map(|(number, why)| format!("discarded: {number} of {of} loads, because {why}")).collect()
 }
 
-/// The answer in one sentence: never a bare number, no digit finer than the interval.
+/// The answer in one sentence. It always has an interval, and no digit finer than the interval.
 #[must_use]
 pub fn headline(found: &SearchFindings) -> String {
     let (over, took) = (found.figures.over, took_text(found));
@@ -109,7 +111,7 @@ pub fn headline(found: &SearchFindings) -> String {
         Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
         Some(Certified::Pass) => ("", ", certified by a fresh run"),
         Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
-        // Nobody has checked it by a load of its own.
+        // No load of its own has checked the answer.
         None if matches!(found.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => {
             ("", " (an estimate: no certificate)")
         }
@@ -139,15 +141,15 @@ pub fn headline(found: &SearchFindings) -> String {
         (_, Some(([low, _], None))) => {
             let (low, flag) = (over.amount(&low), bounds_of(over)[1]);
             format!(
-                "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; \
-                 {took}"
+                "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ended the \
+                 search; {took}"
             )
         }
         _ => format!("no answer yet; {took}"),
     }
 }
 
-/// What the answer took.
+/// The arrivals, requests, probes and time that the answer took.
 fn took_text(found: &SearchFindings) -> String {
     format!(
         "{}{}; {} requests{}; {} probe{}, {}",
@@ -165,7 +167,7 @@ fn took_text(found: &SearchFindings) -> String {
     )
 }
 
-/// What the probes show by themselves.
+/// The probes that passed or failed by themselves, without the fitted curve.
 fn direct_text(found: &SearchFindings, direct: Direct) -> Option<String> {
     let over = found.figures.over;
     let amount = |level: f64| over.amount(&plain(level));
@@ -187,9 +189,9 @@ fn certificate_text(found: &SearchFindings, Certificate { result, run }: &Certif
     });
     let comes_to = match result {
         Certified::Pass => "it passes by itself",
-        Certified::Fail => "that is too many for certain",
+        Certified::Fail => "it fails by itself",
         Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided",
-        Certified::Undecided => "neither met nor missed for certain; a longer `tonnage run` of that load tells",
+        Certified::Undecided => "neither met nor missed with certainty; a longer `tonnage run` of that load would tell",
     };
     let (requests, each) = (count(run.spent.requests), each.collect::<Vec<_>>().join(", "));
     format!("certificate: of {requests} fresh requests at {}, {each}: {comes_to}", run.level)

@@ -1,17 +1,17 @@
-//! Owns the sentences of a fleet: one for each kind of doubt and note, with its numbers and what to do.
+//! Owns the sentences of a fleet: one for each kind of doubt and note, with its numbers and advice.
 
 use crate::report::sentences::formula::figure;
 use crate::sizing::{Backlog, Burst, CheckNote, FleetNote, RankedBy, RateDoubt};
 use crate::units::{count, pace, per_second, seconds};
 
-/// What speaks against the rate of a replica, and what to do.
+/// The reason why the rate of a replica is in doubt, with advice.
 pub(crate) fn rate_doubt(doubt: &RateDoubt) -> String {
     match doubt {
         RateDoubt::SearchInDoubt { doubt } => {
-            format!("the search is in doubt ({doubt}): search again before you buy by it")
+            format!("the search is in doubt ({doubt}): search again before you buy hardware")
         }
-        RateDoubt::BudgetSpent => "the search spent its budget before its interval was narrow: its lower bound \
-             counts; a larger --budget may save replicas"
+        RateDoubt::BudgetSpent => "the search spent its budget before its interval was narrow enough: the fleet is \
+            sized by its lower bound; a larger --budget may save replicas"
             .to_owned(),
         RateDoubt::CertificateNotPassed { result } => {
             format!("the certificate of the search did not pass ({result}): its lower bound is an estimate")
@@ -30,25 +30,23 @@ pub(crate) fn rate_doubt(doubt: &RateDoubt) -> String {
             per_second(*largest_per_s)
         ),
         RateDoubt::SmoothArrivals { process } => format!(
-            "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends each \
-             replica nearly Poisson arrivals, which miss more: N × rate is not safe; measure again with Poisson \
-             arrivals"
+            "the rate was measured with {process} arrivals, but a fleet that splits requests at random sends each \
+             replica nearly Poisson arrivals, which cause more misses: N × rate is not safe; measure again with \
+             Poisson arrivals"
         ),
         RateDoubt::OfClass { class, doubt } => format!("{class}: {}", rate_doubt(doubt)),
     }
 }
 
-/// What else there is to know of a fleet, or what more testing would buy.
+/// One note about a fleet, for example how many replicas more testing could save.
 pub(crate) fn fleet_note(note: &FleetNote) -> String {
     match note {
         FleetNote::Bursts { burst, window_s, demand_per_s, replicas, backlog } => {
             format!("{}; {}", size_of(burst, *window_s, *demand_per_s), effect_of(burst, *replicas, backlog.as_ref()))
         }
-        FleetNote::RateStated => {
-            "the rate of a replica is stated, so nothing is known of how far it may be off".to_owned()
-        }
+        FleetNote::RateStated => "the rate of a replica is stated, so its uncertainty is not known".to_owned(),
         FleetNote::NoHigherRate => {
-            "no higher rate was measured: measure further up, and the fleet may shrink".to_owned()
+            "no higher rate was measured: measure higher rates, and the fleet may shrink".to_owned()
         }
         FleetNote::TestingCouldSave { replicas, saved_at_best, saved_at_most } => {
             let more = if saved_at_most > saved_at_best { format!(", at most {saved_at_most}") } else { String::new() };
@@ -65,17 +63,17 @@ pub(crate) fn fleet_note(note: &FleetNote) -> String {
             format!("more testing could save at most {saved_at_most} of {replicas} replicas{why}")
         }
         FleetNote::TestingSavesNone => {
-            "more testing would not save a replica: the upper bound of the rate needs as many".to_owned()
+            "more testing would not save a replica: the upper bound of the rate needs the same number".to_owned()
         }
         FleetNote::Ranking { by, names } => {
             let by = match by {
-                RankedBy::CostPerRequest => "cost of a request under the objectives",
-                RankedBy::Gpus => "GPUs for a request per second",
+                RankedBy::CostPerRequest => "cost per request under the objectives",
+                RankedBy::Gpus => "GPUs per request/s",
             };
-            format!("by {by}, the least first: {}", names.join(", "))
+            format!("by {by}, lowest first: {}", names.join(", "))
         }
         FleetNote::NotProvenCheapest => {
-            "too many fleets to look at all: this one is good, and not proven the cheapest".to_owned()
+            "too many possible fleets to check them all: this one is good, but not proven to be the cheapest".to_owned()
         }
         FleetNote::RateInDoubt { choice, doubt } => format!("{choice}: {}", rate_doubt(doubt)),
         FleetNote::Burstier { dispersion, process, measured_dispersion } => format!(
@@ -95,7 +93,7 @@ fn size_of(burst: &Burst, window_s: f64, demand_per_s: f64) -> String {
     let times =
         burst.times().map_or_else(String::new, |times| format!(" of ×{}", figure(libm::round(10.0 * times) / 10.0)));
     format!(
-        "bursts{times} for {} within {}: {} where the fleet is sized for {}, and Poisson arrivals stay below {}",
+        "bursts{times} for {} within {}: {}, but the fleet is sized for {}, and Poisson arrivals stay below {}",
         seconds(burst.length_s),
         seconds(window_s),
         pace(burst.rate_per_s),
@@ -104,26 +102,27 @@ fn size_of(burst: &Burst, window_s: f64, demand_per_s: f64) -> String {
     )
 }
 
-/// What a burst does to the fleet, and what would cover it.
+/// The effect of a burst on the fleet, and the number of replicas that would cover it.
 fn effect_of(burst: &Burst, replicas: u64, backlog: Option<&Backlog>) -> String {
     let Some(Backlog { requests, last_s, replicas_to_cover }) = backlog else {
-        return format!("{} replicas carry that too", count(replicas));
+        return format!("{} replicas carry the bursts too", count(replicas));
     };
     let cover = replicas_to_cover.map_or_else(String::new, |cover| format!(": {} replicas", count(cover)));
     format!(
-        "each leaves about {} requests waiting, the last of them for about {}; --peak-window {}s sizes for them{cover}",
+        "each burst leaves about {} requests waiting, the last one for about {}; --peak-window {}s sizes the fleet for \
+         bursts{cover}",
         count(libm::round(*requests) as u64),
         seconds(*last_s),
         burst.length_s
     )
 }
 
-/// What to bear in mind of a check by simulation, and what to do.
+/// One note about a check by simulation, with advice.
 pub(crate) fn check_note(note: CheckNote) -> String {
     match note {
-        CheckNote::LengthsAlike => "every request has the same lengths, so that answers begin and end together and \
-             latencies come in steps; give lengths that vary, as in --check-input lognormal:512,0.8 --check-output \
-             lognormal:128,0.8"
+        CheckNote::LengthsAlike => "every request has the same lengths, so answers begin and end together and \
+             latencies come in steps; give lengths that vary, for example --check-input lognormal:512,0.8 \
+             --check-output lognormal:128,0.8"
             .to_owned(),
     }
 }

@@ -1,15 +1,16 @@
-//! Owns the sentences of a ladder of closed loops: the best configuration, and what to try next.
+//! Owns the sentences of a sweep over closed loops: the best concurrency, and what to try next.
 
 use crate::figures::TrialView;
 use crate::search::mean_e2e_s;
 use crate::units::{per_second, seconds};
 
-/// A stage that completes a smaller share of its requests has more to mend than its concurrency.
+/// The smallest share of completed requests at which a stage's mean latency counts. Below it, failures are the problem,
+/// not the concurrency.
 const LEAST_COMPLETED: f64 = 0.95;
 
-/// Best configuration and advice, for closed loops played one after the other.
+/// The best concurrency and advice, for closed loops that ran one after the other.
 pub(super) fn stage_sentences(trials: &[TrialView]) -> Vec<String> {
-    // The mean of the few that were answered in time says little of the rest.
+    // If few requests completed, their mean latency says little about the others.
     let latency_s = |trial: &TrialView| {
         mean_e2e_s(trial).filter(|_| completed_share(trial).is_none_or(|share| share >= LEAST_COMPLETED))
     };
@@ -22,13 +23,13 @@ pub(super) fn stage_sentences(trials: &[TrialView]) -> Vec<String> {
         .min_by(|one, other| one.2.partial_cmp(&other.2).unwrap_or(one.0.cmp(&other.0)));
     let Some((in_flight, per_s, latency_s)) = most else { return Vec::new() };
     let mut sentences = vec![format!(
-        "most requests: {} with {in_flight} in flight, {} each in the mean",
+        "highest throughput: {} with {in_flight} in flight, mean latency {}",
         per_second(*per_s),
         latency_text(*latency_s)
     )];
     sentences.extend(fastest.map(|fastest| {
         format!(
-            "lowest latency: {} in the mean with {} in flight, {}",
+            "lowest mean latency: {} with {} in flight, {}",
             latency_text(fastest.2),
             fastest.0,
             per_second(fastest.1)
@@ -38,41 +39,44 @@ pub(super) fn stage_sentences(trials: &[TrialView]) -> Vec<String> {
         stages.iter().fold((u32::MAX, 0), |(least, highest), stage| (least.min(stage.0), highest.max(stage.0)));
     if stages.len() > 1 {
         sentences.push(if *in_flight == highest {
-            format!("the most came with the most in flight: the service is not at its limit; try more than {highest}")
+            format!(
+                "throughput was highest with the most requests in flight: the service is not at its limit; try \
+                more than {highest}"
+            )
         } else if *in_flight == least {
             format!(
-                "the most came with the fewest in flight: more only queues; try fewer than {least}, or look at the \
-                service"
+                "throughput was highest with the fewest requests in flight: further requests only queue; try fewer \
+                 than {least}, or look at the service"
             )
         } else {
-            format!("best near {in_flight} in flight: fewer leave it idle, more only queue")
+            format!("best near {in_flight} in flight: with fewer the service is partly idle, with more they only queue")
         });
     }
     for trial in trials {
         if let Some(share) = completed_share(trial).filter(|share| *share < LEAST_COMPLETED) {
             sentences.push(format!(
-                "{}: only {:.0} % of its requests completed; look at `failures`, give the service more, or ask less of \
-                 it",
+                "{}: only {:.0} % of its requests completed; look at `failures`, give the service more capacity, or \
+                 lower the load",
                 trial.label,
                 100.0 * share
             ));
         }
     }
     sentences.push(
-        "closed loops give way to a slow server: for what it carries, offer rates (`tonnage sweep` without \
-         --concurrency)"
+        "closed loops send fewer requests to a slow server: to measure what it carries, offer rates (`tonnage sweep` \
+         without --concurrency)"
             .to_owned(),
     );
     sentences
 }
 
-/// Of its requests those that completed; none where there was none.
+/// The share of the planned requests that completed; `None` if no request was planned.
 fn completed_share(trial: &TrialView) -> Option<f64> {
     let (planned, completed) = (trial.requests.planned, trial.requests.completed);
     (planned > 0).then(|| completed as f64 / planned as f64)
 }
 
-/// Latency for people, in sentences about a trial.
+/// A mean latency as text; `—` if it is unknown.
 fn latency_text(mean_s: Option<f64>) -> String {
     mean_s.map_or_else(|| "—".to_owned(), seconds)
 }

@@ -1,4 +1,4 @@
-//! Owns the sentences of a sweep: saturation, knee, the evidence for both, and what the objectives come to.
+//! Owns the sentences of a sweep: saturation, knee, the evidence for both, and the rate that meets the objectives.
 
 use crate::figures::{ObjectiveView, TrialView};
 use crate::metrics::{Known, Objective, VerdictResult};
@@ -6,7 +6,7 @@ use crate::report::sentences::stages::stage_sentences;
 use crate::search::{Bound, Finished, Knee, Level, PointFindings, Sign, Stability, SweepFindings, is_unanswered};
 use crate::units::{count, per_second, plain};
 
-/// What `found` in `trials` comes to in words, with advice.
+/// The sentences for what `found` says about `trials`, with advice.
 #[must_use]
 pub fn sweep_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     let mut sentences = if found.points.iter().any(|point| point.rate_per_s.is_some()) {
@@ -18,14 +18,14 @@ pub fn sweep_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<Strin
     sentences
 }
 
-/// What the open loads of a sweep come to.
+/// The sentences for the open loads of a sweep.
 fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     let mut sentences = Vec::new();
     if let (Some(Finished::NoAnswer), Some(trial)) = (found.finished, trials.iter().find(|trial| is_unanswered(trial)))
     {
         sentences.push(format!(
-            "the sweep stopped at {}, of which nothing was answered: the target is lost, or still busy with what \
-             came before; look at it, then go on with --resume",
+            "the sweep stopped at {}: none of its requests was answered. The target is lost, or still busy with \
+             earlier requests; look at it, then continue with --resume",
             trial.label
         ));
     }
@@ -35,21 +35,21 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
         sentences.push(match saturation.bound {
             Bound::Measured => {
                 format!(
-                    "saturates at {figure} ({}–{}): what it completes when given more (from {from})",
+                    "saturates at {figure} ({}–{}): the rate that it completes when more is offered (from {from})",
                     plain(low),
                     plain(high)
                 )
             }
             Bound::AtLeast if found.points.iter().any(|point| point.stability == Some(Stability::Saturated)) => {
                 format!(
-                    "completes {figure} at least (from {from}), although a load looks saturated: measure it \
-                    again, longer"
+                    "completes at least {figure} (from {from}), but one load looks saturated: measure that load again, \
+                     longer"
                 )
             }
             Bound::AtLeast => {
                 format!(
-                    "completes {figure} at least, and no rate was seen to saturate it (from {from}); offer \
-                    more with --rates"
+                    "completes at least {figure} (from {from}), and no offered rate saturated the service; offer \
+                     higher --rates"
                 )
             }
         });
@@ -57,8 +57,10 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     sentences.extend(found.knee.as_ref().map(|knee| knee_text(knee, &found.points)));
     sentences.extend(found.points.iter().filter_map(evidence));
     if let Some(met) = found.met_per_s {
-        sentences
-            .push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
+        sentences.push(format!(
+            "the objectives were met up to {}, the highest measured rate that met them",
+            per_second(met)
+        ));
     } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
         sentences.push(undecided(trials));
     }
@@ -68,7 +70,7 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     sentences
 }
 
-/// Where the knee lies, and what to do.
+/// The sentence that places the knee, with advice.
 fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
     let list = knee.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
     let longer = knee.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
@@ -77,19 +79,19 @@ fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
     let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
     match (knee.low_per_s, knee.high_per_s) {
         (Some(low), Some(high)) if list.is_empty() => {
-            let above = if raised { "is not carried" } else { "was never completed" };
-            format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
+            let above = if raised { "the service does not carry" } else { "the service never completed" };
+            format!("knee at {}: the highest stable rate; {above} {} or more", per_second(low), per_second(high))
         }
         (Some(low), Some(high)) => {
-            format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high))
+            format!("knee at least {} (stable), and below {}{open}", per_second(low), per_second(high))
         }
         (Some(low), None) => {
-            format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low))
+            format!("knee at least {}: stable, and no higher rate saturates the service{open}", per_second(low))
         }
         (None, _) if knee.undecided_per_s.is_empty() => {
             let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
             format!(
-                "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
+                "no knee: the lowest rate, {}, already shows signs of saturation; try lower --rates",
                 per_second(lowest)
             )
         }
@@ -98,7 +100,7 @@ fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
     }
 }
 
-/// What was seen at a point that is not stable.
+/// The raised signs of a strained or saturated point, with advice; `None` for any other point.
 fn evidence(point: &PointFindings) -> Option<String> {
     let stability =
         point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
@@ -114,7 +116,7 @@ fn evidence(point: &PointFindings) -> Option<String> {
     let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised)
         && stability == Stability::Strained;
     let advice = if fills {
-        "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup"
+        "; latency hardly rises: answers may last longer than the discarded warm-up; try a longer --warmup"
     } else {
         ""
     };
@@ -126,10 +128,10 @@ fn percent(share: f64) -> String {
     if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
-/// Why no rate met the objectives for sure, and the largest whose observed figures met them.
+/// Why no rate certainly met the objectives, and the largest rate whose observed figures met them.
 fn undecided(trials: &[TrialView]) -> String {
     let within = |objective: &ObjectiveView| {
-        // Those with a lower limit, attainment and goodput, are not looked at here.
+        // Attainment and goodput have a lower limit; they are ignored here.
         let most = matches!(objective.asked(), Some(Objective::Latency(_) | Objective::ErrorRate(_)));
         most && matches!(objective.observed, Some(Known::At(value)) if value <= objective.limit)
     };
@@ -148,14 +150,14 @@ fn undecided(trials: &[TrialView]) -> String {
     }
 }
 
-/// Loads that began while the service may still have held what the load before it had let go.
+/// One sentence for each load that began while the service may still have held unresolved requests of the load before.
 fn leftovers(trials: &[TrialView]) -> Vec<String> {
     let pairs = trials.windows(2).filter(|pair| pair[0].run_totals.unresolved > 0);
     pairs
         .map(|pair| {
             format!(
-                "{} requests of {} were let go when its drain ended, and what the service still held of them stood \
-                 before {}; give a longer --drain",
+                "{} requests of {} were unresolved when its drain ended, and the service may still have held them \
+                 during {}; give a longer --drain",
                 count(pair[0].run_totals.unresolved),
                 pair[0].label,
                 pair[1].label

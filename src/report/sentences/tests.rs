@@ -1,4 +1,4 @@
-//! Owns the tests of the sentences: every kind of warning, and what is made of a whole trial.
+//! Owns the tests of the sentences: every kind of warning, and the sentences of a sweep.
 
 use crate::metrics::{Fault, Known, Lateness, LoadKind, Note, Reason, Remedy, VerdictReason};
 use crate::report::sentences::{fault, note, reason, sweep_sentences, verdict_reason};
@@ -6,7 +6,7 @@ use crate::search::{Knee, PointFindings, Stability, SweepFindings};
 
 const LATE: Lateness = Lateness { send_lag_p99_s: 0.02, send_lag_limit_s: 0.01, load: LoadKind::Open };
 
-/// `rows` with their kinds in front, one in each line.
+/// One line for each of `kinds`: the kind, then its sentence.
 pub(super) fn table<K: serde::Serialize>(kinds: &[K], sentence: impl Fn(&K) -> String) -> String {
     let line = |kind: &K| {
         let json = serde_json::to_value(kind).unwrap();
@@ -176,21 +176,21 @@ fn the_knee_is_said_with_what_would_decide_it() {
             (Some(1.0), Some(4.0)),
             vec![],
             None,
-            "knee at 1.00/s: the highest stable rate; 4.00/s and more is not carried",
+            "knee at 1.00/s: the highest stable rate; the service does not carry 4.00/s or more",
         ),
         (
             vec![stable.clone()],
             (Some(1.0), Some(3.5)),
             vec![],
             None,
-            "knee at 1.00/s: the highest stable rate; 3.50/s and more was never completed",
+            "knee at 1.00/s: the highest stable rate; the service never completed 3.50/s or more",
         ),
         (
             [vec![stable.clone()], open.to_vec(), vec![saturated.clone()]].concat(),
             (Some(1.0), Some(4.0)),
             vec![2.0, 3.0],
             Some(120.0),
-            "knee at 1.00/s at least (stable), below 4.00/s; its window is too short to tell at 2.00/s, 3.00/s; \
+            "knee at least 1.00/s (stable), and below 4.00/s; its window is too short to tell at 2.00/s, 3.00/s; \
              --duration 120s would tell",
         ),
         (
@@ -198,7 +198,7 @@ fn the_knee_is_said_with_what_would_decide_it() {
             (Some(1.0), None),
             vec![],
             None,
-            "knee at 1.00/s at least: stable, and no higher rate saturates",
+            "knee at least 1.00/s: stable, and no higher rate saturates the service",
         ),
         (
             open.to_vec(),
@@ -219,7 +219,7 @@ fn the_knee_is_said_with_what_would_decide_it() {
             (None, Some(4.0)),
             vec![],
             None,
-            "no knee: signs of saturation are raised from the lowest rate on, 4.00/s; try lower --rates",
+            "no knee: the lowest rate, 4.00/s, already shows signs of saturation; try lower --rates",
         ),
     ] {
         let knee = Knee { low_per_s: ends.0, high_per_s: ends.1, undecided_per_s, tells_in_s };

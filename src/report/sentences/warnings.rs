@@ -1,9 +1,9 @@
-//! Owns the sentences of warnings: one for each kind of fault, note and reason, with its numbers and what to do.
+//! Owns the sentences of warnings: one for each kind of fault, note and reason, with its numbers and advice.
 
 use crate::metrics::{Fault, Known, Lateness, LoadKind, Note, Reason, Remedy, VerdictReason};
 use crate::units::{count, per_second, seconds};
 
-/// What can be done about a load: only what its verb takes.
+/// Advice about a load. It names only options that the verb of the load accepts.
 struct Advice {
     less: &'static str,
     before: &'static str,
@@ -31,7 +31,7 @@ impl Advice {
     }
 }
 
-/// What is wrong with the generator, and what to do.
+/// One fault of the load generator, with advice.
 #[must_use]
 pub fn fault(fault: &Fault) -> String {
     match *fault {
@@ -52,86 +52,94 @@ pub fn fault(fault: &Fault) -> String {
             format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(requests))
         }
         Fault::Abandoned { requests } => {
-            format!("{} requests were abandoned by our own tasks; please report it", count(requests))
+            format!("{} requests were abandoned by tonnage itself; please report it", count(requests))
         }
         Fault::LittleLaw { residual } => {
-            format!("Little's law is off by {:.2}%, an error of ours; please report it", residual * 100.0)
+            format!("Little's law is off by {:.2}%, an error in tonnage; please report it", residual * 100.0)
         }
-        Fault::CountsDoNotBalance => "the books do not balance, an error of ours; please report it".to_owned(),
+        Fault::CountsDoNotBalance => {
+            "the request counts do not add up, an error in tonnage; please report it".to_owned()
+        }
         Fault::RecordsMissing { due, recorded } => format!(
-            "{} planned requests came due and {} left a record, an error of ours; please report it",
+            "{} planned requests were due, but {} left a record, an error in tonnage; please report it",
             count(due),
             count(recorded)
         ),
         Fault::ShardsApart { apart_s, limit_s } => format!(
-            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same \
-             --start-at",
+            "the shards began {} apart, above the limit of {}, so they did not form one load; give every shard the \
+             same --start-at",
             seconds(apart_s),
             seconds(limit_s)
         ),
         Fault::DidNotEnd { records } => format!(
-            "the run did not end: {} records were on disk, and what was in flight left none; run it again to its end",
+            "the run did not end: {} records were on disk, and requests in flight left none; run it again to its end",
             count(records)
         ),
     }
 }
 
-/// That requests were sent late, and what to do.
+/// The sentence for requests that were sent late, with advice.
 fn lateness(late: Lateness) -> String {
     format!(
-        "requests left late: send lag p99 is {}, above the limit of {}; use more --workers, {} or a faster machine",
+        "requests were sent late: send lag p99 is {}, above the limit of {}; use more --workers, {} or a faster \
+         machine",
         seconds(late.send_lag_p99_s),
         seconds(late.send_lag_limit_s),
         Advice::of(late.load).less
     )
 }
 
-/// What a reader should know of a trial, and what to do where something can be done.
+/// One note about a trial, with advice where there is any.
 #[must_use]
 pub fn note(note: &Note) -> String {
     match *note {
-        Note::LateUntouched(late) => format!("{}; no objective here counts from the planned instant", lateness(late)),
+        Note::LateUntouched(late) => {
+            format!("{}; no objective here is measured from the planned instant", lateness(late))
+        }
         Note::TailUnloaded { tail_share, load } => format!(
-            "tail_unloaded: {:.0}% of the time in the system lies after the load had ended; {}",
+            "tail_unloaded: {:.0}% of the time in the system lies after the end of the load; {}",
             tail_share * 100.0,
             Advice::of(load).after
         ),
         Note::Unsteady { load, .. } => {
-            format!("the window is not steady: requests in flight grew or shrank over it; {}", Advice::of(load).before)
+            format!(
+                "the window is not steady: the number of requests in flight grew or shrank; {}",
+                Advice::of(load).before
+            )
         }
         Note::AnswersLonger { answers, asked_mean, server_mean } => format!(
-            "{} answers are longer than was asked (a mean of {server_mean:.0} tokens for {asked_mean:.0}): the server \
-             does not know the field of the length; try --output-field max_tokens, or max_completion_tokens where \
-             that was given",
+            "{} answers are longer than requested (a mean of {server_mean:.0} tokens instead of {asked_mean:.0}): the \
+             server ignores the field that limits the length; try --output-field max_tokens, or max_completion_tokens \
+             if max_tokens was given",
             count(answers)
         ),
         Note::LengthMismatch { answers } => format!(
-            "{} answers are not as long as was asked; use --ignore-eos where the server knows it",
+            "{} answers do not have the requested length; use --ignore-eos if the server supports it",
             count(answers)
         ),
         Note::PromptTokensApart { asked_mean, server_mean, counted } => prompts(asked_mean, server_mean, counted),
         Note::UsageMissing { answers, streamed } => {
             let (are, ask) = if streamed {
-                ("events", "ask the server for usage in the stream, or give --tokenizer")
+                ("the number of events", "ask the server for usage in the stream, or give --tokenizer")
             } else {
-                ("those asked for, where they ended at that length, else unknown", "give --tokenizer")
+                ("the requested number if they ended at that length, else unknown", "give --tokenizer")
             };
             format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(answers))
         }
         Note::UsageCounted { answers } => format!(
-            "{} answers came without the server's token counts: their output tokens are those that --tokenizer counts \
-             in the text",
+            "{} answers came without the server's token counts: --tokenizer counted the output tokens in their text",
             count(answers)
         ),
         Note::TurnsNotDue { turns } => format!(
-            "{} turns were not due when the drain ended: the turns before them were not over; give a longer --drain",
+            "{} turns were not due when the drain ended: the turns before them had not ended; give a longer --drain",
             count(turns)
         ),
         Note::RequestsNotDue { requests } => {
             format!("{} planned requests were not due when the run was stopped", count(requests))
         }
         Note::Insecure => {
-            "certificates were not checked (--insecure): whoever answered, it may not have been the target".to_owned()
+            "certificates were not checked (--insecure): the server that answered may not have been the target"
+                .to_owned()
         }
         Note::Buffered { one_read, answers } => buffered(one_read, answers),
         Note::Unseen { answers, tokens } => unseen(answers, tokens),
@@ -139,26 +147,26 @@ pub fn note(note: &Note) -> String {
             hidden(answers, tokens, first_counted_p50_s.zip(first_counted_p99_s))
         }
         Note::NoFinishReason { answers } => format!(
-            "{} answers ended with [DONE] and without a finish reason: they count as completed, and whether they are \
-             whole is not known",
+            "{} answers ended with [DONE] and without a finish reason: they count as completed, but they may be \
+             incomplete",
             count(answers)
         ),
         Note::UsageOdd { answers } => usage_odd(answers),
     }
 }
 
-/// That something between server and generator buffers.
+/// The sentence for a proxy, or anything else between server and generator, that buffers.
 fn buffered(one_read: u64, answers: u64) -> String {
     format!(
-        "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside an \
-         answer are not the server's; switch its buffering off (nginx: proxy_buffering off; haproxy: option \
-         http-no-delay), or ask the server directly",
+        "something between server and tonnage buffers: all tokens of {} of {} answers came in one read, so times \
+         inside an answer are not the server's; switch that buffering off (nginx: proxy_buffering off; haproxy: option \
+         http-no-delay), or send requests to the server directly",
         count(one_read),
         count(answers)
     )
 }
 
-/// That answers show no text.
+/// The sentence for answers without text.
 fn unseen(answers: u64, tokens: u64) -> String {
     format!(
         "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They have \
@@ -168,10 +176,11 @@ fn unseen(answers: u64, tokens: u64) -> String {
     )
 }
 
-/// That answers hide a part of their tokens, and when the first counted token came (p50, p99).
+/// The sentence for answers that hide a part of their tokens; `first_counted_s`: when the first counted token came
+/// (p50, p99), in seconds.
 fn hidden(answers: u64, tokens: u64, first_counted_s: Option<(Known, Known)>) -> String {
     let what = format!(
-        "{} answers hide tokens: the server counts {} that no event shows (text held back, or reasoning that is not \
+        "{} answers hide tokens: the server counts {} that no event shows (delayed text, or reasoning that is not \
          sent). ttft is taken from the first visible text",
         count(answers),
         count(tokens)
@@ -186,26 +195,28 @@ fn hidden(answers: u64, tokens: u64, first_counted_s: Option<(Known, Known)>) ->
     }
 }
 
-/// That token counts cannot be true.
+/// The sentence for invalid token counts.
 fn usage_odd(answers: u64) -> String {
     format!(
-        "{} answers have odd token counts (missing, zero, negative, not whole, shrinking, or more than their text and \
-         the request can hold): what is odd is ignored, and an earlier count, our own or the planned one stands",
+        "{} answers have invalid token counts (missing, zero, negative, not whole, shrinking, or more than their text \
+         and the request can hold): the invalid counts are ignored; an earlier count, our own count or the planned \
+         count is used instead",
         count(answers)
     )
 }
 
-/// That the server counts other prompt tokens than were asked.
+/// The sentence for a server that counts more or fewer prompt tokens than were requested.
 fn prompts(asked_mean: f64, server_mean: f64, counted: bool) -> String {
-    // A tokenizer of the user's own leaves the chat template alone, which is none of the text.
+    // A tokenizer from the user leaves the chat template as the main cause: the template is not part of the prompt's
+    // text.
     let (cause, advice) = if counted {
         ("the chat template, or another tokenizer", "")
     } else {
-        ("the chat template, or a tokenizer that is not ours", "; --tokenizer makes prompts of the model's own tokens")
+        ("the chat template, or a tokenizer that differs from ours", "; --tokenizer uses the model's own tokens")
     };
     format!(
-        "the server counts a mean of {server_mean:.0} prompt tokens where {asked_mean:.0} were asked ({:+.0} %): \
-         {cause}{advice}",
+        "the server counts a mean of {server_mean:.0} prompt tokens, but {asked_mean:.0} were requested ({:+.0} %): \
+         the cause is {cause}{advice}",
         100.0 * (server_mean / asked_mean - 1.0)
     )
 }
@@ -224,7 +235,7 @@ pub fn verdict_reason(why: &VerdictReason) -> String {
 pub fn reason(objective: &str, reason: &Reason) -> String {
     let why = match *reason {
         Reason::Missed { misses, decided, allowed_share, remedy } => format!(
-            "{} of {} requests missed it, {:.3}% where {:.3}% are allowed; {}",
+            "{} of {} requests missed it: {:.3}%, but only {:.3}% are allowed; {}",
             count(misses),
             count(decided),
             100.0 * misses as f64 / decided.max(1) as f64,
@@ -239,11 +250,11 @@ pub fn reason(objective: &str, reason: &Reason) -> String {
             "no request fell into the measured window; let the run reach it, or give a shorter --warmup".to_owned()
         }
         Reason::NothingSeen { .. } => {
-            "no answer shows any text, the server hides all output tokens; see the warning below".to_owned()
+            "no answer shows any text: the server hides all output tokens; see the warning below".to_owned()
         }
         Reason::NothingDecided => "no request says anything about it; check the target and the mode".to_owned(),
         Reason::DependsOnCutOff { requests } => format!(
-            "it depends on {} requests that were cut off before they were decided; use a longer --drain",
+            "the result depends on {} requests that were cut off before they were decided; use a longer --drain",
             count(requests)
         ),
         Reason::MaximumCutOff { requests } => {
@@ -253,18 +264,18 @@ pub fn reason(objective: &str, reason: &Reason) -> String {
             format!("{} requests were cut off before their value was known; use a longer --drain", count(requests))
         }
         Reason::BacklogGrew { misses, requests } => format!(
-            "{} of {} requests missed it, while the requests in flight grew over the whole window, so that later \
+            "{} of {} requests missed it, but the number of requests in flight grew over the whole window, so later \
              requests may wait longer; add --warmup, run longer or lower the rate",
             count(misses),
             count(requests)
         ),
         Reason::BacklogGrewUnderMean => {
-            "the requests in flight grew over the whole window, so that later requests may wait longer; add --warmup \
-             or run longer"
+            "the number of requests in flight grew over the whole window, so later requests may wait longer; add \
+             --warmup or run longer"
                 .to_owned()
         }
         Reason::NoMissAllowed => {
-            "that no request ever misses cannot be certified by any sample; allow a small share".to_owned()
+            "no sample can certify that no request ever misses; allow a small share of misses".to_owned()
         }
         Reason::TooFew { misses, requests, effective_requests, requests_needed, duration_needed_s } => format!(
             "{} of {} requests missed it{}, too few to decide; {}",
@@ -286,19 +297,24 @@ pub fn reason(objective: &str, reason: &Reason) -> String {
             100.0 * misses as f64 / requests as f64,
             100.0 * allowed_share
         ),
-        Reason::MeanTooFew => "too few independent requests for an interval of the mean; run longer".to_owned(),
+        Reason::MeanTooFew => {
+            "too few independent requests for a confidence interval of the mean; run longer".to_owned()
+        }
         Reason::MeanTooClose { duration_needed_s: Some(longer_s) } => {
-            format!("the interval of the mean holds the limit; make --duration about {} longer", rounded(longer_s))
+            format!(
+                "the limit lies inside the confidence interval of the mean; make --duration about {} longer",
+                rounded(longer_s)
+            )
         }
         Reason::MeanTooClose { duration_needed_s: None } => {
-            "the interval of the mean holds the limit; run longer".to_owned()
+            "the limit lies inside the confidence interval of the mean; run longer".to_owned()
         }
         Reason::OfferedTooLittle { offered_per_s, asked_per_s } => format!(
             "only {offered_per_s:.3} requests per second were offered, which proves nothing about the service; offer \
              more than {asked_per_s}/s"
         ),
         Reason::Buffered { one_read, answers } => format!(
-            "something on the way buffers: {} of {} answers came in one read; see the warning below",
+            "something between server and tonnage buffers: {} of {} answers came in one read; see the warning below",
             count(one_read),
             count(answers)
         ),
@@ -309,7 +325,7 @@ pub fn reason(objective: &str, reason: &Reason) -> String {
 /// How many independent requests the requests are worth.
 fn worth(effective: f64) -> String {
     let as_many = if effective < 2.0 { "fewer than 2".to_owned() } else { count(effective as u64) };
-    format!("; because requests depend on each other they are worth {as_many} independent ones")
+    format!("; requests depend on each other, so these are worth {as_many} independent requests")
 }
 
 fn remedy_text(remedy: Remedy) -> String {
@@ -318,13 +334,13 @@ fn remedy_text(remedy: Remedy) -> String {
             format!("the target was lost at {}: look at its log, and measure again", seconds(at_s))
         }
         Remedy::Refused { refused, planned, completed_per_s } => format!(
-            "the server refused {} of {}: it let about {} through",
+            "the server refused {} of {} requests and completed about {}",
             count(refused),
             count(planned),
             per_second(completed_per_s)
         ),
         Remedy::Failures { gone, planned } => {
-            format!("{} of {} failed or timed out: see their reasons", count(gone), count(planned))
+            format!("{} of {} requests failed or timed out: see their reasons", count(gone), count(planned))
         }
         Remedy::LowerRate => "lower the rate or raise the limit".to_owned(),
     }

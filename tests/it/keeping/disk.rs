@@ -68,7 +68,7 @@ fn a_folder_that_vanishes_is_named_once_and_the_result_is_printed() {
     // The failure is named when it happens, before the load ends.
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
     let named = lines.find(|line| line.contains("cannot write")).expect("a message about writing");
-    assert!(named.contains("was taken away") || named.contains("No such file"), "{named}");
+    assert!(named.contains("was deleted") || named.contains("No such file"), "{named}");
     assert!(child.try_wait().expect("a child").is_none(), "the load must continue");
     let rest: Vec<String> = lines.collect();
     assert!(!rest.iter().any(|line| line.contains("cannot write")), "{rest:?}");

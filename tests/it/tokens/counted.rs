@@ -97,7 +97,7 @@ fn answers_without_usage_are_counted_after_the_run() {
         "{}",
         trial["tokens"]
     );
-    assert!(text(&output.stdout).contains("those that --tokenizer counts"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("output tokens in their text"), "{}", text(&output.stdout));
     assert_eq!(
         text(&run(folder.path(), &["report", "out"]).stdout),
         text(&output.stdout),
