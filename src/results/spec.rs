@@ -232,15 +232,9 @@ options! {
     session_rate: Option<Setting<Rate>>,
     /// The part of the plan that is sent.
     shard: Option<Setting<Shard>>,
-<<<<<<< HEAD
-    /// What the embedded server behaves like.
-    sim: Option<Setting<sim::ServiceProfile>>,
-    /// Objectives.
-=======
     /// The profile of the simulated server.
-    sim: Option<Setting<sim::Profile>>,
+    sim: Option<Setting<sim::ServiceProfile>>,
     /// The objectives.
->>>>>>> eb
     slo: Vec<Setting<String>>,
     /// The treatment of rows with the same time.
     spread: Option<Setting<Spread>>,

@@ -25,15 +25,9 @@ const WARMUP: f64 = 0.2;
 /// The setup of a check by simulation.
 #[derive(Debug, Clone)]
 pub struct Check {
-<<<<<<< HEAD
-    /// One replica.
-    pub profile: ServiceProfile,
-    /// What is sent.
-=======
     /// The profile of one replica.
-    pub profile: Profile,
+    pub profile: ServiceProfile,
     /// The requests that are sent.
->>>>>>> eb
     pub workload: Workload,
     /// The arrival process.
     pub process: Process,
