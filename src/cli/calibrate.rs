@@ -88,14 +88,16 @@ fn text_of(calibration: &Calibration) -> String {
     let highest_kept = calibration.steps.iter().chain(&calibration.search).filter(|step| step.kept);
     let highest_kept = highest_kept.max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s));
     if let Some((step, lag)) = highest_kept.and_then(|step| Some((step, step.wake_lag_s?))) {
-        line(format!(
+        let said = format!(
             "wake lag at {}: {}, p99 {}; the kernel stamps arriving bytes, so no latency includes it",
             per_second(step.rate_per_s),
             seconds(lag.p50),
             seconds(lag.p99)
-        ));
+        );
+        line(wrapped(&said, WIDTH, 0));
     } else {
-        line("the kernel does not stamp arriving bytes here: latencies include the wake lag of our threads".to_owned());
+        let said = "the kernel does not stamp arriving bytes here: latencies include the wake lag of our threads";
+        line(wrapped(said, WIDTH, 0));
     }
     line(format!("closed loop, not streamed: {}", per_second(calibration.closed_loop_per_s)));
     let cpu = |us: Option<f64>| us.map_or_else(|| "unknown".to_owned(), |us| seconds(us / 1e6));

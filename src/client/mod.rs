@@ -29,6 +29,7 @@ mod tally;
 mod target;
 mod text;
 mod tls;
+mod turn;
 mod value;
 mod wire;
 mod words;

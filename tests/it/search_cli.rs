@@ -292,7 +292,7 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
         (vec!["--slo", "p99 ttft<=1s", "--duration", "5s"], "--budget"),
         (vec!["--slo", "p99 ttft<=1s", "--max-in-flight", "5"], "drop it"),
         (vec!["--slo", "p99 ttft<=1s", "--precision", "0.1%"], "1% to 50%"),
-        (vec!["--slo", "p99 ttft<=1s", "--min-rate", "5/s", "--max-rate", "4/s"], "below the most"),
+        (vec!["--slo", "p99 ttft<=1s", "--min-rate", "5/s", "--max-rate", "4/s"], "below the highest"),
         (vec!["--slo", "p99 ttft<=1s", "--budget", "0"], "30m"),
         (vec!["--slo", "p99 ttft<=1s", "--over", "latency"], "accepted is rate, concurrency, time-scale"),
         (
@@ -325,7 +325,7 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
         ),
         (
             vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--min-concurrency", "8", "--max-concurrency", "4"],
-            "below the most",
+            "below the highest",
         ),
     ] {
         let output = searched(folder.path(), &words);

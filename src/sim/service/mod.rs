@@ -22,8 +22,8 @@ use std::fmt;
 
 use crate::units::Offset;
 
-/// A service in virtual time. [`VirtualPlayer::over`](crate::sim::VirtualPlayer::over) runs any load against it: a run, a sweep,
-/// a whole search.
+/// A service in virtual time. [`VirtualPlayer::over`](crate::sim::VirtualPlayer::over) runs any load against it: a run,
+/// a sweep, a whole search.
 ///
 /// # What a service does
 ///

@@ -240,7 +240,12 @@ fn a_server_that_is_not_there_is_a_failure_to_connect() {
         )
         .await
         .unwrap();
-        bench.client = std::rc::Rc::new(tonnage::client::HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        bench.client = std::rc::Rc::new(tonnage::client::HttpClient::stamped_by(
+            tonnage::client::ReceiveClock::UserSpace,
+            &addresses,
+            Duration::from_secs(10),
+            0,
+        ));
         let call = bench.call(0);
         bench.client.reserve(&call);
         let exchange = bench.send(call).await;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tonnage::client::{
-    Addresses, Client, Departure, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls,
+    Addresses, Client, Departure, Encoder, Endpoint, HttpClient, LengthField, ReceiveClock, RequestOptions, Target, Tls,
 };
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
@@ -26,7 +26,7 @@ fn asked(endpoint: Endpoint, fault: &str, adjust: impl FnOnce(&mut RequestOption
         options.endpoint = endpoint;
         adjust(&mut options);
         let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
-        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let client = Rc::new(HttpClient::stamped_by(ReceiveClock::UserSpace, &addresses, Duration::from_secs(10), 0));
         let call = HttpClient::prepare(&Encoder::new(&options).unwrap(), spec(0));
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();

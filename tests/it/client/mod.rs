@@ -20,7 +20,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tonnage::client::{Addresses, Call, Client, Departure, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::client::{
+    Addresses, Call, Client, Departure, Encoder, HttpClient, ReceiveClock, RequestOptions, Target, Tls,
+};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::workload::{Outline, RequestSpec};
@@ -175,7 +177,7 @@ impl Bench {
         let mut options = RequestOptions::new(vec![server.target()], vec!["m".to_owned()]);
         adjust(&mut options);
         let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
-        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let client = Rc::new(HttpClient::stamped_by(ReceiveClock::UserSpace, &addresses, Duration::from_secs(10), 0));
         let clock = RunClock::starting_in(Duration::ZERO);
         Self { server, client, encoder: Encoder::new(&options).unwrap(), clock }
     }

@@ -11,7 +11,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tonnage::client::{Addresses, Client, Departure, Discovery, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::client::{
+    Addresses, Client, Departure, Discovery, Encoder, HttpClient, ReceiveClock, RequestOptions, Target, Tls,
+};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::units::Offset;
@@ -121,7 +123,7 @@ impl Asker {
         let options =
             RequestOptions::new(vec![Target::parse(&format!("https://{host}:{port}")).unwrap()], vec!["m".to_owned()]);
         let addresses = Addresses::of(&options.targets, tls).await.unwrap();
-        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let client = Rc::new(HttpClient::stamped_by(ReceiveClock::UserSpace, &addresses, Duration::from_secs(10), 0));
         Self { client, encoder: Encoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
     }
 

@@ -135,14 +135,15 @@ fn packed(pieces: &[(&[u8], usize)]) -> Vec<u8> {
 
 #[test]
 fn a_compressed_bomb_is_refused_and_a_trace_that_packs_well_is_read() {
-    // 100 MiB of one byte compress to 100 KiB: blank lines, one line, one field, one document.
+    // 300 MiB of blanks, lines of them or one byte compress to 300 KiB: blank lines, one line, one field, one document.
     let header: (&[u8], usize) = (b"time_s,input_tokens,output_tokens\n0,1,1\n", 1);
     let mebibyte = |byte: u8| vec![byte; 1 << 20];
+    let lines = [vec![b' '; 1_023], vec![b'\n']].concat().repeat(1_024);
     for (what, bomb, wanted) in [
-        ("blank lines", packed(&[header, (&mebibyte(b'\n'), 100)]), "100 times its size"),
-        ("one line", packed(&[header, (&mebibyte(b'0'), 100)]), "longer than 64 MiB"),
-        ("one quoted field", packed(&[header, (b"0,1,1,\"", 1), (&mebibyte(b'\n'), 100)]), "not closed within 64 MiB"),
-        ("one document", packed(&[(b"[\n", 1), (&mebibyte(b' '), 100)]), "100 times its size"),
+        ("blank lines", packed(&[header, (&lines, 300)]), "100 times its size"),
+        ("one line", packed(&[header, (&mebibyte(b'0'), 300)]), "longer than 64 MiB"),
+        ("one quoted field", packed(&[header, (b"0,1,1,\"", 1), (&lines, 300)]), "not closed within 64 MiB"),
+        ("one document", packed(&[(b"[\n", 1), (&mebibyte(b' '), 300)]), "100 times its size"),
     ] {
         let refused = read(&bomb, &Reading::default()).expect_err(what);
         assert!(refused.contains(wanted), "{what}: {refused}");

@@ -92,9 +92,9 @@ fn a_refusal_says_what_to_write() {
         (&["simulate", "--listen", "nonsense"], "accepted is 127.0.0.1:8000, :8000", ""),
         (&["plan", "--duration", "30m1h"], "1h30m", ""),
         (&["trace", "inspect", "x.csv", "--delimiter", "x"], "accepted is `,`", ""),
-        (&["run", "--out", "f"], "cannot write f: is a file, and --out takes a folder", "os error"),
+        (&["run", "--out", "f"], "cannot write f: is a file, but --out takes a folder", "os error"),
         (&["run", "--out", "f/x"], "`f` is a file, and no folder can be made in it", "os error"),
-        (&["trace", "fit", "t.csv", "--out", "f"], "f: is a file, and --out takes a folder", "os error"),
+        (&["trace", "fit", "t.csv", "--out", "f"], "f: is a file, but --out takes a folder", "os error"),
         (
             &["trace", "convert", "t.csv", "--to", "csv", "--out", "."],
             "is a folder; name a file in it with --out",
