@@ -57,6 +57,14 @@ fn records_that_are_not_those_of_the_run_are_refused() {
     refused(&altered("\"id\"", "\"it\""), "not a record");
     write(folder.path(), &whole);
     assert_eq!(run(folder.path(), &["report", "out"]).status.code(), Some(0));
+    // A result of an earlier build that did not have a metric yet.
+    let path = folder.path().join("out/result.json");
+    let mut result: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("a result")).expect("JSON");
+    let metrics = result["trials"][0]["metrics"].as_object_mut().expect("metrics");
+    assert!(metrics.remove("wake_lag").is_some());
+    std::fs::write(&path, result.to_string()).expect("written");
+    let output = run(folder.path(), &["report", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
 #[test]
