@@ -132,7 +132,7 @@ fn main() {
 /// The server's own time to first token, in milliseconds, by request id.
 fn truth_ms(rows: Vec<Truth>) -> HashMap<String, f64> {
     rows.into_iter()
-        .filter_map(|row| Some((row.request_id, row.first_token_ns?.saturating_sub(row.arrived_ns) as f64 / 1e6)))
+        .filter_map(|row| Some((row.request_id, row.first_token_ns?.saturating_sub(row.received_ns) as f64 / 1e6)))
         .collect()
 }
 

@@ -189,7 +189,7 @@ fn one_run(folder: &Path, case: &Case, seen: &mut Seen) {
     }
     seen.lag_p50_us.push(1e6 * run.metric("send_lag.value.p50"));
     seen.lag_p99_us.push(1e6 * run.metric("send_lag.value.p99"));
-    seen.tool_gaps.add(&truth.iter().map(|row| row.arrived_ns).collect::<Vec<_>>());
+    seen.tool_gaps.add(&truth.iter().map(|row| row.received_ns).collect::<Vec<_>>());
 }
 
 fn one_control(folder: &Path, case: &Case, seen: &mut Seen) {
@@ -208,7 +208,7 @@ fn one_control(folder: &Path, case: &Case, seen: &mut Seen) {
         if truth.len() != at.len() {
             broken(&format!("the control sent {}, the server saw {}", at.len(), truth.len()));
         }
-        seen.control_gaps.add(&truth.iter().map(|row| row.arrived_ns).collect::<Vec<_>>());
+        seen.control_gaps.add(&truth.iter().map(|row| row.received_ns).collect::<Vec<_>>());
     }
 }
 

@@ -338,8 +338,12 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         choose_cores();
         let server = Server::start(folder, STREAMED, true);
         let started = run(folder, &server, &format!("{} --process even", streamed_run(200.0, 0.5, 1)));
-        let first =
-            server.stop().iter().map(|row| row.arrived_ns).min().unwrap_or_else(|| broken("the server saw no request"));
+        let first = server
+            .stop()
+            .iter()
+            .map(|row| row.received_ns)
+            .min()
+            .unwrap_or_else(|| broken("the server saw no request"));
         first_ms.push((first - started.spawned_ns) as f64 / 1e6);
 
         let server = Server::start(folder, STREAMED, true);

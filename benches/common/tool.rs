@@ -20,7 +20,8 @@ const TONNAGE: &str = env!("CARGO_BIN_EXE_tonnage");
 pub(crate) struct Truth {
     pub(crate) request_id: String,
     pub(crate) accepted_ns: u64,
-    pub(crate) arrived_ns: u64,
+    /// When the server's kernel received the request.
+    pub(crate) received_ns: u64,
     pub(crate) first_token_ns: Option<u64>,
 }
 
@@ -121,7 +122,7 @@ impl Server {
             Some(Truth {
                 request_id: row["x_request_id"].as_str().unwrap_or_default().to_owned(),
                 accepted_ns: row["accepted_ns"].as_u64()?,
-                arrived_ns: row["arrived_ns"].as_u64()?,
+                received_ns: row["received_ns"].as_u64()?,
                 first_token_ns: row["first_token_write_ns"].as_u64(),
             })
         };

@@ -37,7 +37,7 @@ impl Log {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct TruthRow {
     x_request_id: Option<String>,
-    arrived_ns: u64,
+    received_ns: u64,
     first_token_write_ns: Option<u64>,
     last_token_write_ns: Option<u64>,
     output_tokens: u32,
@@ -45,7 +45,7 @@ pub(super) struct TruthRow {
 
 impl TruthRow {
     fn ttft_s(&self) -> Option<f64> {
-        Some(self.first_token_write_ns?.checked_sub(self.arrived_ns)? as f64 / 1e9)
+        Some(self.first_token_write_ns?.checked_sub(self.received_ns)? as f64 / 1e9)
     }
 
     fn mean_gap_s(&self) -> Option<f64> {
@@ -103,11 +103,11 @@ mod tests {
         let mut log = Log::default();
         for line in [
             concat!(
-                r#"{"x_request_id":"c-000000000007","arrived_ns":1000000000,"#,
+                r#"{"x_request_id":"c-000000000007","received_ns":1000000000,"#,
                 r#""first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
             ),
             concat!(
-                r#"{"x_request_id":null,"arrived_ns":1,"first_token_write_ns":null,"#,
+                r#"{"x_request_id":null,"received_ns":1,"first_token_write_ns":null,"#,
                 r#""last_token_write_ns":null,"output_tokens":0}"#,
             ),
         ] {

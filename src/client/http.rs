@@ -5,17 +5,19 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use hyper::{Request, Response};
 
 use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
-use super::pool::{CheckedOut, Pool, Shared};
-use super::receive::{ReceiveClock, Receiver};
+use super::pool::{CheckedOut, Pool, Reservation, Shared};
 use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
-use crate::clock::RunClock;
+use crate::clock::{ReceiveClock, Receiver, RunClock};
 use crate::record::{Exchange, Failure, FailureCause, FailureClass, Outcome};
 use crate::units::visible;
 use crate::workload::RequestSpec;
@@ -58,38 +60,13 @@ impl HttpClient {
         departure: &Departure,
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
-        let Call { mut request, place, endpoint, asked_tokens, stream, keep_text, reservation, .. } = call;
+        let Call { request, place, endpoint, asked_tokens, stream, keep_text, reservation, .. } = call;
         let pool = self
             .pools
             .get(place)
             .ok_or_else(|| Failure::new(FailureClass::Connect, "the client does not know the target of this call"))?;
-        let mut reservation = reservation.into_inner();
-        let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
-        let (mut wire, response) = loop {
-            let (mut wire, spare) = if let Some(wire) = early.take() {
-                reservation = None;
-                (wire, Some(request.clone()))
-            } else {
-                departure.left().await;
-                let CheckedOut { wire, opened } = pool.check_out(reservation.take()).await?;
-                if opened {
-                    exchange.connected = Some(clock.now());
-                }
-                (wire, None)
-            };
-            match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
-                // The connection closed while the request was held. No byte was written, so this is not a retry.
-                (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
-                (Err(failure), _) => {
-                    // The head is not valid HTTP, for example a redirect to an invalid URL. Its status says more than
-                    // the parse error.
-                    let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
-                    exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
-                    return Err(head.and_then(|(_, refused)| refused).unwrap_or(failure));
-                }
-                (Ok(answered), _) => break (wire, answered),
-            }
-        };
+        let reservation = reservation.into_inner();
+        let (mut wire, response) = ask(pool, request, reservation, clock, departure, exchange).await?;
         exchange.headers = Some(wire.last_arrival(clock));
         let (head, mut body) = response.into_parts();
         exchange.status = Some(head.status.as_u16());
@@ -111,39 +88,89 @@ impl HttpClient {
         }
 
         let kind = text_of(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
-        let mut answer = Answer::new(endpoint, stream, kind.as_deref(), asked_tokens);
+        let answer = Answer::new(endpoint, stream, kind.as_deref(), asked_tokens);
         drop(head);
         exchange.text = keep_text.then(Box::default);
-        let (end, at) = loop {
-            match wire.piece(&mut body).await {
-                Ok(Some(piece)) => {
-                    let at = wire.last_arrival(clock);
-                    let goes_on = answer.read(&piece, at, exchange);
-                    // What a stamp of our own would have added: to the first token, or to the end of a whole response.
-                    if !stream || (exchange.first_token.is_some() && exchange.wake_lag.is_none()) {
-                        exchange.wake_lag = wire.wake_lag();
-                    }
-                    if !goes_on {
-                        let whole = answer.is_done();
-                        answer.settle(End::Orderly, at, exchange);
-                        if whole {
-                            drop(piece);
-                            pool.give_back(wire, Some(body)).await;
-                        }
-                        return Ok(());
-                    }
-                }
-                Ok(None) => {
-                    let at = wire.last_arrival(clock);
-                    pool.give_back(wire, None).await;
-                    break (End::Orderly, at);
-                }
-                Err(failure) => break (End::Broken(failure), clock.now()),
-            }
-        };
-        answer.settle(end, at, exchange);
+        read_response(pool, wire, body, answer, stream, clock, exchange).await;
         Ok(())
     }
+}
+
+/// Sends `request` on a connection of `pool`, not before its departure, and reads the head of its response.
+async fn ask(
+    pool: &Rc<Pool>,
+    mut request: Request<Full<Bytes>>,
+    mut reservation: Option<Reservation>,
+    clock: RunClock,
+    departure: &Departure,
+    exchange: &mut Exchange,
+) -> Result<(Wire, Response<Incoming>), Failure> {
+    let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
+    loop {
+        let (mut wire, spare) = if let Some(wire) = early.take() {
+            reservation = None;
+            (wire, Some(request.clone()))
+        } else {
+            departure.left().await;
+            let CheckedOut { wire, opened } = pool.check_out(reservation.take()).await?;
+            if opened {
+                exchange.connected = Some(clock.now());
+            }
+            (wire, None)
+        };
+        match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
+            // The connection closed while the request was held. No byte was written, so this is not a retry.
+            (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
+            (Err(failure), _) => {
+                // The head is not valid HTTP, for example a redirect to an invalid URL. Its status says more than the
+                // parse error.
+                let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
+                exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
+                return Err(head.and_then(|(_, refused)| refused).unwrap_or(failure));
+            }
+            (Ok(answered), _) => return Ok((wire, answered)),
+        }
+    }
+}
+
+/// Reads a response with status 2xx to its end, settles `answer`, and gives the connection back.
+async fn read_response(
+    pool: &Rc<Pool>,
+    mut wire: Wire,
+    mut body: Incoming,
+    mut answer: Answer,
+    stream: bool,
+    clock: RunClock,
+    exchange: &mut Exchange,
+) {
+    let (end, at) = loop {
+        match wire.piece(&mut body).await {
+            Ok(Some(piece)) => {
+                let at = wire.last_arrival(clock);
+                let goes_on = answer.read(&piece, at, exchange);
+                // What a stamp of our own would have added: to the first token, or to the end of a whole response.
+                if !stream || (exchange.first_token.is_some() && exchange.wake_lag.is_none()) {
+                    exchange.wake_lag = wire.wake_lag();
+                }
+                if !goes_on {
+                    let whole = answer.is_done();
+                    answer.settle(End::Orderly, at, exchange);
+                    if whole {
+                        drop(piece);
+                        pool.give_back(wire, Some(body)).await;
+                    }
+                    return;
+                }
+            }
+            Ok(None) => {
+                let at = wire.last_arrival(clock);
+                pool.give_back(wire, None).await;
+                break (End::Orderly, at);
+            }
+            Err(failure) => break (End::Broken(failure), clock.now()),
+        }
+    };
+    answer.settle(end, at, exchange);
 }
 
 impl Client for HttpClient {

@@ -20,7 +20,6 @@ mod mutations;
 mod pool;
 mod progress;
 mod reading;
-mod receive;
 mod repair;
 mod said;
 mod shape;
@@ -42,6 +41,7 @@ use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
+pub use crate::clock::{ReceiveClock, receive_clock};
 pub use departure::Departure;
 pub use dialect::{Capabilities, Endpoint};
 pub use discover::Discovery;
@@ -49,7 +49,6 @@ pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
 pub use http::HttpClient;
 pub use length_field::LengthField;
 pub use limits::Limits;
-pub use receive::{ReceiveClock, receive_clock};
 pub use target::{Addresses, Target};
 pub use tls::Tls;
 

@@ -15,10 +15,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Addresses;
-use super::receive::Receiver;
 use super::tls::Secure;
 use super::wire::{Scratch, Wire};
-use crate::clock::RunClock;
+use crate::clock::{Receiver, RunClock};
 use crate::record::{Failure, FailureCause, FailureClass};
 use crate::units::Offset;
 
@@ -339,8 +338,8 @@ impl Drop for Coming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::receive::ReceiveClock;
     use crate::client::wire::scratch;
+    use crate::clock::ReceiveClock;
     use std::future::Future;
     use tokio::net::{TcpListener, TcpSocket};
     use tokio::runtime::{Builder, LocalOptions};

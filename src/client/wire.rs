@@ -19,11 +19,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Departure;
-use super::receive::Receiver;
 use super::tls::{Secure, tls_error, tls_words};
 use super::turn::{Turn, wake_later};
 use super::words;
-use crate::clock::RunClock;
+use crate::clock::{Receiver, RunClock};
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 

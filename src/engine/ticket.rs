@@ -53,8 +53,8 @@ impl Ticket {
     fn post(&mut self, exchange: Exchange) {
         if let Some(mut record) = self.record.take() {
             // What was noted when the request was built; `exchange` does not contain it.
-            let Exchange { counted_input_tokens, built_late, .. } = record.exchange;
-            record.exchange = Exchange { counted_input_tokens, built_late, ..exchange };
+            let Exchange { built_late, counted_input_tokens, .. } = record.exchange;
+            record.exchange = Exchange { built_late, counted_input_tokens, ..exchange };
             let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
             let outcome = record.exchange.outcome.clone();
             // The record is posted before the gauge counts it as settled. So when a collector sees no open request,

@@ -201,7 +201,7 @@ mod tests {
             match read_bytes(&path, limit, "give less") {
                 Ok(bytes) => assert!(fits && bytes.len() == length),
                 Err(error) => {
-                    assert!(!fits && error.to_string().ends_with("the limit for a test; give less"), "{error}")
+                    assert!(!fits && error.to_string().ends_with("the limit for a test; give less"), "{error}");
                 }
             }
         }

@@ -163,7 +163,7 @@ fn rules() -> Vec<StopRule> {
 #[test]
 fn a_rule_read_back_ends_a_segment_at_the_same_instant() {
     let loads = || {
-        let seconds = Extent::Duration(Duration::from_secs(60));
+        let seconds = Extent::Duration(Duration::from_mins(1));
         let closed = Closed::concurrent(7, seconds, Duration::ZERO, Duration::ZERO).unwrap();
         [rate(60.0, seconds), Load::Closed(closed)]
     };

@@ -157,18 +157,7 @@ pub struct Answer {
 pub fn step(question: &Question, history: &History) -> Step {
     let Some(floor) = &history.floor else { return Step::Floor { requests: FLOOR_REQUESTS } };
     if let Some(place) = failing(question, floor) {
-        return Step::Done(Box::new(Answer {
-            finding: Finding::Infeasible,
-            bracket: None,
-            limited_by: place,
-            is_limited_by_capacity: false,
-            doubts: Vec::new(),
-            spent: history.spent(),
-            effective_requests: floor[place].decided as f64,
-            episodes: floor[place].misses as f64,
-            unloaded_share: floor[place].share(),
-            direct: Direct::default(),
-        }));
+        return Step::Done(Box::new(fails_unloaded(history, floor, place)));
     }
     let Some(picture) = Picture::of(question, history) else {
         return Step::Saturate {
@@ -182,12 +171,7 @@ pub fn step(question: &Question, history: &History) -> Step {
         return Step::Probe(order);
     }
     let Bracket { low, best, high } = picture.bracket();
-    let least = question.least().unwrap_or(match question.over() {
-        // A trace that fails at this share of the capacity fails for another reason than load.
-        Axis::Rate => LEAST_SHARE * picture.end(),
-        Axis::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
-        Axis::Concurrency => 1.0,
-    });
+    let least = least_of_interest(question, history, &picture);
     let most = question.most();
     let visited = !history.probes.is_empty();
     if visited && most.is_some_and(|most| picture.chance_beyond(most) >= CERTAIN) {
@@ -212,7 +196,40 @@ pub fn step(question: &Question, history: &History) -> Step {
     }
     // Few probes say little, and too short ones almost nothing; but one probe is better than none.
     let least = if near < VISITS { LAST_REQUESTS } else { LEAST_REQUESTS };
-    let shortened = (1..=8).map(|half| {
+    let shortened = shortened(question, order, least);
+    std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
+}
+
+/// The answer where the unloaded service, whose counts are `floor`, fails the demand number `place`.
+fn fails_unloaded(history: &History, floor: &[Count], place: usize) -> Answer {
+    Answer {
+        finding: Finding::Infeasible,
+        bracket: None,
+        limited_by: place,
+        is_limited_by_capacity: false,
+        doubts: Vec::new(),
+        spent: history.spent(),
+        effective_requests: floor[place].decided as f64,
+        episodes: floor[place].misses as f64,
+        unloaded_share: floor[place].share(),
+        direct: Direct::default(),
+    }
+}
+
+/// The lowest level of interest: the lower bound asked for, or else a small share of the capacity.
+fn least_of_interest(question: &Question, history: &History, picture: &Picture) -> f64 {
+    question.least().unwrap_or(match question.over() {
+        // A trace that fails at this share of the capacity fails for another reason than load.
+        Axis::Rate => LEAST_SHARE * picture.end(),
+        Axis::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
+        Axis::Concurrency => 1.0,
+    })
+}
+
+/// `order` with windows of a half, a quarter, … of its window, down to `least` requests; only over rates.
+fn shortened(question: &Question, order: Order, least: f64) -> impl Iterator<Item = Order> {
+    let is_over_rates = question.over() == Axis::Rate;
+    let orders = (1..=8).map(move |half| {
         let by = f64::from(1 << half);
         let order = Order { window_s: order.window_s / by, ..order };
         if order.window_s < LEAST_REQUESTS / order.level.value() {
@@ -221,9 +238,7 @@ pub fn step(question: &Question, history: &History) -> Step {
             order
         }
     });
-    let shortened =
-        shortened.filter(|order| question.over() == Axis::Rate && order.window_s >= least / order.level.value());
-    std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
+    orders.filter(move |order| is_over_rates && order.window_s >= least / order.level.value())
 }
 
 /// Whether the rest of the budget can narrow the interval visibly: its width is proportional to 1 ÷ √(what the

@@ -41,14 +41,16 @@ pub(super) async fn serve(shared: &Shared, stream: &TcpStream) {
 
 async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     let accepted = shared.clock.now();
+    shared.receiver.prepare(stream);
+    let mut received = accepted;
     let mut buffer = Vec::new();
     loop {
-        let Some(head) = read_request(shared, stream, &mut buffer).await? else {
+        let Some(head) = read_request(shared, stream, &mut buffer, &mut received).await? else {
             return Ok(());
         };
         let end = head.length + head.body;
         let keep_alive = head.keep_alive;
-        let after = answer(shared, stream, accepted, &head, &buffer[head.length..end]).await?;
+        let after = answer(shared, stream, (accepted, received), &head, &buffer[head.length..end]).await?;
         match after {
             After::Next if keep_alive => {}
             After::Next | After::Close => return close(shared, stream).await,
@@ -62,7 +64,13 @@ async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Reads until `buffer` begins with one whole request; `None` when the client closed or was silent for too long.
-async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Head>> {
+/// `received` becomes the instant at which the kernel received the last bytes.
+async fn read_request(
+    shared: &Shared,
+    stream: &TcpStream,
+    buffer: &mut Vec<u8>,
+    received: &mut Offset,
+) -> io::Result<Option<Head>> {
     let mut head: Option<Head> = None;
     loop {
         if head.is_none() && !buffer.is_empty() {
@@ -84,10 +92,13 @@ async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>)
         if head.as_ref().is_some_and(|head| buffer.len() >= head.length + head.body) {
             return Ok(head);
         }
-        let read = stream.try_read(&mut shared.scratch.borrow_mut().read);
+        let read = shared.receiver.try_read(stream, &mut shared.scratch.borrow_mut().read);
         match read {
-            Ok(0) => return Ok(None),
-            Ok(length) => buffer.extend_from_slice(&shared.scratch.borrow().read[..length]),
+            Ok((0, _)) => return Ok(None),
+            Ok((length, age)) => {
+                *received = shared.clock.now().minus(age.unwrap_or_default());
+                buffer.extend_from_slice(&shared.scratch.borrow().read[..length]);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 match tokio::time::timeout(shared.keep_alive, stream.readable()).await {
                     Ok(ready) => ready?,
@@ -99,7 +110,13 @@ async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>)
     }
 }
 
-async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &Head, body: &[u8]) -> io::Result<After> {
+async fn answer(
+    shared: &Shared,
+    stream: &TcpStream,
+    (accepted, received): (Offset, Offset),
+    head: &Head,
+    body: &[u8],
+) -> io::Result<After> {
     let arrived = shared.clock.now();
     let fail = |status: u16, kind: &'static str, why: String| async move {
         respond(stream, status, &error_body(status, kind, &why), head.keep_alive).await?;
@@ -142,7 +159,7 @@ async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &He
                     Some(_) => prompt_blocks(body, endpoint, Setup::BLOCK_TOKENS),
                     None => Vec::new(),
                 };
-                played(shared, stream, head, Came { accepted, arrived }, (wish, &blocks), streamed).await
+                played(shared, stream, head, Came { accepted, received, arrived }, (wish, &blocks), streamed).await
             }
             Err((status, kind, why)) => fail(status, kind, why).await,
         },
@@ -270,7 +287,7 @@ async fn in_place(
     entry: &mut Entry<'_>,
 ) -> io::Result<After> {
     let due = shared.faults.held(arrived.plus(fate.delay));
-    entry.row().ended = Ended::InjectedFault;
+    entry.row().ended = Ended::Fault;
     match instead {
         Instead::Status(status) => {
             entry.row().status = status;
@@ -351,7 +368,7 @@ async fn stream_answer(
         head_is_out = true;
     }
     let ending = script.ending();
-    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::InjectedFault };
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
     Ok(after(ending))
 }
 
@@ -413,7 +430,7 @@ async fn whole_answer(
 ) -> io::Result<After> {
     if fate.never_ends {
         until_client_leaves(shared, stream).await?;
-        entry.row().ended = Ended::InjectedFault;
+        entry.row().ended = Ended::Fault;
         return Ok(After::Close);
     }
     let last = reach(stream, &mut coming, script::whole_tokens(wish, fate).max(1)).await?;
@@ -426,7 +443,7 @@ async fn whole_answer(
         Some((after, Break::Reset)) if after <= tokens => Ending::Reset,
         _ => Ending::Whole,
     };
-    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::InjectedFault };
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
     if ending == Ending::Whole {
         respond(stream, 200, &body, head.keep_alive).await?;
     } else {

@@ -19,7 +19,7 @@ use hdrhistogram::Histogram;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
+use crate::clock::{Pacing, ReceiveClock, Receiver, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
@@ -121,9 +121,14 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
         let options = self.options;
         let clock = RunClock::starting_in(Duration::ZERO);
+        let receive_clock = match options.pacing {
+            Pacing::Precise => ReceiveClock::Kernel,
+            Pacing::Coarse => ReceiveClock::UserSpace,
+        };
         let shared = Rc::new(Shared {
             clock,
             timers: Timers::new(clock, options.pacing),
+            receiver: Receiver::new(receive_clock),
             desk: ServerDesk::new(options.profile, options.seed),
             faults: Faults::new(&options.faults, options.seed),
             model_json: inside_json(&options.model)?,

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use crate::clock::{RunClock, Timers};
+use crate::clock::{Receiver, RunClock, Timers};
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::server::truth::Ledger;
@@ -12,6 +12,8 @@ use crate::sim::server::truth::Ledger;
 pub(super) struct Shared {
     pub(super) clock: RunClock,
     pub(super) timers: Timers,
+    /// Stamps the requests for the truth log.
+    pub(super) receiver: Receiver,
     pub(super) desk: ServerDesk,
     pub(super) faults: Faults,
     pub(super) model_name: String,

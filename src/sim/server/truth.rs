@@ -20,6 +20,9 @@ pub(super) struct LogRow {
     pub(super) x_request_id: Option<Box<str>>,
     /// When its connection was accepted, possibly for an earlier request.
     pub(super) accepted_ns: u64,
+    /// When the kernel received the last byte of the request; `arrived_ns` where the kernel does not stamp.
+    pub(super) received_ns: u64,
+    /// When the server had read the request.
     pub(super) arrived_ns: u64,
     pub(super) planned_first_token_ns: Option<u64>,
     pub(super) first_write_ns: Option<u64>,
@@ -40,6 +43,9 @@ pub(super) struct LogRow {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
     pub(super) accepted: Offset,
+    /// When the kernel received its last byte.
+    pub(super) received: Offset,
+    /// When the server had read it.
     pub(super) arrived: Offset,
 }
 
@@ -50,7 +56,7 @@ pub(super) enum Ended {
     /// The response is complete.
     Whole,
     /// A fault replaced the response or cut it short.
-    InjectedFault,
+    Fault,
     /// The client left first.
     ClientLeft,
     /// The server was shut down first.
@@ -155,6 +161,7 @@ impl<'a> Entry<'a> {
             sequence,
             x_request_id,
             accepted_ns: ledger.absolute_ns(came.accepted),
+            received_ns: ledger.absolute_ns(came.received),
             arrived_ns: ledger.absolute_ns(came.arrived),
             planned_first_token_ns: None,
             first_write_ns: None,

@@ -102,7 +102,7 @@ impl Ages {
 
     /// The age at `now` of a stamp, in nanoseconds; `None` if the wall clock may have been set since the stamp.
     fn age_ns(&mut self, stamp_wall_ns: u64, now: Pair) -> Option<u64> {
-        let moved_ns = (now.offset_ns().wrapping_sub(self.last.offset_ns()) as i64).unsigned_abs();
+        let moved_ns = now.offset_ns().wrapping_sub(self.last.offset_ns()).cast_signed().unsigned_abs();
         let passed_ns = now.monotonic_ns.saturating_sub(self.last.monotonic_ns);
         self.last = now;
         if moved_ns > PAIR_ERROR_NS + passed_ns / 1_000_000 * MOST_SLEW_PPM {
@@ -118,7 +118,7 @@ impl Ages {
 
 /// Reads the sockets of one worker.
 #[derive(Debug)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     clock: ReceiveClock,
     ages: Cell<Ages>,
     /// Room for one control message: the stamp.
@@ -126,21 +126,21 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(clock: ReceiveClock) -> Self {
+    pub(crate) fn new(clock: ReceiveClock) -> Self {
         Self { clock, ages: Cell::new(Ages::since(Pair::now())), control: RefCell::new(nix::cmsg_space!(TimeSpec)) }
     }
 
     /// Asks the kernel to stamp what `socket` receives. Where it cannot, reads return no age.
-    pub(super) fn prepare(&self, socket: &TcpStream) {
+    pub(crate) fn prepare(&self, socket: &TcpStream) {
         if self.clock == ReceiveClock::Kernel {
             // The result says how many stamps are missing, so a refusal needs no message here.
             _ = setsockopt(socket, ReceiveTimestampns, &true);
         }
     }
 
-    /// Reads `socket` once into `buffer`. Returns how long ago the kernel received the last of the bytes; `None` if
+    /// Reads `socket` once into `buffer`, when it has bytes. Returns how long ago the kernel received the last of the bytes; `None` if
     /// that is not known.
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &self,
         socket: &TcpStream,
         cx: &mut Context<'_>,
@@ -165,6 +165,13 @@ impl Receiver {
                 _ => {}
             }
         }
+    }
+
+    /// Reads `socket` once, if it has bytes. Returns their number, and how long ago the kernel received the last of them;
+    /// `None` if that is not known.
+    pub(crate) fn try_read(&self, socket: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+        let (length, stamp) = socket.try_io(Interest::READABLE, || self.receive(socket, into))?;
+        Ok((length, stamp.and_then(|stamp| self.age(stamp))))
     }
 
     fn receive(&self, socket: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<TimeSpec>)> {
@@ -214,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_step_of_the_wall_clock_moves_no_age() {
-        for step_ns in [10 * SECOND_NS as i64, -10 * SECOND_NS as i64, 3_000_000, -3_000_000] {
+        for step_ns in [10 * SECOND_NS.cast_signed(), -10 * SECOND_NS.cast_signed(), 3_000_000, -3_000_000] {
             let mut ages = Ages::since(pair(0, 0));
             assert_eq!(ages.age_ns(pair(1_000, 0).wall_ns, pair(2_000, 0)), Some(1_000));
             // Made before the step, read after it: nobody can tell its age from the wall clock.
@@ -232,7 +239,7 @@ mod tests {
     #[test]
     fn a_slewed_wall_clock_moves_an_age_by_its_own_share_only() {
         // 500 ppm for an hour, a read every 10 ms, each 2 ms after its stamp.
-        let slewed = |at_ns: u64| pair(at_ns, (at_ns / 2_000) as i64);
+        let slewed = |at_ns: u64| pair(at_ns, (at_ns / 2_000).cast_signed());
         let mut ages = Ages::since(slewed(0));
         for read in 1..=360_000_u64 {
             let read_ns = read * 10_000_000;
