@@ -138,8 +138,8 @@ impl Receiver {
         }
     }
 
-    /// Reads `socket` once into `buffer`, when it has bytes. Returns how long ago the kernel received the last of the bytes; `None` if
-    /// that is not known.
+    /// Reads `socket` once into `buffer`, when it has bytes. Returns how long ago the kernel received the last of the
+    /// bytes; `None` if that is not known.
     pub(crate) fn poll_read(
         &self,
         socket: &TcpStream,
@@ -167,8 +167,8 @@ impl Receiver {
         }
     }
 
-    /// Reads `socket` once, if it has bytes. Returns their number, and how long ago the kernel received the last of them;
-    /// `None` if that is not known.
+    /// Reads `socket` once, if it has bytes. Returns their number, and how long ago the kernel received the last of
+    /// them; `None` if that is not known.
     pub(crate) fn try_read(&self, socket: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
         let (length, stamp) = socket.try_io(Interest::READABLE, || self.receive(socket, into))?;
         Ok((length, stamp.and_then(|stamp| self.age(stamp))))

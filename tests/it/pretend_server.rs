@@ -366,6 +366,8 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
             .map(|key| after_arrival_ms(&rows[0], key))
             .collect();
     assert_eq!(instants, [20, 0, 20, 45, 45]);
+    let instants = ["accepted_ns", "received_ns", "arrived_ns"].map(|key| rows[0][key].as_u64().unwrap());
+    assert!(instants.is_sorted(), "accepted, then received by the kernel, then read: {instants:?}");
     assert_eq!((rows[1]["ended"].as_str(), rows[1]["output_tokens"].as_u64()), (Some("shutdown"), Some(2)));
     assert_eq!((served.requests, served.late_ns.len()), (2, 7 + 3));
     assert!(served.late_ns.max() < 2_000_000, "late by {} ns under a paused clock", served.late_ns.max());
@@ -373,3 +375,18 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
 
 mod engine;
 mod faults;
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_truth_log_names_an_injected_fault() {
+    let log = Kept::default();
+    let options = Options { truth: Some(Box::new(log.clone())), ..options("delay:ttft=20ms,itl=5ms", &["status:503"]) };
+    let request = request(CHAT, STREAMED, "");
+    with_server(options, async |address| {
+        TcpStream::connect(address).await.unwrap().write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    })
+    .await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let row: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!((row["ended"].as_str(), row["status"].as_u64()), (Some("fault"), Some(503)), "{row}");
+}
