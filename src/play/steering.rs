@@ -4,46 +4,66 @@ use std::sync::Arc;
 
 use crate::metrics::{Course, Frame, Objectives, Sequence};
 use crate::play::counts::LiveCounts;
-use crate::play::stop::{Following, StopRule};
+use crate::play::stop::{StopRule, Watching};
 use crate::play::watched::{Ruling, Watched};
 use crate::record::Record;
 use crate::units::{Offset, Window};
 
-/// A stop rule while it is applied, with the requests that it sees. Live and virtual players use the same type. If
-/// the rule watches no requests, none are kept.
+/// A stop rule while it is applied, with the requests that it sees. Live and virtual players use the same type.
 #[derive(Debug)]
 pub struct Steering {
-    rule: Following,
+    following: Following,
     window: Window,
-    sequence: Option<Sequence>,
     counts: LiveCounts,
     watched: Option<Watched>,
+}
+
+/// What a rule sees.
+#[derive(Debug)]
+enum Following {
+    /// Counts alone: no requests are kept.
+    Counts(StopRule),
+    /// The state of each request, too.
+    Requests { rule: Watching, sequence: Box<Sequence> },
 }
 
 impl Steering {
     /// `rule` over a segment of this frame.
     #[must_use]
     pub fn new(rule: StopRule, frame: Frame, objectives: &Arc<Objectives>) -> Self {
-        let sequence = matches!(rule, StopRule::Watch(_)).then(|| Sequence::new(frame, Arc::clone(objectives)));
-        Self { rule: rule.into(), window: frame.window, sequence, counts: LiveCounts::default(), watched: None }
+        let following = match rule {
+            StopRule::Watch(rule) => Following::Requests {
+                rule: (*rule).into(),
+                sequence: Box::new(Sequence::new(frame, Arc::clone(objectives))),
+            },
+            counted => Following::Counts(counted),
+        };
+        Self { following, window: frame.window, counts: LiveCounts::default(), watched: None }
     }
 
     /// Whether the rule must be told of each planned request.
     #[must_use]
     pub const fn watches(&self) -> bool {
-        self.sequence.is_some()
+        matches!(self.following, Following::Requests { .. })
+    }
+
+    fn sequence(&mut self) -> Option<&mut Sequence> {
+        match &mut self.following {
+            Following::Counts(_) => None,
+            Following::Requests { sequence, .. } => Some(sequence),
+        }
     }
 
     /// A planned request comes due at `at`.
     pub fn came(&mut self, at: Offset) {
-        if let Some(sequence) = &mut self.sequence {
+        if let Some(sequence) = self.sequence() {
             sequence.came(at);
         }
     }
 
     /// A request has settled.
     pub fn add(&mut self, record: &Record) {
-        if let Some(sequence) = &mut self.sequence {
+        if let Some(sequence) = self.sequence() {
             sequence.add(record);
         }
     }
@@ -51,15 +71,15 @@ impl Steering {
     /// The course of the segment. A player asks until the answer is `Stop`, and not again after that.
     pub fn ask(&mut self, counts: &LiveCounts) -> Course {
         self.counts = *counts;
-        let course = match (&mut self.rule, &self.sequence) {
-            (Following::Watch(rule), Some(sequence)) => match rule.see(counts, sequence) {
+        let course = match &mut self.following {
+            Following::Counts(rule) => rule.by_counts(counts),
+            Following::Requests { rule, sequence } => match rule.see(counts, sequence) {
                 Ruling::Turn(course) => course,
                 Ruling::Stop(reason, growth) => {
-                    self.watched = Some(Watched { reason, growth, sequence: sequence.clone() });
+                    self.watched = Some(Watched { reason, growth, sequence: sequence.as_ref().clone() });
                     Course::Stop
                 }
             },
-            (rule, _) => rule.by_counts(counts),
         };
         self.turn(course, counts.elapsed);
         course
@@ -67,12 +87,13 @@ impl Steering {
 
     /// Applies `course` to the window at `now`.
     pub fn turn(&mut self, course: Course, now: Offset) {
-        if let Some(sequence) = &mut self.sequence {
-            sequence.turn(course, now);
-            self.window = sequence.window();
-        } else {
-            self.window = course.window(self.window, now, false);
-        }
+        self.window = match self.sequence() {
+            Some(sequence) => {
+                sequence.turn(course, now);
+                sequence.window()
+            }
+            None => course.window(self.window, now, false),
+        };
     }
 
     /// The measured window as it is now.
@@ -95,6 +116,9 @@ impl Steering {
 
     /// The requests that were kept, once the last of them has settled.
     pub fn finish(&mut self) -> Option<Sequence> {
-        self.sequence.take()
+        match std::mem::replace(&mut self.following, Following::Counts(StopRule::Never)) {
+            Following::Counts(_) => None,
+            Following::Requests { sequence, .. } => Some(*sequence),
+        }
     }
 }

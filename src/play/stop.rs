@@ -49,16 +49,6 @@ impl From<WatchRule> for StopRule {
     }
 }
 
-/// A rule while it is applied.
-#[derive(Debug)]
-pub(super) enum Following {
-    Never,
-    Sent(u64),
-    Completed(u64),
-    InFlight(u64),
-    Watch(Watching),
-}
-
 /// A rule that watches requests, while it is applied.
 #[derive(Debug)]
 pub(super) enum Watching {
@@ -68,18 +58,6 @@ pub(super) enum Watching {
     Stage(StageWatch),
     Again(AgainWatch),
     Probe(Box<ProbeWatch>),
-}
-
-impl From<StopRule> for Following {
-    fn from(rule: StopRule) -> Self {
-        match rule {
-            StopRule::Never => Self::Never,
-            StopRule::Sent(most) => Self::Sent(most),
-            StopRule::Completed(most) => Self::Completed(most),
-            StopRule::InFlight(most) => Self::InFlight(most),
-            StopRule::Watch(rule) => Self::Watch((*rule).into()),
-        }
-    }
 }
 
 impl From<WatchRule> for Watching {
@@ -95,7 +73,7 @@ impl From<WatchRule> for Watching {
     }
 }
 
-impl Following {
+impl StopRule {
     /// The course of a segment for which no requests are kept.
     pub(super) fn by_counts(&self, counts: &LiveCounts) -> Course {
         let is_reached = match self {
