@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
+    timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
@@ -23,7 +24,12 @@ pub use timers::{Sleep, Timers};
 /// ground-truth logs only.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    clock_ns(ClockId::Monotonic)
+}
+
+/// Nanoseconds on a clock of this host; 0 before its origin.
+fn clock_ns(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 

@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
 use nix::sys::time::TimeSpec;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::clock::clock_ns;
 
 /// Which clock stamps the bytes of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,28 +59,25 @@ struct Pair {
     wall_ns: u64,
 }
 
-fn clock_ns(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
-}
-
 impl Pair {
-    /// Both clocks now: the wall clock between two readings of the monotonic clock, the closest of a few attempts.
+    /// Both clocks now: the closest of a few readings, if the first was interrupted.
     fn now() -> Self {
-        let mut best: Option<(u64, Self)> = None;
-        for _ in 0..MOST_PAIRS {
-            let before_ns = clock_ns(ClockId::Monotonic);
-            let wall_ns = clock_ns(ClockId::Realtime);
-            let length_ns = clock_ns(ClockId::Monotonic).saturating_sub(before_ns);
-            let pair = Self { monotonic_ns: before_ns + length_ns / 2, wall_ns };
-            if best.is_none_or(|(shortest_ns, _)| length_ns < shortest_ns) {
-                best = Some((length_ns, pair));
-            }
-            if length_ns <= PAIR_LENGTH_NS {
+        let mut best = Self::read();
+        for _ in 1..MOST_PAIRS {
+            if best.0 <= PAIR_LENGTH_NS {
                 break;
             }
+            best = std::cmp::min_by_key(best, Self::read(), |(length_ns, _)| *length_ns);
         }
-        best.map_or(Self { monotonic_ns: 0, wall_ns: 0 }, |(_, pair)| pair)
+        best.1
+    }
+
+    /// The wall clock between two readings of the monotonic clock, and how long that took, in nanoseconds.
+    fn read() -> (u64, Self) {
+        let before_ns = clock_ns(ClockId::Monotonic);
+        let wall_ns = clock_ns(ClockId::Realtime);
+        let length_ns = clock_ns(ClockId::Monotonic).saturating_sub(before_ns);
+        (length_ns, Self { monotonic_ns: before_ns + length_ns / 2, wall_ns })
     }
 
     /// Wall clock minus monotonic clock; only differences of it are used.

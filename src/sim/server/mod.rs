@@ -121,9 +121,10 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
         let options = self.options;
         let clock = RunClock::starting_in(Duration::ZERO);
-        let receive_clock = match options.pacing {
-            Pacing::Precise => ReceiveClock::Kernel,
-            Pacing::Coarse => ReceiveClock::UserSpace,
+        // Only the truth log has the stamps.
+        let receive_clock = match (options.pacing, &options.truth) {
+            (Pacing::Precise, Some(_)) => ReceiveClock::Kernel,
+            _ => ReceiveClock::UserSpace,
         };
         let shared = Rc::new(Shared {
             clock,
