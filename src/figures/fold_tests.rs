@@ -5,7 +5,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
+use crate::figures::examples::trial;
+use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed};
 use crate::metrics::{Frame, Known, Metric, OriginOf, Summary};
 use crate::record::{Detail, Header, Outcome, Reader, Record, Writer};
 

@@ -1,6 +1,14 @@
 //! Owns the figures of a trial as they stand in `result.json`, read by sweeps, sizing and pages.
 
+#[cfg(test)]
+mod answers_tests;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod fold_tests;
 mod trial;
+#[cfg(test)]
+mod verdict_tests;
 mod worded;
 
 pub use trial::{ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView};

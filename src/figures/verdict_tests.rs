@@ -1,9 +1,11 @@
 //! Owns the tests of judgement: objectives, health and verdict of whole trials.
 
 use crate::figures::TrialView;
-use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
+use crate::figures::examples::trial;
+use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed};
 use crate::metrics::{
-    Fault, Judgement, Known, Lateness, LoadKind, Merged, Note, Reason, Remedy, Summary, VerdictReason, VerdictResult,
+    Fault, Frame, Judgement, Known, Lateness, LoadKind, Merged, Metric, Note, Reason, Remedy, Summary, VerdictReason,
+    VerdictResult,
 };
 use crate::play::Trial;
 use crate::record::{Outcome, Record};
@@ -289,7 +291,7 @@ fn a_tail_without_load_is_pointed_out() {
     let share = health.tail_share.expect("a share");
     assert!(health.tail_unloaded && health.healthy, "{health:?}");
     assert_eq!(health.note_kinds[0], Note::TailUnloaded { tail_share: share, load: LoadKind::Open });
-    let mut cooled = Summary::new(super::Frame { load_end: at(20.0), ..frame(0.0, 10.0) }, objectives(""));
+    let mut cooled = Summary::new(Frame { load_end: at(20.0), ..frame(0.0, 10.0) }, objectives(""));
     for record in &records {
         cooled.add(record);
     }
@@ -299,7 +301,7 @@ fn a_tail_without_load_is_pointed_out() {
 #[test]
 fn the_interval_of_a_quantile_is_printed_when_it_can_be_and_withheld_when_not() {
     let view = trial(folded(frame(0.0, 40.0), "", &mixture(5, 2_000))).view();
-    let stats = view.metrics[&super::Metric::Ttft].headline();
+    let stats = view.metrics[&Metric::Ttft].headline();
     let [low_s, high_s] = stats.p50_ci95.unwrap();
     assert!(matches!(stats.p50, Some(Known::At(median_s)) if low_s < median_s && median_s < high_s), "{stats:?}");
     assert_eq!(stats.p99_ci95, None, "it falls among the missed ones");
@@ -396,7 +398,7 @@ fn result_json_has_the_keys_that_others_rely_on() {
 fn histograms_can_be_read_by_any_hdr_histogram() {
     use base64::Engine;
     let view = trial(folded(frame(0.0, 40.0), "", &requests(1_000))).view();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(&view.histograms[&super::Metric::Ttft]).unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&view.histograms[&Metric::Ttft]).unwrap();
     let read: hdrhistogram::Histogram<u64> =
         hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
     assert_eq!(read.len(), 2_000);

@@ -1,20 +1,19 @@
-//! Owns the example records for the tests of this folder.
+//! Owns the example records for the tests of this folder and of `figures`.
 
 use std::sync::Arc;
 
-use crate::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary};
-use crate::play::Trial;
+use crate::metrics::{Frame, Objectives, Summary};
 use crate::record::{Counting, Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
 use crate::seed::{Seed, exponential, open_unit};
 use crate::units::{Offset, Window};
 
-pub(super) fn at(seconds: f64) -> Offset {
+pub(crate) fn at(seconds: f64) -> Offset {
     Offset::from_secs(seconds)
 }
 
 /// A streamed request: sent 1 ms late, first token `ttft_s` after its planned instant, then `tokens` − 1 gaps of
 /// `gap_s`.
-pub(super) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_s: f64) -> Record {
+pub(crate) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_s: f64) -> Record {
     let mut exchange =
         Exchange { sent: Some(at(scheduled_s + 0.001)), outcome: Outcome::Completed, ..Exchange::default() };
     for token in 0..tokens {
@@ -41,7 +40,7 @@ pub(super) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_
 }
 
 /// `record` with `outcome`, ended at `ended_s`: it keeps only the events up to that instant.
-pub(super) fn cut(mut record: Record, outcome: Outcome, ended_s: f64) -> Record {
+pub(crate) fn cut(mut record: Record, outcome: Outcome, ended_s: f64) -> Record {
     let whole = std::mem::take(&mut record.exchange);
     let mut exchange = Exchange { sent: whole.sent, outcome, ended: Some(at(ended_s)), ..Exchange::default() };
     let mut stamp_us = whole.first_token.map_or(0, |first| first.as_nanos() / 1_000);
@@ -55,19 +54,19 @@ pub(super) fn cut(mut record: Record, outcome: Outcome, ended_s: f64) -> Record 
     record
 }
 
-pub(super) fn shed(mut record: Record) -> Record {
+pub(crate) fn shed(mut record: Record) -> Record {
     record.exchange = Exchange { outcome: Outcome::Shed, ended: Some(record.scheduled), ..Exchange::default() };
     record
 }
 
-pub(super) fn status(record: Record, status: u16, ended_s: f64) -> Record {
+pub(crate) fn status(record: Record, status: u16, ended_s: f64) -> Record {
     let mut record = cut(record, Outcome::Failed(Failure::new(FailureClass::Status, "no")), ended_s);
     record.exchange.status = Some(status);
     record
 }
 
 /// `record` with `more` additional tokens in its first event.
-pub(super) fn bundled(mut record: Record, more: u32) -> Record {
+pub(crate) fn bundled(mut record: Record, more: u32) -> Record {
     let exchange = &mut record.exchange;
     exchange.event_tokens[0] += more;
     exchange.first_event_tokens = Some(1 + more);
@@ -76,7 +75,7 @@ pub(super) fn bundled(mut record: Record, more: u32) -> Record {
 }
 
 /// `record` with `hidden` tokens before its first text, one every 10 ms, each in the server's running count.
-pub(super) fn hiding(record: Record, hidden: u32) -> Record {
+pub(crate) fn hiding(record: Record, hidden: u32) -> Record {
     let mut record = bundled(record, hidden);
     let exchange = &mut record.exchange;
     let first = exchange.first_token.unwrap().as_nanos().saturating_sub(u64::from(hidden) * 10_000_000);
@@ -91,7 +90,7 @@ pub(super) fn hiding(record: Record, hidden: u32) -> Record {
 }
 
 /// `count` requests with every kind of outcome, at 50/s, drawn from `seed`.
-pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
+pub(crate) fn mixture(seed: u64, count: u64) -> Vec<Record> {
     let stream = Seed::new(seed).stream("test/mixture");
     (0..count)
         .map(|id| {
@@ -130,33 +129,17 @@ pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
         .collect()
 }
 
-pub(super) fn objectives(text: &str) -> Arc<Objectives> {
+pub(crate) fn objectives(text: &str) -> Arc<Objectives> {
     let texts: &[&str] = if text.is_empty() { &[] } else { &[text] };
     Arc::new(Objectives::parse(texts, None, None).unwrap())
 }
 
-pub(super) fn frame(start_s: f64, end_s: f64) -> Frame {
+pub(crate) fn frame(start_s: f64, end_s: f64) -> Frame {
     Frame { window: Window { start: at(start_s), end: at(end_s) }, load_end: at(end_s), streamed: true }
 }
 
-pub(super) fn folded<'a>(frame: Frame, text: &str, records: impl IntoIterator<Item = &'a Record>) -> Summary {
+pub(crate) fn folded<'a>(frame: Frame, text: &str, records: impl IntoIterator<Item = &'a Record>) -> Summary {
     let mut summary = Summary::new(frame, objectives(text));
     records.into_iter().for_each(|record| summary.add(record));
     summary
-}
-
-pub(super) fn trial(summary: Summary) -> Trial {
-    let integral_s = summary.flow().total_flight_ns as f64 / 1e9;
-    Trial {
-        body_fingerprint: None,
-        label: "test".to_owned(),
-        load: LoadFacts::default(),
-        drain_end: at(100.0),
-        ended: Ended::Complete,
-        not_due: 0,
-        due: None,
-        concurrency: Some(Concurrency { peak: 9, integral_s }),
-        sequence: None,
-        summary,
-    }
 }

@@ -12,10 +12,8 @@ mod dependence;
 mod distribution;
 mod evidence;
 #[cfg(test)]
-mod examples;
+pub(crate) mod examples;
 mod flow;
-#[cfg(test)]
-mod fold_tests;
 mod frame;
 mod health;
 mod load;
@@ -32,8 +30,6 @@ mod summary;
 mod tokens;
 mod value;
 mod verdict;
-#[cfg(test)]
-mod verdict_tests;
 mod warning;
 
 pub use answers::AnswersView;

@@ -338,7 +338,7 @@ impl Summary {
 
     /// Bytes on the heap.
     #[cfg(test)]
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
         let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
         distributions
