@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// P(S > x) and E min(S, x); the latter is the integral of the former from 0 to x.
+    /// P(S > x), and E min(S, x), which is the integral of P(S > x) from 0 to x.
     fn tail_and_bounded(self, x: f64) -> (f64, f64) {
         if x <= 0.0 {
             return (1.0, 0.0);

@@ -122,8 +122,8 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     Ok(Exit::Done.into())
 }
 
-/// The configuration that `run -c` and `plan -c` use instead of the trace. Lengths that no law fits are read from the
-/// files of --out.
+/// The configuration file for `run -c` and `plan -c`: the fitted laws replace the trace. Lengths that no law fits are
+/// read from the files of --out.
 fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String, Error> {
     let law = |lengths: &LengthFit, file: &str| match folder {
         Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),

@@ -19,7 +19,7 @@ pub enum Axis {
     /// The rate of an open load, in requests per second.
     #[default]
     Rate,
-    /// Requests in flight of a closed loop: users, each of whom waits for a response.
+    /// Requests in flight of a closed loop. A user sends the next request after the response to the last one.
     Concurrency,
     /// The speed of a trace as a multiple of its recorded speed.
     TimeScale,
