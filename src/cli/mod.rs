@@ -5,6 +5,7 @@ mod calibrate;
 mod config;
 mod deliver;
 mod elsewhere;
+mod endpoint;
 mod exit;
 mod help;
 mod job;

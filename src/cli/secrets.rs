@@ -114,7 +114,7 @@ const WITH_AT: [&str; 3] = ["slo", "fault", "goodput"];
 
 /// Whether this is one of our options whose name only looks like that of a secret.
 fn is_ours(name: &str) -> bool {
-    ["input-tokens", "output-tokens", "min-tokens", "tokenizer", "session-rate"].contains(&name)
+    ["auth-header", "input-tokens", "output-tokens", "min-tokens", "tokenizer", "session-rate"].contains(&name)
 }
 
 fn of_urls(text: &str) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! no decompression.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper::{Request, Response};
 
 use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
-use super::pool::{CheckedOut, Pool, Reservation, Shared};
+use super::pool::{CheckedOut, MOST_IDLE, Pool, Reservation, Shared};
 use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
@@ -29,6 +30,7 @@ const FAILURE_GRACE: Duration = Duration::from_secs(1);
 /// worker thread. It opens connections ahead in local tasks, so it must run in a `LocalRuntime` or a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
+    shared: Rc<Shared>,
 }
 
 impl HttpClient {
@@ -47,10 +49,20 @@ impl HttpClient {
             connect_timeout,
             scratch: wire::scratch(),
             receiver: Rc::new(Receiver::new(clock)),
-            connecting: std::cell::Cell::new(0),
+            connecting: Cell::new(0),
+            most_idle: Cell::new(MOST_IDLE),
+            reuse: Cell::new(true),
         });
         let pools = targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect();
-        Self { pools }
+        Self { pools, shared }
+    }
+
+    /// The client with another limit on idle connections; with `reuse` false, each request has a connection of its own.
+    #[must_use]
+    pub fn keeping(self, idle: Duration, reuse: bool) -> Self {
+        self.shared.most_idle.set(idle);
+        self.shared.reuse.set(reuse);
+        self
     }
 
     async fn settle(

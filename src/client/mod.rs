@@ -15,6 +15,7 @@ mod http;
 mod length_field;
 mod likeness;
 mod limits;
+mod lines;
 #[cfg(test)]
 mod mutations;
 mod pool;
@@ -43,7 +44,7 @@ use crate::workload::RequestSpec;
 
 pub use crate::clock::{ReceiveClock, receive_clock};
 pub use departure::Departure;
-pub use dialect::{Capabilities, Endpoint};
+pub use dialect::{Capabilities, Endpoint, RawEndpoint, StreamFraming};
 pub use discover::Discovery;
 pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
 pub use http::HttpClient;

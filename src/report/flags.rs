@@ -10,6 +10,7 @@ use crate::error::Error;
 pub const NAMED_BELOW: &[&str] = &[
     "api-key",
     "balancing",
+    "batch-size",
     "ca-cert",
     "columns",
     "connect-timeout",
@@ -37,6 +38,7 @@ pub const NAMED_BELOW: &[&str] = &[
     "rate",
     "rate-scale",
     "rates",
+    "raw",
     "records",
     "replica-rate",
     "requests",
