@@ -15,6 +15,7 @@ use crate::cli::endpoint::{
     add_named_fields, endpoint_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown, refuse_unsendable,
     texts_of,
 };
+use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
     DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
 };
@@ -22,7 +23,7 @@ use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsD
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
-use crate::client::{Endpoint, LengthField, RequestOptions, Secret, Target, Tls};
+use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
 use crate::error::Error;
 use crate::metrics::{Note, Objective, Objectives};
 use crate::record::Detail;
@@ -194,6 +195,7 @@ impl Job {
 /// The options of every request: key, headers, and the fields of its body.
 fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) -> Result<RequestOptions, Error> {
     let mut chat = RequestOptions::new(Vec::new(), Vec::new());
+    chat.endpoint = target.endpoint;
     chat.api_key = api_key_of(target, parsed)?.map(Secret::new);
     chat.headers = headers_of(target.header.clone(), target.secret_header.clone())?;
     let authorized =
@@ -208,13 +210,20 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
     chat.stream = is_streamed(target);
     (chat.idle_timeout, chat.reuse) = (target.idle_timeout, !target.no_reuse);
     chat.key_header = key_header_of(target)?;
+    if let Some(command) = &target.api_key_command {
+        let key = printed_by(command)?;
+        chat.secrets = known_secrets();
+        let renewed = Arc::new(RenewedKey::new(&key, is_bearer(chat.key_header()), &chat.secrets)?);
+        chat.api_key = Some(key);
+        keep_renewing(Arc::clone(&renewed), command.clone(), positive("--api-key-age", target.api_key_age)?)?;
+        chat.renewed_key = Some(renewed);
+    }
     chat.ignore_eos = wire.ignore_eos;
     chat.min_tokens = wire.min_tokens;
     chat.length_field = wire.output_field.map(|field| match field {
         OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
         OutputField::MaxTokens => LengthField::MaxTokens,
     });
-    chat.endpoint = target.endpoint;
     if wire.continuous_usage && target.no_stream {
         let why = "asks for a token count in every event, and --no-stream for an answer without events";
         return Err(Error::usage("--continuous-usage", why, "drop one of them"));
@@ -300,6 +309,14 @@ fn models_of(names: &[String], endpoint: Endpoint) -> Result<Vec<String>, Error>
 /// The API key that is sent with requests. A key file has precedence over the environment.
 fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>, Error> {
     let given = target.api_key.clone().filter(|key| !key.is_empty() && key != SECRET);
+    if target.api_key_command.is_some() {
+        let other = if target.api_key_file.is_some() { Some("--api-key-file") } else { None };
+        if let Some(other) = other.or((parsed.key_is_typed && given.is_some()).then_some("--api-key")) {
+            let why = format!("cannot be combined with {other}");
+            return Err(Error::usage("--api-key-command", why, "drop one of them"));
+        }
+        return Ok(None);
+    }
     let Some(path) = &target.api_key_file else { return Ok(given) };
     if parsed.key_is_typed && given.is_some() {
         return Err(Error::usage("--api-key-file", "cannot be combined with --api-key", "drop one of them"));

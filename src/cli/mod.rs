@@ -9,6 +9,7 @@ mod endpoint;
 mod exit;
 mod help;
 mod job;
+mod key_command;
 mod live;
 mod load;
 mod many;

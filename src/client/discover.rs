@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Deserializer};
 
-use super::encode::{Secret, access_headers};
+use super::access::{Secret, access_headers};
 use super::tls::{tls_error, tls_words};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Target, Tls};

@@ -1,7 +1,6 @@
 //! Owns the encoding of requests: options become headers and body bytes, before the request is due.
 
 use std::cell::OnceCell;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,35 +10,13 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
+use super::access::{Secret, access_headers, header_value, is_bearer};
 use super::dialect::{BodyValues, Endpoint, StreamFields};
 use super::pool::{MOST_IDLE, Reservation};
-use super::{LengthField, Route, Target};
+use super::{LengthField, RenewedKey, Route, Target};
 use crate::error::Error;
 use crate::units::Secrets;
 use crate::workload::{Message, MessagePart, RequestSpec};
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, to be sent.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The options from which requests are made.
 #[derive(Debug, Clone)]
@@ -52,6 +29,8 @@ pub struct RequestOptions {
     pub api_key: Option<Secret>,
     /// The header that carries the API key; `None`: the endpoint's own. In `authorization` it is a bearer token.
     pub key_header: Option<String>,
+    /// The API key where it is renewed while the load runs; it replaces `api_key`.
+    pub renewed_key: Option<Arc<RenewedKey>>,
     /// Further headers, as `K: V`; they replace ours of the same name.
     pub headers: Vec<String>,
     /// Further keys of the body; they replace ours, except those that other options decide. `null` leaves a key out.
@@ -90,6 +69,7 @@ impl RequestOptions {
             models,
             api_key: None,
             key_header: None,
+            renewed_key: None,
             headers: Vec::new(),
             extra_body: Map::new(),
             endpoint: Endpoint::default(),
@@ -107,14 +87,15 @@ impl RequestOptions {
     }
 
     /// The header that carries the API key.
-    fn key_header(&self) -> &str {
+    #[must_use]
+    pub fn key_header(&self) -> &str {
         self.key_header.as_deref().unwrap_or(self.endpoint.key_header())
     }
 
     /// The API key, if it is sent as a bearer token.
     #[must_use]
     pub fn bearer(&self) -> Option<&Secret> {
-        self.api_key.as_ref().filter(|_| self.key_header().eq_ignore_ascii_case("authorization"))
+        self.api_key.as_ref().filter(|_| is_bearer(self.key_header()))
     }
 
     /// The header lines that give access to the service, beside the bearer token: the endpoint's own, the API key in a
@@ -142,6 +123,8 @@ pub struct Encoder {
     stream: bool,
     keep_text: bool,
     secrets: Secrets,
+    /// The key that is renewed while the load runs, and its header.
+    renewed: Option<(HeaderName, Arc<RenewedKey>)>,
     request_ids: RequestIds,
 }
 
@@ -310,6 +293,7 @@ impl Encoder {
             stream,
             keep_text: options.keep_text,
             secrets: options.secrets.clone(),
+            renewed: renewed_of(options)?,
             request_ids,
         })
     }
@@ -351,6 +335,12 @@ impl Encoder {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.path.clone();
         *request.headers_mut() = target.headers.clone();
+        let mut secrets = self.secrets.clone();
+        if let Some((name, key)) = &self.renewed {
+            let (value, hidden) = key.present();
+            request.headers_mut().insert(name, value);
+            secrets = hidden;
+        }
         self.request_ids.mark(request.headers_mut(), id, &spec.messages);
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
@@ -362,10 +352,20 @@ impl Encoder {
             asked_tokens: asked,
             stream: self.stream,
             keep_text: self.keep_text,
-            secrets: self.secrets.clone(),
+            secrets,
+            renewed: self.renewed.as_ref().map(|(_, key)| Arc::clone(key)),
             reservation: OnceCell::new(),
         }
     }
+}
+
+/// The key that is renewed while the load runs, and its header.
+fn renewed_of(options: &RequestOptions) -> Result<Option<(HeaderName, Arc<RenewedKey>)>, Error> {
+    let Some(key) = &options.renewed_key else { return Ok(None) };
+    let name = HeaderName::try_from(options.key_header()).map_err(|_| {
+        Error::usage("auth-header", "is not the name of a header", "accepted is a name such as x-api-key")
+    })?;
+    Ok(Some((name, Arc::clone(key))))
 }
 
 /// A request ready to be written.
@@ -384,6 +384,8 @@ pub struct Call {
     pub(super) keep_text: bool,
     /// Texts that are hidden in its record.
     pub(super) secrets: Secrets,
+    /// The key that it carries, where it is renewed.
+    pub(super) renewed: Option<Arc<RenewedKey>>,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
 }
@@ -432,12 +434,6 @@ fn body_tail(options: &RequestOptions, extra: &Map<String, Value>, stream: bool)
     tail
 }
 
-fn header_value(option: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::try_from(text).map_err(|_| {
-        Error::usage(option, "the value cannot stand in a header", "accepted is printable text on one line")
-    })
-}
-
 /// The headers of every request. The user's (`--api-key`, `--header`) replace ours.
 fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
@@ -446,33 +442,5 @@ fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, E
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tonnage/", env!("CARGO_PKG_VERSION"))));
     headers.extend(access_headers(options.bearer(), &options.access_lines())?);
-    Ok(headers)
-}
-
-/// The headers of an API key, as a bearer token, and of `lines` such as `K: V`.
-pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = api_key {
-        let mut bearer = header_value("api-key", &format!("Bearer {}", key.reveal()))?;
-        bearer.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, bearer);
-    }
-    for line in lines {
-        let refuse = |why: &str| {
-            Error::usage(
-                "header",
-                format!("`{}` {why}", line.split(':').next().unwrap_or("")),
-                "accepted is 'Name: value'",
-            )
-        };
-        let (name, value) = line.split_once(':').ok_or_else(|| refuse("has no colon"))?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| refuse("is not a header name"))?;
-        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(&name) {
-            return Err(refuse("is decided by the transport"));
-        }
-        let mut value = header_value("header", value.trim())?;
-        value.set_sensitive(name == header::AUTHORIZATION);
-        headers.insert(name, value);
-    }
     Ok(headers)
 }

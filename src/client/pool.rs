@@ -190,6 +190,11 @@ impl Pool {
         Ok(CheckedOut { wire: self.open(deadline).await?, opened: true })
     }
 
+    /// A new connection, whatever is idle. Fails after the connect timeout at the latest.
+    pub(super) async fn open_fresh(&self) -> Result<Wire, Failure> {
+        self.open(self.shared.clock.now().plus(self.shared.connect_timeout)).await
+    }
+
     /// Takes an idle connection: hands it to a waiting send, or else keeps it.
     fn check_in(&self, mut wire: Wire) {
         loop {
@@ -255,7 +260,8 @@ impl Pool {
     }
 
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
-        let deadline = self.shared.clock.now().plus(patience);
+        let begun = self.shared.clock.now();
+        let deadline = begun.plus(patience);
         let limit_s = self.shared.connect_timeout.as_secs_f64();
         let late = |class, what: &str| {
             Failure::new(class, format!("no {what} within {limit_s:.1} s (the option connect-timeout)"))
@@ -269,7 +275,8 @@ impl Pool {
         };
         let socket = connected.map_err(refused)?;
         socket.set_nodelay(true).map_err(refused)?;
-        match &self.secure {
+        let round_trip = self.shared.clock.now().since(begun);
+        let wire = match &self.secure {
             None => Wire::over(socket, self.shared.scratch.clone(), &self.shared.receiver).await,
             Some(secure) => {
                 let left = deadline.since(self.shared.clock.now());
@@ -277,7 +284,8 @@ impl Pool {
                 let agreed = timeout(left, securing).await;
                 agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
             }
-        }
+        };
+        wire.map(|wire| wire.opened_in(round_trip))
     }
 }
 

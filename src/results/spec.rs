@@ -110,6 +110,10 @@ fn is_unsaid<T: Default + PartialEq>(value: &T) -> bool {
 options! {
     /// A reference to where the API key was given; never the key itself.
     api_key: Option<Setting<String>>,
+    /// The age at which the API key is renewed.
+    api_key_age: Option<Setting<Span>>,
+    /// The command that prints the API key.
+    api_key_command: Option<Setting<String>>,
     /// The file that holds the API key.
     api_key_file: Option<Setting<String>>,
     /// The share of requests that must meet every objective.
@@ -124,6 +128,10 @@ options! {
     ca_cert: Option<Setting<String>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
+    /// The certificate chain that is shown to servers.
+    client_cert: Option<Setting<String>>,
+    /// The file of the private key of the certificate.
+    client_key: Option<Setting<String>>,
     /// The columns of a table of requests.
     columns: Option<Setting<String>>,
     /// The concurrencies of a sweep over closed loops.

@@ -92,6 +92,9 @@ fn what_an_endpoint_does_not_know_is_refused_with_what_it_knows() {
             (&["run", "--omit", "top_p", "--top-p", "0.5"], &["--omit", "`top_p`"]),
             (&["run", "--auth-header", "a b"], &["--auth-header", "is not the name of a header"]),
             (&["run", "--endpoint", "audio"], &["accepted is chat, completions"]),
+            (&["run", "--api-key-command", "exit 3"], &["--api-key-command", "exit status: 3", "run it by hand"]),
+            (&["run", "--api-key-command", "echo a", "--api-key", "b"], &["cannot be combined with --api-key"]),
+            (&["run", "--client-cert", "c.pem"], &["--client-cert", "add --client-key FILE"]),
         ],
     );
 }
@@ -115,15 +118,18 @@ fn a_raw_endpoint_is_read_by_the_pointers_of_its_file() {
 fn a_key_is_sent_in_the_header_of_the_endpoint_or_of_the_user() {
     let folder = folder();
     let server = Simulated::start(folder.path(), &["--api-key", "right", "--sim", "delay:ttft=5ms,itl=1ms"]);
-    let load = ["--rate", "200", "--requests", "5", "--api-key", "right", "--output-tokens", "4", "--quiet", "--json"];
+    std::fs::write(folder.path().join("key"), "right\n").expect("a file");
+    let load = ["--rate", "200", "--requests", "5", "--output-tokens", "4", "--quiet", "--json"];
     for words in [
         vec!["--endpoint", "messages"],
         vec!["--endpoint", "messages", "--auth-header", "authorization"],
         vec!["--auth-header", "api-key"],
         vec!["--endpoint", "ollama-chat"],
+        vec!["--api-key-command", "cat key", "--endpoint", "messages"],
     ] {
         let target = ["run", "--target", &server.url, "--out", "out", "--force"];
-        let output = run(folder.path(), &[&target[..], &load, &words].concat());
+        let key: &[&str] = if words[0] == "--api-key-command" { &[] } else { &["--api-key", "right"] };
+        let output = run(folder.path(), &[&target[..], &load, &words, key].concat());
         let result: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         assert_eq!(result["trials"][0]["run_totals"]["completed"], 5, "{words:?}: {}", text(&output.stderr));
         let stored = std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("a configuration");
@@ -133,7 +139,8 @@ fn a_key_is_sent_in_the_header_of_the_endpoint_or_of_the_user() {
         }
     }
     let full = format!("{}/v1/chat/completions?api-version=1", server.url);
-    let output = run(folder.path(), &[&["run", "--target", &full][..], &load, &["--out", "full"]].concat());
+    let rest = ["--out", "full", "--api-key", "right"];
+    let output = run(folder.path(), &[&["run", "--target", &full][..], &load, &rest].concat());
     let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(result["trials"][0]["run_totals"]["completed"], 5, "{}", text(&output.stderr));
 }

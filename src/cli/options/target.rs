@@ -37,6 +37,12 @@ pub(in crate::cli) struct TargetOptions {
     /// File that holds the key, alone on one line
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) api_key_file: Option<PathBuf>,
+    /// Shell command that prints the key; it runs before the load, every --api-key-age, and after a 401
+    #[arg(long, value_name = "COMMAND")]
+    pub(in crate::cli) api_key_command: Option<String>,
+    /// Age at which --api-key-command renews the key
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub(in crate::cli) api_key_age: Duration,
     /// Header that carries the key: authorization (as a bearer token), api-key, x-api-key or another name [default:
     /// authorization; for messages x-api-key]
     #[arg(long, value_name = "NAME")]
@@ -70,6 +76,12 @@ pub(in crate::cli) struct TargetOptions {
     /// Certificate authorities to trust for https, in PEM, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ca_cert: Option<PathBuf>,
+    /// Certificate chain, in PEM, to show to a server that asks for one (mutual TLS)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) client_cert: Option<PathBuf>,
+    /// Private key of --client-cert, in PEM; it is never stored
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) client_key: Option<PathBuf>,
     /// Accept any certificate for https; the result records this
     #[arg(long)]
     pub(in crate::cli) insecure: bool,
