@@ -97,10 +97,16 @@ impl Target {
         }
     }
 
-    /// The full URL of an endpoint.
+    /// The full URL of an endpoint, with the query.
     #[must_use]
     pub fn endpoint(&self, endpoint: &str) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.path(endpoint))
+    }
+
+    /// The full URL of an endpoint without the query; `None` when the target has no query.
+    pub(super) fn endpoint_without_query(&self, endpoint: &str) -> Option<String> {
+        let url = self.endpoint(endpoint);
+        if self.query.is_empty() { None } else { url.strip_suffix(&self.query).map(str::to_owned) }
     }
 
     /// The value of the `host` header: host and port as given.

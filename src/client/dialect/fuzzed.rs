@@ -271,7 +271,9 @@ proptest! {
     ) {
         let answers = answers();
         let (endpoint, streamed, mut bytes) = answers[which.index(answers.len())].clone();
-        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        for mutation in &mutations {
+            mutate(&mut bytes, mutation);
+        }
         assert_same_whatever_the_cuts(endpoint, streamed, &bytes, width, orderly);
     }
 

@@ -113,7 +113,7 @@ fn visit(object: Raw<'_>, each: &mut dyn FnMut(Fragment<'_>)) -> Aside {
             answer(item.key("name"), each);
             Aside::default()
         }
-        event if event.ends_with(".delta") => {
+        event if event.rsplit('.').next() == Some("delta") => {
             let tell = if event.contains("reasoning") { reasoning } else { answer };
             tell(delta, each);
             Aside::default()
@@ -211,7 +211,8 @@ impl ServedDialect for Responses {
                     let item = [r#","item":"#, &message_item(text)].concat();
                     event(out, "response.output_item.done", place, &[&item]);
                 }
-                begin(out, if reason == "length" { "response.incomplete" } else { "response.completed" });
+                // As in vLLM, this event ends a response that reached its length, too; the status inside tells them apart.
+                begin(out, "response.completed");
                 out.extend_from_slice(b",\"response\":");
                 write_whole(out, beginning, reason, (reasoning, text), usage);
                 out.extend_from_slice(b"}\n\n");
@@ -225,7 +226,7 @@ impl ServedDialect for Responses {
             }
             Says::Counts | Says::End => {}
             Says::Whole { reasoning, text, finish, .. } => {
-                write_whole(out, beginning, finish, (reasoning, text), usage)
+                write_whole(out, beginning, finish, (reasoning, text), usage);
             }
         }
     }
