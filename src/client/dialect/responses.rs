@@ -211,7 +211,7 @@ impl ServedDialect for Responses {
                     let item = [r#","item":"#, &message_item(text)].concat();
                     event(out, "response.output_item.done", place, &[&item]);
                 }
-                // As in vLLM, this event ends a response that reached its length, too; the status inside tells them apart.
+                // As in vLLM, this event also ends a response that reached its length. The status inside says which.
                 begin(out, "response.completed");
                 out.extend_from_slice(b",\"response\":");
                 write_whole(out, beginning, reason, (reasoning, text), usage);
