@@ -9,7 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::{help_profiles, help_slo};
+use crate::report::{help_endpoints, help_profiles, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -18,6 +18,7 @@ use crate::sim::help_sim;
     before_help = "Examples:
   tonnage help metrics    what every number means
   tonnage help slo        how objectives are written and decided
+  tonnage help endpoints  what each endpoint sends and measures
   tonnage help profiles   how a rate over time is written
   tonnage help sim        what the simulated servers are
   tonnage help run        the options of a verb
@@ -25,7 +26,7 @@ use crate::sim::help_sim;
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, profiles, sim, or a verb
+    /// metrics, slo, endpoints, profiles, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
@@ -36,6 +37,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         None => command.render_help().to_string(),
         Some("metrics") => help_metrics(),
         Some("slo") => help_slo(),
+        Some("endpoints") => help_endpoints(),
         Some("profiles") => help_profiles(),
         Some("sim") => {
             let where_given = "--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:";
@@ -43,7 +45,8 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         }
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-            let accepted = format!("accepted is metrics, slo, profiles, sim, or a verb: {}", verbs.join(", "));
+            let accepted =
+                format!("accepted is metrics, slo, endpoints, profiles, sim, or a verb: {}", verbs.join(", "));
             let found = command.find_subcommand_mut(verb);
             found
                 .ok_or_else(|| Error::usage("help", format!("`{verb}` is not a topic"), accepted))?

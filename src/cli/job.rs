@@ -11,6 +11,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::config::Parsed;
+use crate::cli::endpoint::{
+    add_named_fields, endpoint_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown, refuse_unsendable,
+    texts_of,
+};
+use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
     DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
 };
@@ -18,7 +23,7 @@ use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsD
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
-use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
+use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
 use crate::error::Error;
 use crate::metrics::{Note, Objective, Objectives};
 use crate::record::Detail;
@@ -86,12 +91,18 @@ impl Job {
             whom: &self.whom,
             models: &self.models,
             tls: &self.tls,
-            api_key: self.chat.api_key.as_ref(),
-            headers: &self.chat.headers,
+            api_key: self.chat.bearer(),
+            headers: self.chat.access_lines(),
             connect_timeout: self.connect_timeout,
             wait_ready: self.wait_ready,
             seed: self.seed,
         }
+    }
+
+    /// `workload` as the job's endpoint needs it.
+    pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
+        let Workload { texts, no_output, .. } = self.plan.workload();
+        workload.of_texts(*texts, *no_output)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -115,9 +126,12 @@ impl Job {
         salt: &Salt,
         parsed: &mut Parsed,
     ) -> Result<Self, Error> {
-        let LoadArguments { target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
+        let LoadArguments { mut target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
+        target.endpoint = endpoint_of(&target)?;
+        refuse_unknown(&target, &wire, parsed)?;
         refuse_empty(&plan)?;
         plan = sharded(plan, &shard)?;
+        plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());
         notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
         let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
@@ -133,7 +147,7 @@ impl Job {
         if target.insecure {
             notes.push(note(&Note::Insecure));
         }
-        let objectives = objectives_of(&judgement, !target.no_stream)?;
+        let objectives = objectives_of(&judgement, &target)?;
         if objectives.attainment_implied() {
             notes.push(
                 "objectives without a statistic: joint attainment of 99 % is required (--attainment changes it)"
@@ -147,7 +161,7 @@ impl Job {
         Ok(Self {
             verb,
             spec: spec_of(std::mem::take(&mut parsed.spec), &whom, &plan, salt),
-            models: models_of(&target.model)?,
+            models: models_of(&target.model, target.endpoint)?,
             whom,
             chat,
             tls,
@@ -181,6 +195,7 @@ impl Job {
 /// The options of every request: key, headers, and the fields of its body.
 fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) -> Result<RequestOptions, Error> {
     let mut chat = RequestOptions::new(Vec::new(), Vec::new());
+    chat.endpoint = target.endpoint;
     chat.api_key = api_key_of(target, parsed)?.map(Secret::new);
     chat.headers = headers_of(target.header.clone(), target.secret_header.clone())?;
     let authorized =
@@ -191,19 +206,30 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
     }
     chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
     chat.secrets = known_secrets();
-    chat.stream = !target.no_stream;
+    add_named_fields(&mut chat.extra_body, target, wire)?;
+    chat.stream = is_streamed(target);
+    (chat.idle_timeout, chat.reuse) = (target.idle_timeout, !target.no_reuse);
+    chat.key_header = key_header_of(target)?;
+    if let Some(command) = &target.api_key_command {
+        let key = printed_by(command)?;
+        chat.secrets = known_secrets();
+        let renewed = Arc::new(RenewedKey::new(&key, is_bearer(chat.key_header()), &chat.secrets)?);
+        chat.api_key = Some(key);
+        keep_renewing(Arc::clone(&renewed), command.clone(), positive("--api-key-age", target.api_key_age)?)?;
+        chat.renewed_key = Some(renewed);
+    }
     chat.ignore_eos = wire.ignore_eos;
     chat.min_tokens = wire.min_tokens;
     chat.length_field = wire.output_field.map(|field| match field {
         OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
         OutputField::MaxTokens => LengthField::MaxTokens,
     });
-    chat.endpoint = target.endpoint;
     if wire.continuous_usage && target.no_stream {
         let why = "asks for a token count in every event, and --no-stream for an answer without events";
         return Err(Error::usage("--continuous-usage", why, "drop one of them"));
     }
     chat.continuous_usage = wire.continuous_usage;
+    refuse_unsendable(&chat)?;
     Ok(chat)
 }
 
@@ -217,7 +243,7 @@ fn counted(plan: Plan, tokenizer: &Arc<Tokenizer>) -> Result<Plan, Error> {
 }
 
 /// Reads the objectives. An error names the option at fault.
-pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Result<Objectives, Error> {
+pub(super) fn objectives_of(judgement: &JudgementOptions, target: &TargetOptions) -> Result<Objectives, Error> {
     Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
     let goodput = judgement.goodput.as_deref();
     let objectives =
@@ -227,7 +253,8 @@ pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Res
         let why = "has nothing to attain: no objective speaks of single requests";
         return Err(Error::usage("--attainment", why, "add one, as in --slo 'ttft<=200ms'"));
     }
-    objectives.check_mode(streamed).map_err(|mut refusal| {
+    refuse_undefined(&objectives, target.endpoint)?;
+    objectives.check_mode(is_streamed(target)).map_err(|mut refusal| {
         refusal.accepted.push_str(" (drop --no-stream)");
         refusal.at("--slo")
     })?;
@@ -266,7 +293,11 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
     }
 }
 
-fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
+fn models_of(names: &[String], endpoint: Endpoint) -> Result<Vec<String>, Error> {
+    if names.is_empty() && !endpoint.names_model() {
+        // No request names the model, so the service is not asked for one.
+        return Ok(vec!["unnamed".to_owned()]);
+    }
     let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
         let accepted = "accepted is NAME[,NAME…]; leave the option out to ask for the first of /v1/models";
@@ -278,6 +309,14 @@ fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
 /// The API key that is sent with requests. A key file has precedence over the environment.
 fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>, Error> {
     let given = target.api_key.clone().filter(|key| !key.is_empty() && key != SECRET);
+    if target.api_key_command.is_some() {
+        let other = if target.api_key_file.is_some() { Some("--api-key-file") } else { None };
+        if let Some(other) = other.or((parsed.key_is_typed && given.is_some()).then_some("--api-key")) {
+            let why = format!("cannot be combined with {other}");
+            return Err(Error::usage("--api-key-command", why, "drop one of them"));
+        }
+        return Ok(None);
+    }
     let Some(path) = &target.api_key_file else { return Ok(given) };
     if parsed.key_is_typed && given.is_some() {
         return Err(Error::usage("--api-key-file", "cannot be combined with --api-key", "drop one of them"));

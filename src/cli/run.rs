@@ -103,7 +103,7 @@ async fn play(
     report.plan_fingerprint = played.plan_fingerprint;
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
-    report.trials.push(job.spec.with_trust(played.trial.view()));
+    report.trials.push(job.spec.completed(played.trial.view()));
     deliver(&job, &mut report, &folder, ending)
 }
 

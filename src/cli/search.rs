@@ -141,7 +141,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         window: Duration::ZERO,
         cooldown: Duration::ZERO,
         objectives: Arc::default(),
-        streamed: !load.target.no_stream,
+        streamed: true,
     };
     // The job is checked with the load that needs the most resources of this machine.
     let most = match options.over {
@@ -156,6 +156,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.spec.duration = None;
     blueprint.objectives = Arc::clone(&job.objectives);
+    blueprint.streamed = job.chat.stream;
+    blueprint.workload = job.of_endpoint(blueprint.workload);
     blueprint.workload = job.counted(blueprint.workload);
     if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
         job.notes.splice(..0, notes_of_trace(recording.provenance(), plan));
@@ -336,7 +338,7 @@ async fn live(
         if let Event::Ends { place, purpose, kept, trial, .. } = event {
             let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
             loads.push(Played { point: place + 1, purpose, kept, plan_fingerprint });
-            let view = job.spec.with_trust(*trial);
+            let view = job.spec.completed(*trial);
             ended = Some((purpose, kept, view.clone()));
             report.trials.push(view);
         }

@@ -114,7 +114,18 @@ const WITH_AT: [&str; 3] = ["slo", "fault", "goodput"];
 
 /// Whether this is one of our options whose name only looks like that of a secret.
 fn is_ours(name: &str) -> bool {
-    ["input-tokens", "output-tokens", "min-tokens", "tokenizer", "session-rate"].contains(&name)
+    const OURS: [&str; 9] = [
+        "api-key-age",
+        "api-key-command",
+        "auth-header",
+        "client-key",
+        "input-tokens",
+        "output-tokens",
+        "min-tokens",
+        "tokenizer",
+        "session-rate",
+    ];
+    OURS.contains(&name)
 }
 
 fn of_urls(text: &str) -> Vec<String> {

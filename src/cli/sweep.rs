@@ -158,7 +158,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         window,
         cooldown: load.schedule.cooldown,
         objectives: Arc::default(),
-        streamed: !load.target.no_stream,
+        streamed: true,
     };
     // The job is checked with the load that needs the most resources of this machine.
     let heaviest = match &sweep.course {
@@ -175,6 +175,8 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
     job.spec.rate = None;
     blueprint.objectives = Arc::clone(&job.objectives);
+    blueprint.streamed = job.chat.stream;
+    blueprint.workload = job.of_endpoint(blueprint.workload);
     blueprint.workload = job.counted(blueprint.workload);
     Ok((job, sweep, blueprint))
 }
@@ -332,7 +334,7 @@ async fn live(
     let mut campaign = SweepCampaign::after(sweep.clone(), trials);
     let told = |_: &SweepCampaign, event: Event<Point>| {
         let Event::Ends { place, trial, .. } = event else { return Ok(()) };
-        let view = job.spec.with_trust(*trial);
+        let view = job.spec.completed(*trial);
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         worded(&mut report);

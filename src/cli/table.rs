@@ -55,9 +55,13 @@ impl OptionRow {
 /// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
+    row("api-key-age").resumable(),
+    row("api-key-command").resumable(),
     row("api-key-file").resumable(),
     row("budget").resumable(),
     row("certificate").resumable(),
+    row("client-cert").resumable(),
+    row("client-key").resumable(),
     row("columns").of_a_trace(),
     row("concurrency").rivals(&["points", "max-rate", "rates", "process", "quota"]),
     row("config").not_kept(),

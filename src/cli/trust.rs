@@ -1,5 +1,7 @@
 //! Owns the choice of the certificates to trust.
 
+use std::path::Path;
+
 use crate::cli::options::TargetOptions;
 use crate::client::{Target, Tls};
 use crate::error::Error;
@@ -10,7 +12,14 @@ use crate::service::Whom;
 pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Error> {
     let secure = matches!(whom, Whom::Given(targets) if targets.iter().any(Target::is_secure));
     let flag = if options.insecure { Some("--insecure") } else { options.ca_cert.as_ref().map(|_| "--ca-cert") };
-    match (flag, &options.ca_cert) {
+    let identity = match (&options.client_cert, &options.client_key) {
+        (None, None) => None,
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (Some(_), None) => return Err(Error::usage("--client-cert", "needs its private key", "add --client-key FILE")),
+        (None, Some(_)) => return Err(Error::usage("--client-key", "needs its certificate", "add --client-cert FILE")),
+    };
+    let flag = flag.or(identity.map(|_| "--client-cert"));
+    let trusted = match (flag, &options.ca_cert) {
         (Some(flag), _) if !secure => Err(Error::usage(
             flag,
             "has nothing to do: no target is asked over TLS",
@@ -23,8 +32,11 @@ pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Erro
             let pem = read_bytes(path, Limit::CERTIFICATES, "check --ca-cert")?;
             Tls::machine_and(&pem, path)
         }
-        (Some(_), None) => Tls::anyone(),
-        (None, None) if secure => Tls::machine(),
-        (None, None) => Tls::nobody(),
-    }
+        (Some(_), None) if options.insecure => Tls::anyone(),
+        (_, None) if secure => Tls::machine(),
+        (_, None) => Tls::nobody(),
+    }?;
+    let Some((chain, key)) = identity else { return Ok(trusted) };
+    let read = |path: &Path, flag: &str| read_bytes(path, Limit::CERTIFICATES, &format!("check {flag}"));
+    trusted.showing((&read(chain, "--client-cert")?, chain), (&read(key, "--client-key")?, key))
 }

@@ -21,11 +21,15 @@
 //!      counts only in an event without text. The text counts, and the earlier reason is kept if `[DONE]` follows.
 //! 6. The transport ended in order, or broke after the response was finished. Bytes that are not HTTP always fail it.
 //!
+//! An endpoint without output tokens (embeddings, rerank) answers with one object: it needs at least one item instead
+//! of a token and a finish reason.
+//!
 //! After `[DONE]` nothing is read. An odd `usage` never fails a response (see `tally`).
 
 use super::delta::Meaning;
-use super::dialect::Endpoint;
+use super::dialect::{Endpoint, StreamFraming};
 use super::held::{HeldBytes, MOST_HELD_BYTES};
+use super::lines::Lines;
 use super::progress::Progress;
 use super::reading::{read, read_object};
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
@@ -61,6 +65,8 @@ enum Framing {
     /// Events were asked for, and only white space has come so far.
     Awaited(Framer),
     Events(Framer),
+    /// One JSON object a line.
+    Lines(Lines),
     /// One JSON object, kept until its end.
     Whole(Vec<u8>),
     /// A whole object where events were asked for: an error in it is reported, anything else is malformed.
@@ -77,8 +83,13 @@ const MOST_UNASKED_BYTES: usize = 1 << 20;
 impl Answer {
     /// A response of `endpoint` that has not begun. `content_type` is the type that the server states.
     pub(super) fn new(endpoint: Endpoint, stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
-        let framing = if stream { Framing::Awaited(Framer::default()) } else { Framing::Whole(Vec::new()) };
-        let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+        let framing = match (stream, endpoint.framing()) {
+            (false, _) => Framing::Whole(Vec::new()),
+            (true, StreamFraming::Events) => Framing::Awaited(Framer::default()),
+            (true, StreamFraming::Lines) => Framing::Lines(Lines::default()),
+        };
+        let of_stream = endpoint.framing().content_type();
+        let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with(of_stream));
         Self {
             framing,
             asked_tokens,
@@ -122,6 +133,10 @@ impl Answer {
                 let fits = framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done;
                 (fits, framer.held_bytes(), MOST_EVENT_BYTES)
             }
+            Framing::Lines(lines) => {
+                let fits = lines.feed(piece, |line| said.block(Block::Data(line), at, exchange)).is_ok();
+                (fits, lines.held_bytes(), MOST_EVENT_BYTES)
+            }
         };
         let bounded = exchange.events < MOST_EVENTS;
         let shared = self.held.fits(held);
@@ -145,12 +160,15 @@ impl Answer {
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
         let Self { framing, asked_tokens, kind, start, mut said, held: _held } = self;
         let (kind, dialect) = (kind.as_deref(), said.dialect);
-        let events = matches!(framing, Framing::Events(_) | Framing::Awaited(_));
+        let events = matches!(framing, Framing::Events(_) | Framing::Awaited(_) | Framing::Lines(_));
+        let generates = dialect.capabilities().output_tokens;
+        let mut is_read = false;
         let whole = matches!(framing, Framing::Whole(_));
         let orderly = matches!(end, End::Orderly);
         match framing {
             Framing::Whole(kept_bytes) if orderly => match read_object(kept_bytes.trim_ascii(), dialect) {
                 Ok(delta) => {
+                    is_read = true;
                     said.facts(delta, at, exchange);
                     // A whole response has no events, and so no tokens of events.
                     exchange.event_tokens = Vec::new();
@@ -173,17 +191,25 @@ impl Answer {
                 Block::Data(event) if matches!(read(event, dialect), Meaning::Malformed(_)) => {}
                 block => said.block(block, at, exchange),
             }),
-            Framing::Events(_) | Framing::Whole(_) | Framing::Awaited(_) => {}
+            Framing::Lines(lines) if orderly => lines.finish(|line| {
+                if !matches!(read(line, dialect), Meaning::Malformed(_)) {
+                    said.block(Block::Data(line), at, exchange);
+                }
+            }),
+            Framing::Events(_) | Framing::Whole(_) | Framing::Awaited(_) | Framing::Lines(_) => {}
         }
         if said.done && exchange.finish_reason.is_none() {
             exchange.finish_reason = said.weak_reason.take();
         }
-        std::mem::take(&mut said.tally).settle(said.token, asked_tokens, exchange);
+        std::mem::take(&mut said.tally).settle(said.token && generates, asked_tokens, exchange);
         if whole && said.token {
             // A whole response has no events, and so no hidden tokens.
             (exchange.hidden_tokens, exchange.first_event_tokens) = (0, None);
         }
-        let finished = said.done || (exchange.finish_reason.is_some() && !said.is_open());
+        // An endpoint without output tokens gives no finish reason: its one object is all.
+        let by_body = orderly && said.token && dialect.ends_with_body();
+        let over = exchange.finish_reason.is_some() || (is_read && !generates) || by_body;
+        let finished = said.done || (over && !said.is_open());
         // If the response was a stream of events: other text found between the events.
         let stray = words::of_body(None, &said.stray).filter(|_| exchange.first_event.is_some());
         let between = stray.map_or_else(String::new, |words| format!("; text between its events: `{words}`"));
@@ -201,7 +227,8 @@ impl Answer {
                 let lacks = if said.is_open() { "a finish reason for each choice" } else { "a finish reason" };
                 said.fail(FailureClass::Truncated, &format!("the answer ended without {lacks} or [DONE]{between}"));
             }
-            _ if asked_tokens > 0 && !said.token && exchange.hidden_tokens == 0 => {
+            _ if !generates && !said.token => said.fail(FailureClass::Empty, "a list without items"),
+            _ if generates && asked_tokens > 0 && !said.token && exchange.hidden_tokens == 0 => {
                 said.fail(FailureClass::Empty, &format!("no token, although {asked_tokens} were asked for"));
             }
             _ => {}

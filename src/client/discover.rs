@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Deserializer};
 
-use super::encode::{Secret, access_headers};
+use super::access::{Secret, access_headers};
 use super::tls::{tls_error, tls_words};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Target, Tls};
@@ -120,9 +120,15 @@ impl Discovery {
     }
 
     async fn models(&self, target: &Target) -> Result<Vec<String>, Unanswered> {
-        let url = target.endpoint("models");
+        let mut url = target.endpoint("models");
         let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
-        let asked = self.http.get(&url).send().await;
+        let mut asked = self.http.get(&url).send().await;
+        // A query belongs to the endpoint that was given; a list of models beside it may not know the query.
+        let unknown = asked.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND);
+        if let Some(plain) = target.endpoint_without_query("models").filter(|_| unknown) {
+            asked = self.http.get(&plain).send().await;
+            url = plain;
+        }
         let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;
         let (status, head) = (response.status(), response.headers().clone());
         let body = match body_of(response).await {

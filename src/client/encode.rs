@@ -1,8 +1,8 @@
 //! Owns the encoding of requests: options become headers and body bytes, before the request is due.
 
 use std::cell::OnceCell;
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,35 +10,13 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
-use super::dialect::{Endpoint, StreamFields};
-use super::pool::Reservation;
-use super::{LengthField, Route, Target};
+use super::access::{Secret, access_headers, header_value, is_bearer};
+use super::dialect::{BodyValues, Endpoint, StreamFields};
+use super::pool::{MOST_IDLE, Reservation};
+use super::{LengthField, RenewedKey, Route, Target};
 use crate::error::Error;
 use crate::units::Secrets;
 use crate::workload::{Message, MessagePart, RequestSpec};
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, to be sent.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The options from which requests are made.
 #[derive(Debug, Clone)]
@@ -47,11 +25,15 @@ pub struct RequestOptions {
     pub targets: Vec<Target>,
     /// The models, used in turn by request id: every model on every target.
     pub models: Vec<String>,
-    /// Sent as a bearer token.
+    /// The API key.
     pub api_key: Option<Secret>,
+    /// The header that carries the API key; `None`: the endpoint's own. In `authorization` it is a bearer token.
+    pub key_header: Option<String>,
+    /// The API key where it is renewed while the load runs; it replaces `api_key`.
+    pub renewed_key: Option<Arc<RenewedKey>>,
     /// Further headers, as `K: V`; they replace ours of the same name.
     pub headers: Vec<String>,
-    /// Further keys of the body; they replace ours, except those that other options decide.
+    /// Further keys of the body; they replace ours, except those that other options decide. `null` leaves a key out.
     pub extra_body: Map<String, Value>,
     /// The endpoint that requests go to.
     pub endpoint: Endpoint,
@@ -65,6 +47,10 @@ pub struct RequestOptions {
     pub min_tokens: bool,
     /// Ask for the token count in every event (vLLM's `continuous_usage_stats`).
     pub continuous_usage: bool,
+    /// Whether a connection is used again after a response.
+    pub reuse: bool,
+    /// How long a connection may be idle before it is dropped.
+    pub idle_timeout: Duration,
     /// Keep the response text, for a tokenizer that counts it after the run.
     pub keep_text: bool,
     /// Texts that are hidden in records if a server echoes them.
@@ -82,6 +68,8 @@ impl RequestOptions {
             targets,
             models,
             api_key: None,
+            key_header: None,
+            renewed_key: None,
             headers: Vec::new(),
             extra_body: Map::new(),
             endpoint: Endpoint::default(),
@@ -90,10 +78,34 @@ impl RequestOptions {
             ignore_eos: false,
             min_tokens: false,
             continuous_usage: false,
+            reuse: true,
+            idle_timeout: MOST_IDLE,
             keep_text: false,
             secrets: Secrets::default(),
             request_id_prefix: "tonnage-".to_owned(),
         }
+    }
+
+    /// The header that carries the API key.
+    #[must_use]
+    pub fn key_header(&self) -> &str {
+        self.key_header.as_deref().unwrap_or(self.endpoint.key_header())
+    }
+
+    /// The API key, if it is sent as a bearer token.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Secret> {
+        self.api_key.as_ref().filter(|_| is_bearer(self.key_header()))
+    }
+
+    /// The header lines that give access to the service, beside the bearer token: the endpoint's own, the API key in a
+    /// header of its own, and the user's.
+    #[must_use]
+    pub fn access_lines(&self) -> Vec<String> {
+        let own = self.endpoint.dialect().headers().iter().map(|(name, value)| format!("{name}: {value}"));
+        let key = self.api_key.as_ref().filter(|_| self.bearer().is_none());
+        let key = key.map(|key| format!("{}: {}", self.key_header(), key.reveal()));
+        own.chain(key).chain(self.headers.iter().cloned()).collect()
     }
 }
 
@@ -103,14 +115,16 @@ pub struct Encoder {
     targets: Vec<EncodedTarget>,
     models: Vec<EncodedModel>,
     endpoint: Endpoint,
-    /// The bytes between the prompt and the output length; `None` when no length is asked for.
-    before_length: Option<String>,
+    /// The bytes before and after the output length; `None` when no length is asked for.
+    around_length: Option<(String, String)>,
     min_tokens: bool,
     /// The end of every body, closing brace included.
     tail: Vec<u8>,
     stream: bool,
     keep_text: bool,
     secrets: Secrets,
+    /// The key that is renewed while the load runs, and its header.
+    renewed: Option<(HeaderName, Arc<RenewedKey>)>,
     request_ids: RequestIds,
 }
 
@@ -171,20 +185,55 @@ struct EncodedTarget {
 
 #[derive(Debug)]
 struct EncodedModel {
+    /// Its name in records, secrets hidden.
     name: Arc<str>,
+    /// Its name in requests.
+    plain_name: String,
     /// The start of every body, up to the value of the prompt.
     head: Vec<u8>,
 }
 
-/// Body keys that another option sets, for every endpoint, each with the advice to use that option.
-fn owned_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let prompts = Endpoint::ALL.iter().map(|endpoint| (endpoint.dialect().prompt_key(), "use the workload options"));
-    let lengths = [LengthField::MaxTokens, LengthField::MaxCompletionTokens];
-    [("model", "use the option model")]
+/// Refuses body keys that another option sets, with the advice to use that option. `null` leaves a key out, except the
+/// prompt.
+fn refuse_owned(options: &RequestOptions, length_key: Option<&str>) -> Result<(), Error> {
+    let dialect = options.endpoint.dialect();
+    let prompt = "use the workload options";
+    let lengths = [LengthField::MaxTokens, LengthField::MaxCompletionTokens].map(LengthField::name);
+    let owned = [("model", "use the option model", true)]
         .into_iter()
-        .chain(prompts)
-        .chain([("stream", "use the option no-stream")])
-        .chain(lengths.map(|field| (field.name(), "use the option output-tokens")))
+        .chain([dialect.prompt_key(), "messages", "prompt"].map(|key| (key, prompt, false)))
+        .chain([("stream", "use the option no-stream", true)])
+        .chain(lengths.into_iter().chain(length_key).map(|key| (key, "use the option output-tokens", true)));
+    for (key, instead, may_be_left_out) in owned {
+        let value = options.extra_body.get(key);
+        if value.is_some_and(|value| !(may_be_left_out && value.is_null())) {
+            return Err(Error::usage("extra-body", format!("`{key}` is decided by another option"), instead));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes before and after the output length under `key`; `None` when the user leaves it out. The keys that the user
+/// adds to the object that holds `key` are moved out of `extra`.
+fn around_length(
+    key: &'static str,
+    parent: Option<&'static str>,
+    extra: &mut Map<String, Value>,
+) -> Option<(String, String)> {
+    let Some(parent) = parent else {
+        return (!extra.contains_key(key)).then(|| (format!(r#","{key}":"#), String::new()));
+    };
+    let rest = match extra.remove(parent) {
+        // `null` leaves the object out.
+        Some(Value::Null) => return None,
+        Some(Value::Object(mut keys)) => {
+            keys.remove(key);
+            keys
+        }
+        Some(_) | None => Map::new(),
+    };
+    let rest = if rest.is_empty() { "}".to_owned() } else { format!(",{}", &Value::Object(rest).to_string()[1..]) };
+    Some((format!(r#","{parent}":{{"{key}":"#), rest))
 }
 
 impl Encoder {
@@ -204,13 +253,11 @@ impl Encoder {
                 "accepted is the name under which the server serves it",
             ));
         }
-        for (key, instead) in owned_keys() {
-            if options.extra_body.contains_key(key) {
-                return Err(Error::usage("extra-body", format!("`{key}` is decided by another option"), instead));
-            }
-        }
         let dialect = options.endpoint.dialect();
         let length_key = dialect.length_key(options.length_field)?;
+        refuse_owned(options, length_key)?;
+        let mut extra = options.extra_body.clone();
+        let around_length = length_key.and_then(|key| around_length(key, dialect.length_parent(), &mut extra));
         let stream = options.stream && dialect.capabilities().streams;
         let common = common_headers(options, stream)?;
         let request_ids = RequestIds::new(&options.request_id_prefix, common.contains_key(REQUEST_ID));
@@ -231,20 +278,22 @@ impl Encoder {
             .iter()
             .map(|name| {
                 let quoted = Value::from(name.as_str());
-                let head = format!(r#"{{"model":{quoted},"{}":"#, dialect.prompt_key()).into_bytes();
-                EncodedModel { name: options.secrets.hide(name).as_ref().into(), head }
+                let model = if extra.contains_key("model") { String::new() } else { format!(r#""model":{quoted},"#) };
+                let head = format!(r#"{{{model}"{}":"#, dialect.prompt_key()).into_bytes();
+                EncodedModel { name: options.secrets.hide(name).as_ref().into(), plain_name: name.clone(), head }
             })
             .collect();
         Ok(Self {
             targets,
             models,
             endpoint: options.endpoint,
-            before_length: length_key.map(|key| format!(r#","{key}":"#)),
+            around_length,
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
-            tail: body_tail(options, stream),
+            tail: body_tail(options, &extra, stream),
             stream,
             keep_text: options.keep_text,
             secrets: options.secrets.clone(),
+            renewed: renewed_of(options)?,
             request_ids,
         })
     }
@@ -259,22 +308,39 @@ impl Encoder {
         let model = &self.models[(id / targets % models) as usize];
 
         let mut body = Vec::with_capacity(model.head.len() + prompt_room(&spec.messages) + self.tail.len() + 64);
-        body.extend_from_slice(&model.head);
-        self.endpoint.dialect().write_prompt(&mut body, &spec.messages);
-        if let Some(before_length) = &self.before_length {
-            body.extend_from_slice(before_length.as_bytes());
-            body.extend_from_slice(asked.to_string().as_bytes());
+        let dialect = self.endpoint.dialect();
+        let values = BodyValues {
+            model: &model.plain_name,
+            id,
+            output_tokens: asked,
+            messages: &spec.messages,
+            stream: self.stream,
+        };
+        if !dialect.write_body(&mut body, values) {
+            body.extend_from_slice(&model.head);
+            dialect.write_prompt(&mut body, &spec.messages);
+            if let Some((before, after)) = &self.around_length {
+                body.extend_from_slice(before.as_bytes());
+                body.extend_from_slice(asked.to_string().as_bytes());
+                body.extend_from_slice(after.as_bytes());
+            }
+            if self.min_tokens {
+                body.extend_from_slice(format!(r#","min_tokens":{asked}"#).as_bytes());
+            }
+            body.extend_from_slice(&self.tail);
         }
-        if self.min_tokens {
-            body.extend_from_slice(format!(r#","min_tokens":{asked}"#).as_bytes());
-        }
-        body.extend_from_slice(&self.tail);
         let body = Bytes::from(body);
 
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.path.clone();
         *request.headers_mut() = target.headers.clone();
+        let mut secrets = self.secrets.clone();
+        if let Some((name, key)) = &self.renewed {
+            let (value, hidden) = key.present();
+            request.headers_mut().insert(name, value);
+            secrets = hidden;
+        }
         self.request_ids.mark(request.headers_mut(), id, &spec.messages);
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
@@ -286,10 +352,20 @@ impl Encoder {
             asked_tokens: asked,
             stream: self.stream,
             keep_text: self.keep_text,
-            secrets: self.secrets.clone(),
+            secrets,
+            renewed: self.renewed.as_ref().map(|(_, key)| Arc::clone(key)),
             reservation: OnceCell::new(),
         }
     }
+}
+
+/// The key that is renewed while the load runs, and its header.
+fn renewed_of(options: &RequestOptions) -> Result<Option<(HeaderName, Arc<RenewedKey>)>, Error> {
+    let Some(key) = &options.renewed_key else { return Ok(None) };
+    let name = HeaderName::try_from(options.key_header()).map_err(|_| {
+        Error::usage("auth-header", "is not the name of a header", "accepted is a name such as x-api-key")
+    })?;
+    Ok(Some((name, Arc::clone(key))))
 }
 
 /// A request ready to be written.
@@ -308,6 +384,8 @@ pub struct Call {
     pub(super) keep_text: bool,
     /// Texts that are hidden in its record.
     pub(super) secrets: Secrets,
+    /// The key that it carries, where it is renewed.
+    pub(super) renewed: Option<Arc<RenewedKey>>,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
 }
@@ -332,64 +410,37 @@ fn prompt_room(messages: &[Message]) -> usize {
     parts.map(|part| part.text().len() + part.text().len() / 16 + 48).sum()
 }
 
-fn body_tail(options: &RequestOptions, stream: bool) -> Vec<u8> {
+fn body_tail(options: &RequestOptions, extra: &Map<String, Value>, stream: bool) -> Vec<u8> {
     let fields = StreamFields { stream, continuous_usage: options.continuous_usage, ignore_eos: options.ignore_eos };
     let mut keys = options.endpoint.dialect().fields(fields);
-    for (key, value) in &options.extra_body {
+    for (key, value) in extra {
         match (keys.get_mut(key), value) {
+            (_, Value::Null) => _ = keys.remove(key),
             // `stream_options` from the user must not switch off `include_usage` by omission: the metrics need it.
-            (Some(Value::Object(ours)), Value::Object(theirs)) => ours.extend(theirs.clone()),
+            (Some(Value::Object(ours)), Value::Object(theirs)) => {
+                ours.extend(theirs.clone());
+                ours.retain(|_, value| !value.is_null());
+            }
             _ => {
                 keys.insert(key.clone(), value.clone());
             }
         }
+    }
+    if keys.is_empty() {
+        return b"}".to_vec();
     }
     let mut tail = Value::Object(keys).to_string().into_bytes();
     tail[0] = b',';
     tail
 }
 
-fn header_value(option: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::try_from(text).map_err(|_| {
-        Error::usage(option, "the value cannot stand in a header", "accepted is printable text on one line")
-    })
-}
-
 /// The headers of every request. The user's (`--api-key`, `--header`) replace ours.
 fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { options.endpoint.framing().content_type() } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tonnage/", env!("CARGO_PKG_VERSION"))));
-    headers.extend(access_headers(options.api_key.as_ref(), &options.headers)?);
-    Ok(headers)
-}
-
-/// The headers given by `--api-key` and `--header 'K: V'`.
-pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = api_key {
-        let mut bearer = header_value("api-key", &format!("Bearer {}", key.reveal()))?;
-        bearer.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, bearer);
-    }
-    for line in lines {
-        let refuse = |why: &str| {
-            Error::usage(
-                "header",
-                format!("`{}` {why}", line.split(':').next().unwrap_or("")),
-                "accepted is 'Name: value'",
-            )
-        };
-        let (name, value) = line.split_once(':').ok_or_else(|| refuse("has no colon"))?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| refuse("is not a header name"))?;
-        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(&name) {
-            return Err(refuse("is decided by the transport"));
-        }
-        let mut value = header_value("header", value.trim())?;
-        value.set_sensitive(name == header::AUTHORIZATION);
-        headers.insert(name, value);
-    }
+    headers.extend(access_headers(options.bearer(), &options.access_lines())?);
     Ok(headers)
 }

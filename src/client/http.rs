@@ -1,7 +1,8 @@
-//! Owns the HTTP client: one call, from taking a connection to the settled exchange. No proxy, no redirect, no retry,
-//! no decompression.
+//! Owns the HTTP client: one call, from taking a connection to the settled exchange. No proxy, no redirect,
+//! no decompression. No retry, except of a request that the server cannot have read.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 
 use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
-use super::pool::{CheckedOut, Pool, Reservation, Shared};
+use super::pool::{CheckedOut, MOST_IDLE, Pool, Reservation, Shared};
 use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
@@ -29,6 +30,7 @@ const FAILURE_GRACE: Duration = Duration::from_secs(1);
 /// worker thread. It opens connections ahead in local tasks, so it must run in a `LocalRuntime` or a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
+    shared: Rc<Shared>,
 }
 
 impl HttpClient {
@@ -47,10 +49,20 @@ impl HttpClient {
             connect_timeout,
             scratch: wire::scratch(),
             receiver: Rc::new(Receiver::new(clock)),
-            connecting: std::cell::Cell::new(0),
+            connecting: Cell::new(0),
+            most_idle: Cell::new(MOST_IDLE),
+            reuse: Cell::new(true),
         });
         let pools = targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect();
-        Self { pools }
+        Self { pools, shared }
+    }
+
+    /// The client with another limit on idle connections; with `reuse` false, each request has a connection of its own.
+    #[must_use]
+    pub fn keeping(self, idle: Duration, reuse: bool) -> Self {
+        self.shared.most_idle.set(idle);
+        self.shared.reuse.set(reuse);
+        self
     }
 
     async fn settle(
@@ -60,7 +72,7 @@ impl HttpClient {
         departure: &Departure,
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
-        let Call { request, place, endpoint, asked_tokens, stream, keep_text, reservation, .. } = call;
+        let Call { request, place, endpoint, asked_tokens, stream, keep_text, reservation, renewed, .. } = call;
         let pool = self
             .pools
             .get(place)
@@ -71,6 +83,9 @@ impl HttpClient {
         let (head, mut body) = response.into_parts();
         exchange.status = Some(head.status.as_u16());
 
+        if let Some(key) = renewed.filter(|_| head.status == StatusCode::UNAUTHORIZED) {
+            key.note_refused();
+        }
         if !head.status.is_success() {
             let (said, ended) = failure_body(&mut wire, &mut body).await;
             exchange.ended = Some(wire.last_arrival(clock));
@@ -106,21 +121,33 @@ async fn ask(
     exchange: &mut Exchange,
 ) -> Result<(Wire, Response<Incoming>), Failure> {
     let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
+    // The instant of the first write, kept when the request is sent again: no clock is restarted.
+    let mut first_written = None;
     loop {
         let (mut wire, spare) = if let Some(wire) = early.take() {
             reservation = None;
             (wire, Some(request.clone()))
+        } else if exchange.retried {
+            let wire = pool.open_fresh().await?;
+            exchange.connected = Some(clock.now());
+            (wire, None)
         } else {
             departure.left().await;
             let CheckedOut { wire, opened } = pool.check_out(reservation.take()).await?;
             if opened {
                 exchange.connected = Some(clock.now());
             }
-            (wire, None)
+            (wire, (!opened).then(|| request.clone()))
         };
-        match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
+        let answered = wire.exchange(request, clock, departure, &mut exchange.written).await;
+        let written = exchange.written;
+        exchange.written = first_written.or(written);
+        match (answered, spare) {
             // The connection closed while the request was held. No byte was written, so this is not a retry.
-            (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
+            (Err(_), Some(unsent)) if written.is_none() => request = unsent,
+            (Err(failure), Some(again)) if !exchange.retried && wire.closed_before_reading(&failure, clock) => {
+                (exchange.retried, first_written, request) = (true, written, again);
+            }
             (Err(failure), _) => {
                 // The head is not valid HTTP, for example a redirect to an invalid URL. Its status says more than the
                 // parse error.

@@ -1,5 +1,6 @@
 //! Owns the client: how a request is encoded and sent, and how its response is read as an exchange.
 
+mod access;
 mod answer;
 mod counts;
 #[cfg(test)]
@@ -15,11 +16,13 @@ mod http;
 mod length_field;
 mod likeness;
 mod limits;
+mod lines;
 #[cfg(test)]
 mod mutations;
 mod pool;
 mod progress;
 mod reading;
+mod renewed;
 mod repair;
 mod said;
 mod shape;
@@ -42,13 +45,15 @@ use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
 pub use crate::clock::{ReceiveClock, receive_clock};
+pub use access::{Secret, is_bearer};
 pub use departure::Departure;
-pub use dialect::{Capabilities, Endpoint};
+pub use dialect::{Capabilities, Endpoint, RawEndpoint, StreamFraming};
 pub use discover::Discovery;
-pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
+pub use encode::{Call, Encoder, RequestOptions, request_number};
 pub use http::HttpClient;
 pub use length_field::LengthField;
 pub use limits::Limits;
+pub use renewed::RenewedKey;
 pub use target::{Addresses, Target};
 pub use tls::Tls;
 

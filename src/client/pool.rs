@@ -21,8 +21,8 @@ use crate::clock::{Receiver, RunClock};
 use crate::record::{Failure, FailureCause, FailureClass};
 use crate::units::Offset;
 
-/// An idle connection is dropped after this long: vLLM's server closes it at 5 s, and a request sent just then is lost.
-const MOST_IDLE: Duration = Duration::from_secs(4);
+/// The default of the idle timeout: vLLM's server closes a connection at 5 s, and a request sent just then is lost.
+pub(super) const MOST_IDLE: Duration = Duration::from_secs(4);
 
 /// Most connections being opened ahead at the same time, over all targets of one client: avoids a burst at the start.
 const MOST_CONNECTING: usize = 128;
@@ -54,6 +54,10 @@ pub(super) struct Shared {
     pub(super) receiver: Rc<Receiver>,
     /// Connections being opened ahead, over all pools.
     pub(super) connecting: Cell<usize>,
+    /// How long a connection may be idle before it is dropped.
+    pub(super) most_idle: Cell<Duration>,
+    /// Whether a connection is used again after a response.
+    pub(super) reuse: Cell<bool>,
 }
 
 struct Idle {
@@ -139,7 +143,7 @@ impl Pool {
     fn forget_stale(&self) {
         let now = self.shared.clock.now();
         let mut idle = self.idle.borrow_mut();
-        while idle.front().is_some_and(|oldest| now.since(oldest.since) >= MOST_IDLE) {
+        while idle.front().is_some_and(|oldest| now.since(oldest.since) >= self.shared.most_idle.get()) {
             idle.pop_front();
         }
     }
@@ -186,6 +190,11 @@ impl Pool {
         Ok(CheckedOut { wire: self.open(deadline).await?, opened: true })
     }
 
+    /// A new connection, whatever is idle. Fails after the connect timeout at the latest.
+    pub(super) async fn open_fresh(&self) -> Result<Wire, Failure> {
+        self.open(self.shared.clock.now().plus(self.shared.connect_timeout)).await
+    }
+
     /// Takes an idle connection: hands it to a waiting send, or else keeps it.
     fn check_in(&self, mut wire: Wire) {
         loop {
@@ -203,6 +212,9 @@ impl Pool {
     /// Takes a connection back after a response: at once if it is idle, after draining if the body has not ended yet,
     /// never if it broke. The request has settled, so draining delays no result; it takes at most [`DRAIN_GRACE`].
     pub(super) async fn give_back(self: &Rc<Self>, mut wire: Wire, rest: Option<Incoming>) {
+        if !self.shared.reuse.get() {
+            return;
+        }
         if let Some(mut body) = rest {
             match read_out(&mut wire, &mut body).await {
                 Some(true) => {}
@@ -248,7 +260,8 @@ impl Pool {
     }
 
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
-        let deadline = self.shared.clock.now().plus(patience);
+        let begun = self.shared.clock.now();
+        let deadline = begun.plus(patience);
         let limit_s = self.shared.connect_timeout.as_secs_f64();
         let late = |class, what: &str| {
             Failure::new(class, format!("no {what} within {limit_s:.1} s (the option connect-timeout)"))
@@ -262,7 +275,8 @@ impl Pool {
         };
         let socket = connected.map_err(refused)?;
         socket.set_nodelay(true).map_err(refused)?;
-        match &self.secure {
+        let round_trip = self.shared.clock.now().since(begun);
+        let wire = match &self.secure {
             None => Wire::over(socket, self.shared.scratch.clone(), &self.shared.receiver).await,
             Some(secure) => {
                 let left = deadline.since(self.shared.clock.now());
@@ -270,7 +284,8 @@ impl Pool {
                 let agreed = timeout(left, securing).await;
                 agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
             }
-        }
+        };
+        wire.map(|wire| wire.opened_in(round_trip))
     }
 }
 
@@ -361,6 +376,8 @@ mod tests {
             scratch: scratch(),
             receiver: Rc::new(Receiver::new(ReceiveClock::UserSpace)),
             connecting: Cell::new(0),
+            most_idle: Cell::new(MOST_IDLE),
+            reuse: Cell::new(true),
         };
         let pool = Pool::new(Rc::new(shared), &Addresses::plain(addresses), 0);
         Rc::new(pool)

@@ -5,7 +5,7 @@ use super::dialect::Dialect;
 use super::finish::gives_up;
 use super::likeness::Likeness;
 use super::reading::{read, read_object};
-use super::said::failure_text;
+use super::said::{failure_text, spoken_in};
 use super::sse::Block;
 use super::tally::Tally;
 use super::text;
@@ -69,7 +69,10 @@ impl Progress {
             Block::Data(event) => self.event(event.trim_ascii(), at, exchange),
             Block::Error(words) => {
                 exchange.first_event.get_or_insert(at);
-                let words = failure_text(words.trim_ascii());
+                let words = words.trim_ascii();
+                // In an endpoint's own objects, only its dialect knows where the message is.
+                let of_dialect = || read_object(words, self.dialect).ok().and_then(|delta| delta.error);
+                let words = spoken_in(words).or_else(of_dialect).unwrap_or_else(|| failure_text(words));
                 let words = if words.is_empty() { "an event named error, without a message" } else { &words };
                 self.fail(FailureClass::StreamError, words);
             }

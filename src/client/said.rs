@@ -141,6 +141,11 @@ fn words_of(value: Raw<'_>, depth: u8) -> Option<String> {
     inside.and_then(|inside| words_of(inside, depth - 1)).or_else(|| Some(text.into_owned()))
 }
 
+/// The message of `object`, if it is an error object. It has no choices.
+pub(super) fn failure_of(object: Raw<'_>) -> Option<String> {
+    object_of::<Said<'_>>(object).failure(true)
+}
+
 /// The message in an error value; empty when the value is falsy.
 pub(super) fn words_in(error: Raw<'_>) -> String {
     words_of(error, MOST_DEPTH).unwrap_or_default()

@@ -11,6 +11,7 @@ use super::dialect::Endpoint;
 use super::tls::{Secure, Tls};
 use crate::error::Error;
 use crate::units::seconds;
+use crate::units::secrets::is_secret_name;
 
 /// One server: its parsed base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,14 @@ pub struct Target {
     host: String,
     port: u16,
     authority: String,
+    /// The path as given, without a slash at its end.
+    given: String,
+    /// The path before the version.
+    base: String,
     /// The path before `/chat/completions`, version included.
     api: String,
+    /// The query with its question mark; empty without a query.
+    query: String,
 }
 
 impl Target {
@@ -30,7 +37,8 @@ impl Target {
         urls.split(',').map(|url| Self::parse(url.trim())).collect()
     }
 
-    /// Reads one base URL, with or without `/v1`.
+    /// Reads one URL: a base URL with or without `/v1`, or the full URL of an endpoint, which is used as given. A query
+    /// is kept, and sent with every request.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
             Error::usage("target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000")
@@ -45,27 +53,28 @@ impl Target {
         if authority.as_str().contains('@') {
             return Err(refuse("carries a password: give it with the option api-key or the option header"));
         }
-        if uri.query().is_some() {
-            return Err(refuse("carries a query"));
+        let query = uri.query().unwrap_or("");
+        let secret = query.split('&').filter_map(|pair| pair.split('=').next()).find(|name| is_secret_name(name));
+        if let Some(name) = secret {
+            let why = format!("`{}` carries a key in its query: `{name}`", uri.path());
+            return Err(Error::usage("target", why, "give it with the option api-key or the option header"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
             return Err(refuse("names no host or no valid port"));
         }
-        let path = uri.path().trim_end_matches('/');
-        let path = Endpoint::ALL
-            .iter()
-            .find_map(|endpoint| path.strip_suffix(endpoint.path())?.strip_suffix('/'))
-            .unwrap_or(path);
-        let last = path.rsplit('/').next().unwrap_or("");
-        let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let given = uri.path().trim_end_matches('/');
+        let Paths { path, base, api } = Paths::of(given);
         Ok(Self {
             url: format!("{scheme}://{authority}{path}").into(),
             scheme,
             host,
             port: authority.port_u16().unwrap_or(port),
             authority: authority.as_str().to_owned(),
-            api: if versioned { path.to_owned() } else { format!("{path}/v1") },
+            given: given.to_owned(),
+            base,
+            api,
+            query: if query.is_empty() { String::new() } else { format!("?{query}") },
         })
     }
 
@@ -75,16 +84,29 @@ impl Target {
         &self.url
     }
 
-    /// The path of an endpoint: `/v1/models` for `models`.
+    /// The path of an endpoint, with the query: `/v1/models` for `models`, `/api/chat` for `/api/chat` (below the base
+    /// without a version), and the path as given for an empty path.
     #[must_use]
     pub fn path(&self, endpoint: &str) -> String {
-        format!("{}/{endpoint}", self.api)
+        let query = &self.query;
+        match endpoint {
+            "" if self.given.is_empty() => format!("/{query}"),
+            "" => format!("{}{query}", self.given),
+            _ if endpoint.starts_with('/') => format!("{}{endpoint}{query}", self.base),
+            _ => format!("{}/{endpoint}{query}", self.api),
+        }
     }
 
-    /// The full URL of an endpoint.
+    /// The full URL of an endpoint, with the query.
     #[must_use]
     pub fn endpoint(&self, endpoint: &str) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.path(endpoint))
+    }
+
+    /// The full URL of an endpoint without the query; `None` when the target has no query.
+    pub(super) fn endpoint_without_query(&self, endpoint: &str) -> Option<String> {
+        let url = self.endpoint(endpoint);
+        if self.query.is_empty() { None } else { url.strip_suffix(&self.query).map(str::to_owned) }
     }
 
     /// The value of the `host` header: host and port as given.
@@ -139,6 +161,33 @@ impl Target {
                 self.host
             ),
         )
+    }
+}
+
+/// The parts of a target's path.
+struct Paths<'url> {
+    /// The path without that of an endpoint.
+    path: &'url str,
+    /// The path before the version.
+    base: String,
+    /// The path before `/chat/completions`, version included.
+    api: String,
+}
+
+impl<'url> Paths<'url> {
+    fn of(given: &'url str) -> Self {
+        let of_endpoint =
+            Endpoint::ALL.iter().map(|endpoint| endpoint.path()).filter(|path| !path.is_empty()).find_map(|below| {
+                let path = given.strip_suffix(below)?;
+                // A path that begins with a slash is below the base without a version.
+                if below.starts_with('/') { Some((path, true)) } else { Some((path.strip_suffix('/')?, false)) }
+            });
+        let (path, unversioned) = of_endpoint.unwrap_or((given, true));
+        let (before, last) = path.rsplit_once('/').unwrap_or((path, ""));
+        let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        // The full URL of an endpoint is used as given: no version is added to it.
+        let api = if versioned || !unversioned { path.to_owned() } else { format!("{path}/v1") };
+        Self { path, base: if versioned { before } else { path }.to_owned(), api }
     }
 }
 
@@ -203,6 +252,10 @@ mod tests {
             ("http://host/gateway/v3", "http://host/gateway/v3/models"),
             ("http://host/v1/chat/completions", "http://host/v1/models"),
             ("http://host/v1/completions", "http://host/v1/models"),
+            ("http://host/v1beta/openai/chat/completions", "http://host/v1beta/openai/models"),
+            ("http://host/chat/completions", "http://host/models"),
+            ("http://host/v1?x=1", "http://host/v1/models?x=1"),
+            ("http://host/api/chat", "http://host/v1/models"),
             ("https://host/v1", "https://host/v1/models"),
             ("http://[::1]:80", "http://[::1]:80/v1/models"),
         ] {
@@ -211,17 +264,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_base_url_is_refused_with_what_is_accepted() {
-        for url in [
-            "",
-            "host",
-            "localhost:8000",
-            "ftp://host",
-            "http://",
-            "http://u:p@host",
-            "http://host?x=1",
-            "http://host:99999",
+    fn the_full_url_of_an_endpoint_is_used_as_given_with_its_query() {
+        for (url, path, full) in [
+            ("http://h/v1beta/openai/chat/completions", "chat/completions", "/v1beta/openai/chat/completions"),
+            ("http://h/chat/completions/", "chat/completions", "/chat/completions"),
+            (
+                "http://h/openai/deployments/d1/embeddings?api-version=2024-10-21",
+                "embeddings",
+                "/openai/deployments/d1/embeddings?api-version=2024-10-21",
+            ),
+            ("http://h/api/chat", "/api/chat", "/api/chat"),
+            ("http://h", "/api/chat", "/api/chat"),
+            ("http://h/v1", "/api/generate", "/api/generate"),
+            ("http://h/gateway/v3", "/api/chat", "/gateway/api/chat"),
+            ("http://h/gateway/api/chat", "chat/completions", "/gateway/v1/chat/completions"),
+            ("http://h/generate_stream?x=1", "", "/generate_stream?x=1"),
+            ("http://h", "", "/"),
         ] {
+            assert_eq!(Target::parse(url).unwrap().path(path), full, "{url} {path}");
+        }
+        let error = Target::parse("http://h/v1?api_key=s3cret").unwrap_err().to_string();
+        assert!(error.contains("carries a key") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_a_base_url_is_refused_with_what_is_accepted() {
+        for url in ["", "host", "localhost:8000", "ftp://host", "http://", "http://u:p@host", "http://host:99999"] {
             let error = Target::parse(url).unwrap_err().to_string();
             assert!(error.starts_with("target: ") && error.contains("accepted is"), "{url}: {error}");
         }

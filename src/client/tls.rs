@@ -8,8 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
 };
@@ -75,6 +76,29 @@ impl Tls {
         let (builder, provider) = builder()?;
         let anyone = Anyone { schemes: provider.signature_verification_algorithms.supported_schemes() };
         Ok(Self::over(builder.dangerous().with_custom_certificate_verifier(Arc::new(anyone)).with_no_client_auth()))
+    }
+
+    /// The same, and shows a server that asks for it the certificate chain in `chain`, whose private key is in `key`.
+    /// Both are PEM, read from these paths.
+    pub fn showing(self, (chain, chain_path): (&[u8], &Path), (key, key_path): (&[u8], &Path)) -> Result<Self, Error> {
+        let of_chain = |why: String| {
+            Error::input(chain_path, format!("{why}; the option client-cert takes a chain of certificates in PEM"))
+        };
+        let of_key = |why: String| {
+            Error::input(key_path, format!("{why}; the option client-key takes the private key of client-cert in PEM"))
+        };
+        let certificates: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let certificates = certificates.map_err(|why| of_chain(format!("cannot be read as PEM: {why}")))?;
+        if certificates.is_empty() {
+            return Err(of_chain("holds no certificate".to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|why| of_key(format!("holds no private key: {why}")))?;
+        let provider = rustls::crypto::ring::default_provider();
+        let certified = CertifiedKey::from_der(certificates, key, &provider)
+            .map_err(|why| of_key(format!("does not belong to the certificate, or cannot be used: {why}")))?;
+        let mut config = Arc::unwrap_or_clone(self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        Ok(Self { config: Arc::new(config) })
     }
 
     fn over(mut config: ClientConfig) -> Self {

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Tokens. A larger number is not a token count of one request: this is ten times the longest context of any model.
@@ -129,6 +129,27 @@ impl<'a> Raw<'a> {
         if self.is_list() { serde_json::from_str(self.0).unwrap_or_default() } else { Vec::new() }
     }
 
+    /// Whether it is an object without keys or a list without items.
+    pub(super) fn is_empty(self) -> bool {
+        let inside = |open, close| self.0.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        inside('{', '}').or_else(|| inside('[', ']')).is_some_and(|rest| rest.trim().is_empty())
+    }
+
+    /// The values of the keys `names`, in the order of `names`; null where it has no such key. When a key is repeated,
+    /// its last value counts. Anything but an object has no keys.
+    pub(super) fn keys<const N: usize>(self, names: [&str; N]) -> [Self; N] {
+        if !self.is_object() {
+            return [Self::default(); N];
+        }
+        Picked(names).deserialize(&mut serde_json::Deserializer::from_str(self.0)).unwrap_or([Self::default(); N])
+    }
+
+    /// The value of the key `name`; null where it has no such key.
+    pub(super) fn key(self, name: &str) -> Self {
+        let [value] = self.keys([name]);
+        value
+    }
+
     /// Reads it as a token count. A whole number in a string is a count too.
     pub(super) fn count(self) -> Count {
         if self.is_null() {
@@ -200,6 +221,36 @@ impl<'de> Deserialize<'de> for Key<'de> {
             }
         }
         deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// Reads the values of some keys of an object.
+struct Picked<'names, const N: usize>([&'names str; N]);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Picked<'_, N> {
+    type Value = [Raw<'de>; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Picked<'_, N> {
+    type Value = [Raw<'de>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [Raw::default(); N];
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            match self.0.iter().position(|name| name.as_bytes() == &*key.0) {
+                Some(place) => found[place] = map.next_value()?,
+                None => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(found)
     }
 }
 

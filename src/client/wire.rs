@@ -39,6 +39,10 @@ pub(super) fn scratch() -> Scratch {
     Rc::new(RefCell::new(vec![0; MOST_BUFFERED_BYTES].into_boxed_slice()))
 }
 
+/// Added to two round trips, for the scheduling of both sides: a connection that ends within this time after a write
+/// was being closed before the write.
+const CLOSE_MARGIN: Duration = Duration::from_millis(1);
+
 /// Bytes of a response that are kept, to say what it is if it is not HTTP.
 const START_BYTES: usize = 16;
 
@@ -247,6 +251,8 @@ pub(super) struct Wire {
     is_secure: bool,
     /// Requests sent on this connection so far.
     uses: u32,
+    /// How long TCP took to open it: about one round trip.
+    round_trip: Duration,
 }
 
 impl Wire {
@@ -284,7 +290,30 @@ impl Wire {
     async fn on(line: Line, stamps: Rc<Stamps>, is_secure: bool) -> Result<Self, Failure> {
         let begun = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(line).await;
         let (sender, connection) = begun.map_err(|error| Failure::new(FailureClass::Connect, error.to_string()))?;
-        Ok(Self { sender, connection: Some(Box::new(connection)), stamps, is_secure, uses: 0 })
+        Ok(Self {
+            sender,
+            connection: Some(Box::new(connection)),
+            stamps,
+            is_secure,
+            uses: 0,
+            round_trip: Duration::ZERO,
+        })
+    }
+
+    /// The connection with the time that TCP took to open it.
+    pub(super) fn opened_in(self, round_trip: Duration) -> Self {
+        Self { round_trip, ..self }
+    }
+
+    /// Whether the server closed this connection before it read the request that has just failed (RFC 9112, section
+    /// 9.3.1): an earlier request used it, no byte of a response came, and it ended sooner after the write than an
+    /// answer could come. The close was then under way when the request was written.
+    pub(super) fn closed_before_reading(&self, failure: &Failure, clock: RunClock) -> bool {
+        let soonest = self.round_trip * 2 + CLOSE_MARGIN;
+        self.is_reused()
+            && failure.class == FailureClass::Reset
+            && self.stamps.head.borrow().is_empty()
+            && self.stamps.written.get().is_some_and(|written| clock.now().since(written) <= soonest)
     }
 
     /// Whether an earlier request used this connection.

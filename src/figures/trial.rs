@@ -96,6 +96,9 @@ pub struct Rates {
 pub struct Throughput {
     /// Completed requests per second.
     pub requests_per_s: Option<f64>,
+    /// Items of completed batches per second (embeddings, rerank, score); absent for other endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items_per_s: Option<f64>,
     /// Input tokens per second; the input tokens of a request count at its first token.
     pub input_tokens_per_s: Option<f64>,
     /// Output tokens per second.
@@ -288,6 +291,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         },
         throughput: Throughput {
             requests_per_s: per_s(flow.requests as f64),
+            items_per_s: None,
             input_tokens_per_s: per_s(flow.input_tokens as f64),
             output_tokens_per_s: per_s(output),
             total_tokens_per_s: per_s(output + flow.input_tokens as f64),

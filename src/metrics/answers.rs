@@ -22,6 +22,8 @@ pub(super) struct Answers {
     first_counted: Distribution,
     several_events: u64,
     one_read: u64,
+    #[serde(default)]
+    retried: u64,
 }
 
 impl Default for Answers {
@@ -35,6 +37,7 @@ impl Default for Answers {
             first_counted: Distribution::new(Metric::Ttft),
             several_events: 0,
             one_read: 0,
+            retried: 0,
         }
     }
 }
@@ -64,12 +67,22 @@ pub struct AnswersView {
     pub several_events: u64,
     /// Answers with two or more token-bearing events that all came in one read.
     pub one_read: u64,
+    /// Requests, completed or not, that were sent again on a fresh connection, because the server had closed the first
+    /// one before it read the request.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retried: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Answers {
-    /// Adds a record of the cohort. A record that did not complete is ignored.
+    /// Adds a record of the cohort. Of a record that did not complete, only the retry counts.
     pub(super) fn add(&mut self, record: &Record) {
         let exchange = &record.exchange;
+        self.retried += u64::from(exchange.retried);
         if exchange.outcome != Outcome::Completed {
             return;
         }
@@ -103,6 +116,7 @@ impl Answers {
         self.first_counted.merge(&other.first_counted);
         self.several_events += other.several_events;
         self.one_read += other.one_read;
+        self.retried += other.retried;
     }
 
     /// The view for `result.json`; `counts` must be the counts of the same cohort.
@@ -118,6 +132,7 @@ impl Answers {
             first_counted_p99_s: self.first_counted.at_share(0.99),
             several_events: self.several_events,
             one_read: self.one_read,
+            retried: self.retried,
         }
     }
 }
@@ -146,6 +161,7 @@ impl AnswersView {
             ),
             (self.without_finish_reason > 0, Note::NoFinishReason { answers: self.without_finish_reason }),
             (self.usage_odd > 0, Note::UsageOdd { answers: self.usage_odd }),
+            (self.retried > 0, Note::Retried { requests: self.retried }),
         ];
         notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
     }

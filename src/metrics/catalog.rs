@@ -207,6 +207,13 @@ impl Metric {
         if self.row().two_origins { &[OriginOf::Scheduled, OriginOf::Service] } else { &[OriginOf::Scheduled] }
     }
 
+    /// Whether it exists for answers that are streamed (`streamed`) and that hold output tokens (`of_tokens`), or not.
+    #[must_use]
+    pub const fn is_defined(self, streamed: bool, of_tokens: bool) -> bool {
+        let needs_tokens = self.row().streamed_only || matches!(self, Self::Ntpot | Self::OutputTokens);
+        (streamed || !self.row().streamed_only) && (of_tokens || !needs_tokens)
+    }
+
     /// Whether an objective may limit it: true for the latencies of the service; false for the generator's lags, speeds
     /// and counts.
     #[must_use]

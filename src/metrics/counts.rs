@@ -83,7 +83,12 @@ impl Counts {
             }
         }
         let completed = record.exchange.outcome == Outcome::Completed;
-        if let Some(reason) = record.exchange.finish_reason.as_deref().or(completed.then_some(NO_REASON)) {
+        // An answer without output tokens (embeddings) has no finish reason to give.
+        let generated = record.asked_output_tokens > 0
+            || record.exchange.events > 0
+            || record.exchange.server_output_tokens().is_some();
+        let none = (completed && generated).then_some(NO_REASON);
+        if let Some(reason) = record.exchange.finish_reason.as_deref().or(none) {
             add_reason(&mut self.finish_reasons, reason, 1);
         }
         match &record.exchange.outcome {

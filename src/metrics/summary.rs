@@ -115,8 +115,10 @@ impl Summary {
         self.punctuality.add(record);
         if completed {
             let server = exchange.server_output_tokens();
-            self.usage_missing += u64::from(server.is_none());
             let asked = record.asked_output_tokens;
+            // Where no output is asked for (embeddings), the count of the input is all there is.
+            let counted = server.is_some() || (asked == 0 && exchange.server_input_tokens().is_some());
+            self.usage_missing += u64::from(!counted);
             self.length_mismatches += u64::from(asked > 0 && server.is_some_and(|tokens| tokens != asked));
         }
         let block = self.blocks.at(record.scheduled.as_nanos() - self.frame.window.start.as_nanos());

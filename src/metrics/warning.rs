@@ -154,6 +154,11 @@ pub enum Note {
         /// How many.
         answers: u64,
     },
+    /// Requests were sent again on a fresh connection, because the server had closed the first one.
+    Retried {
+        /// How many.
+        requests: u64,
+    },
     /// Answers came without token counts, and nothing else counted their tokens.
     UsageMissing {
         /// How many.

@@ -327,6 +327,7 @@ mod tests {
             (outcome, text) in (0usize..8, ".{0,40}"),
             (counted_input_tokens, counted_output_tokens) in any::<(Option<u32>, Option<u32>)>(),
             (first_event_tokens, hidden_tokens, one_read, usage_odd) in any::<(Option<u32>, u32, bool, bool)>(),
+            retried in any::<bool>(),
             (wake_lag_us, late_us) in any::<(Option<u32>, Option<u32>)>(),
             counting in prop::option::of((any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>())),
         ) -> Exchange {
@@ -337,7 +338,7 @@ mod tests {
                 usage: usage.map(|(input_tokens, output_tokens, cached_tokens)| Usage { input_tokens, output_tokens,
                     cached_tokens }),
                 counted_input_tokens, counted_output_tokens, text: None, first_event_tokens, hidden_tokens, one_read,
-                    usage_odd, wake_lag: wake_lag_us.map(|us| Duration::from_micros(us.into())),
+                    usage_odd, retried, wake_lag: wake_lag_us.map(|us| Duration::from_micros(us.into())),
                 built_late: late_us.map(|us| Duration::from_micros(us.into())),
                 counting: counting.map(|(first, first_tokens, last, last_tokens)| Counting {
                     first: Offset::from_nanos(first.into()), first_tokens, last: Offset::from_nanos(last.into()),

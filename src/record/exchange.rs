@@ -53,6 +53,9 @@ pub struct Exchange {
     /// Whether some of the server's counts were ignored, because they were missing, zero, invalid, or smaller than
     /// before.
     pub usage_odd: bool,
+    /// Whether the request was sent again on a fresh connection, because the server had closed the first one before it
+    /// read the request.
+    pub retried: bool,
     /// Tokens of the prompt text by the client's own tokenizer, without special tokens; absent without a tokenizer.
     pub counted_input_tokens: Option<u32>,
     /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without a tokenizer

@@ -59,6 +59,8 @@ pub(super) struct Line<'a> {
     one_read: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     usage_odd: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    retried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,6 +175,7 @@ impl<'a> Line<'a> {
             wake_lag_s: exchange.wake_lag.map(Offset::from),
             one_read: exchange.one_read,
             usage_odd: exchange.usage_odd,
+            retried: exchange.retried,
             input_tokens: exchange.usage.map(|usage| usage.input_tokens),
             output_tokens: exchange.usage.map(|usage| usage.output_tokens),
             cached_tokens: exchange.usage.and_then(|usage| usage.cached_tokens),
@@ -241,6 +244,7 @@ impl<'a> Line<'a> {
                 wake_lag: self.wake_lag_s.map(|lag| lag.since(Offset::ZERO)),
                 one_read: self.one_read,
                 usage_odd: self.usage_odd,
+                retried: self.retried,
                 usage,
                 counted_input_tokens: self.counted_input_tokens,
                 counted_output_tokens: self.counted_output_tokens,

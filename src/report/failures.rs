@@ -107,6 +107,9 @@ pub fn loss_text(report: &Report) -> Option<String> {
     Some(format!("{of}: {} of {}: {}{advice}{rest}", count(group.count), count(totals.planned), said(group)))
 }
 
+/// Fields of a request that a strict server may refuse, and that can be left out.
+const OPTIONAL_FIELDS: [&str; 3] = ["stream_options", "ignore_eos", "min_tokens"];
+
 /// What to do about failures of one kind, by their class and cause; by the server's words where only they tell. `None`
 /// where there is no advice.
 fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
@@ -121,6 +124,9 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "too many tokens",
         "max_model_len",
     ]);
+    let foreign =
+        says(&["not permitted", "unexpected", "unknown", "unrecognized", "unsupported", "not supported", "extra"]);
+    let optional = OPTIONAL_FIELDS.iter().find(|field| foreign && says(&[**field]));
     let advice = match group.kind.as_str() {
         "status_413" => {
             "the request is too large for the server or a proxy in front of it: lower --input-tokens, or raise \
@@ -130,10 +136,18 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
             "prompt and answer exceed the context length: lower --input-tokens or --output-tokens, or raise the \
              server's limit"
         }
-        "status_400" | "status_422" => {
-            "the server refuses the request: --output-field, --extra-body, --endpoint and --model change it"
+        "status_400" | "status_422" if foreign && says(&["max_completion_tokens"]) => {
+            "the server refuses the field max_completion_tokens: give --output-field max_tokens"
         }
-        "status_401" | "status_403" => "give the key with --api-key or OPENAI_API_KEY, another header with --header",
+        "status_400" | "status_422" if optional.is_some() => {
+            return optional.map(|field| format!("the server refuses the field {field}: --omit {field} leaves it out"));
+        }
+        "status_400" | "status_422" => {
+            "the server refuses the request: --omit, --output-field, --extra-body, --endpoint and --model change it"
+        }
+        "status_401" | "status_403" => {
+            "give the key with --api-key or OPENAI_API_KEY, in another header with --auth-header"
+        }
         "status_404" if says(&["model"]) => "check --model: the server lists its names under /v1/models",
         "status_404" | "status_405" => {
             "check --target, --endpoint and --model: the base URL may lack a part such as /v1"

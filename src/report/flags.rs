@@ -9,8 +9,12 @@ use crate::error::Error;
 /// names are shown as flags, so no other text changes.
 pub const NAMED_BELOW: &[&str] = &[
     "api-key",
+    "auth-header",
     "balancing",
+    "batch-size",
     "ca-cert",
+    "client-cert",
+    "client-key",
     "columns",
     "connect-timeout",
     "delimiter",
@@ -37,6 +41,7 @@ pub const NAMED_BELOW: &[&str] = &[
     "rate",
     "rate-scale",
     "rates",
+    "raw",
     "records",
     "replica-rate",
     "requests",

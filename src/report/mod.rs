@@ -1,6 +1,7 @@
 //! Owns the pages: which parts of a result are shown, and how.
 
 mod console;
+mod endpoints;
 mod failures;
 mod fit;
 mod flags;
@@ -19,6 +20,7 @@ mod tokens;
 mod worded;
 
 pub use console::render;
+pub use endpoints::help_endpoints;
 pub use failures::loss_text;
 pub use fit::render_fit;
 pub use flags::{NAMED_BELOW, error_text, with_flags};

@@ -94,7 +94,7 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
             report.target.urls.push(url.clone());
         }
     }
-    report.trials = vec![report.config.with_trust(trial.view())];
+    report.trials = vec![report.config.completed(trial.view())];
     report
 }
 

@@ -177,7 +177,7 @@ pub(super) fn refold(
         sequence: None,
         summary,
     };
-    let mut view = config.with_trust(trial.view());
+    let mut view = config.completed(trial.view());
     // The saved residual comes from the live count. Copying it avoids the rounding of computing it again.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;

@@ -110,16 +110,28 @@ fn is_unsaid<T: Default + PartialEq>(value: &T) -> bool {
 options! {
     /// A reference to where the API key was given; never the key itself.
     api_key: Option<Setting<String>>,
+    /// The age at which the API key is renewed.
+    api_key_age: Option<Setting<Span>>,
+    /// The command that prints the API key.
+    api_key_command: Option<Setting<String>>,
     /// The file that holds the API key.
     api_key_file: Option<Setting<String>>,
     /// The share of requests that must meet every objective.
     attainment: Option<Setting<Ratio>>,
+    /// The header that carries the API key.
+    auth_header: Option<Setting<String>>,
+    /// Items in a request.
+    batch_size: Option<Setting<u32>>,
     /// The time or the requests that a search may use.
     budget: Option<Setting<String>>,
     /// Certificate authorities that are trusted in addition to those of the machine.
     ca_cert: Option<Setting<String>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
+    /// The certificate chain that is shown to servers.
+    client_cert: Option<Setting<String>>,
+    /// The file of the private key of the certificate.
+    client_key: Option<Setting<String>>,
     /// The columns of a table of requests.
     columns: Option<Setting<String>>,
     /// The concurrencies of a sweep over closed loops.
@@ -150,6 +162,8 @@ options! {
     goodput: Option<Setting<String>>,
     /// Further headers, without the values of secret ones.
     header: Vec<Setting<String>>,
+    /// The time after which an idle connection is dropped.
+    idle_timeout: Option<Setting<Span>>,
     /// Whether the server was asked to ignore the end-of-sequence token.
     ignore_eos: bool,
     /// The input tokens of a request.
@@ -186,8 +200,12 @@ options! {
     model: Vec<Setting<String>>,
     /// Whether a search goes without a certificate.
     no_certificate: bool,
+    /// Whether each request has a connection of its own.
+    no_reuse: bool,
     /// Whether answers were requested without streaming.
     no_stream: bool,
+    /// Fields of the request body that are left out.
+    omit: Vec<Setting<String>>,
     /// The treatment of rows without tokens.
     on_empty: Option<Setting<OnEmpty>>,
     /// The body field of the output length.
@@ -210,6 +228,8 @@ options! {
     quota: Option<Setting<Quota>>,
     /// The rate, in requests per second.
     rate: Option<Setting<Rate>>,
+    /// The file that describes a raw endpoint.
+    raw: Option<Setting<String>>,
     /// The factor on the rate of a trace.
     rate_scale: Option<Setting<RateScale>>,
     /// The rates of a sweep.
@@ -238,8 +258,12 @@ options! {
     slo: Vec<Setting<String>>,
     /// The treatment of rows with the same time.
     spread: Option<Setting<Spread>>,
+    /// Texts at which the model stops.
+    stop: Vec<Setting<String>>,
     /// The base URLs of the targets.
     target: Vec<Setting<String>>,
+    /// The sampling temperature.
+    temperature: Option<Setting<f64>>,
     /// The rule for when later turns of a session are sent.
     think: Option<Setting<Think>>,
     /// The replay speed, as a factor on the recorded speed.
@@ -250,6 +274,8 @@ options! {
     timeout: Option<Setting<Span>>,
     /// The file of the tokenizer.
     tokenizer: Option<Setting<String>>,
+    /// The share of probability from which tokens are drawn.
+    top_p: Option<Setting<f64>>,
     /// The time that the target may take to become ready.
     wait_ready: Option<Setting<Span>>,
     /// The duration of the load before the window.
@@ -294,10 +320,14 @@ impl RunSpec {
         Objectives::parse(&texts, goodput, attainment).map_err(|refusal| refusal.at("config.slo"))
     }
 
-    /// `view` with a note if certificates were not checked. The records do not hold this note, so it is added after
-    /// every fold.
+    /// `view` with what the records do not hold, so that it is added after every fold: a note if certificates were not
+    /// checked, and the items per second of an endpoint with batches.
     #[must_use]
-    pub fn with_trust(&self, mut view: TrialView) -> TrialView {
+    pub fn completed(&self, mut view: TrialView) -> TrialView {
+        if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.value().texts(1).is_some()) {
+            let items = self.batch_size.as_ref().map_or(1, |size| *size.value());
+            view.throughput.items_per_s = view.throughput.requests_per_s.map(|rate| rate * f64::from(items));
+        }
         if self.insecure {
             view.health.note_kinds.push(Note::Insecure);
         }
@@ -322,6 +352,11 @@ impl RunSpec {
             no_stream,
             timeout,
             extra_body,
+            omit,
+            temperature,
+            top_p,
+            stop,
+            batch_size,
             ignore_eos,
             min_tokens,
             continuous_usage,

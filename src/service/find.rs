@@ -32,7 +32,7 @@ pub struct Wanted<'a> {
     /// Sent as a bearer token.
     pub api_key: Option<&'a Secret>,
     /// Further headers.
-    pub headers: &'a [String],
+    pub headers: Vec<String>,
     /// Timeout for opening a connection.
     pub connect_timeout: Duration,
     /// How long to wait until the service is ready; 0 does not wait and does not query readiness.
@@ -69,7 +69,7 @@ impl Service {
         };
         let addresses = Addresses::within(&targets, wanted.tls, wanted.connect_timeout).await?;
         let discovery =
-            Discovery::connecting_within(wanted.connect_timeout, wanted.api_key, wanted.headers, wanted.tls)?;
+            Discovery::connecting_within(wanted.connect_timeout, wanted.api_key, &wanted.headers, wanted.tls)?;
         if wanted.wait_ready > Duration::ZERO {
             for target in &targets {
                 discovery.wait_ready(target, wanted.wait_ready).await?;
@@ -107,13 +107,14 @@ impl Service {
         // Two runs at the same time must not give the same id to two requests.
         requests.request_id_prefix =
             format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
+        let (idle_timeout, reuse) = (requests.idle_timeout, requests.reuse);
         let (addresses, next_worker) = (self.addresses.clone(), AtomicUsize::new(0));
         let setup = Setup {
             workers,
             encoder: Arc::new(Encoder::new(&requests)?),
             connect: Arc::new(move || {
                 let worker = next_worker.fetch_add(1, Ordering::Relaxed);
-                Ok(HttpClient::new(&addresses, connect_timeout, worker))
+                Ok(HttpClient::new(&addresses, connect_timeout, worker).keeping(idle_timeout, reuse))
             }),
         };
         LivePlayer::threads::<HttpClient>(settings, &setup)

@@ -1,8 +1,8 @@
 //! Owns `Script`: the body of one response, event by event, each with the token that it waits for. Pure: bytes, no
 //! sockets, no time.
 
-use crate::client::Endpoint;
-use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says};
+use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says, SoFar};
+use crate::client::{Endpoint, StreamFraming};
 use crate::sim::fault::{Break, Fate};
 
 /// The words of every response, one token each. Some are not ASCII, so that a stream can be cut inside a character.
@@ -23,7 +23,12 @@ pub(super) struct Wish {
     pub(super) length_asked: bool,
     pub(super) usage_at_end: bool,
     pub(super) usage_in_each: bool,
+    /// Items of a batch.
+    pub(super) items: u32,
 }
+
+/// The message of an injected error.
+const FAULT: &str = "injected fault";
 
 /// What happens to the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +88,7 @@ impl<'a> Script<'a> {
             Fate { empty: true, .. } => 0,
             _ => wish.output_tokens,
         };
-        let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
+        let breaks = breaks_within(&wish, fate, tokens);
         Self {
             wish,
             fate,
@@ -146,19 +151,10 @@ impl<'a> Script<'a> {
                 Break::Drop => return self.ending = Ending::Drop,
                 Break::Reset => return self.ending = Ending::Reset,
                 Break::Error => {
-                    // vLLM ends a stream this way when its engine has failed.
-                    out.extend_from_slice(
-                        concat!(
-                            r#"data: {"error":{"message":"injected fault","type":"InternalServerError","#,
-                            r#""param":null,"code":500}}"#
-                        )
-                        .as_bytes(),
-                    );
-                    out.extend_from_slice(b"\n\n");
+                    self.say(out, Says::Failure(FAULT), false);
                     return self.done(out);
                 }
-                Break::Malformed => out
-                    .extend_from_slice(b"data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"delta\":{\"content\":\n\n"),
+                Break::Malformed => self.say(out, Says::Broken, false),
             }
         }
         if self.sent == self.tokens {
@@ -176,8 +172,9 @@ impl<'a> Script<'a> {
         let reasoning_bytes = words.len();
         push_words(&mut words, answer_from, end);
         let (reasoning, text) = words.split_at(reasoning_bytes);
+        let so_far = self.so_far();
         self.sent = end;
-        self.say(out, Says::Tokens { reasoning, text }, self.wish.usage_in_each);
+        self.say(out, Says::Tokens { reasoning, text, so_far }, self.wish.usage_in_each);
         self.words = words;
     }
 
@@ -191,8 +188,22 @@ impl<'a> Script<'a> {
         self.wish.endpoint.dialect().write(out, &self.beginning, says, usage);
     }
 
+    /// What the response has said by now.
+    fn so_far(&self) -> SoFar {
+        let reasoning = self.wish.reasoning_end(self.fate);
+        SoFar { tokens: self.sent, reasoned: self.sent.min(reasoning) > 0, answered: self.sent > reasoning }
+    }
+
     fn tail(&mut self, out: &mut Vec<u8>) {
-        self.say(out, Says::Finish(self.wish.finish_reason()), self.wish.usage_in_each);
+        let (mut reasoning, mut text) = (String::new(), String::new());
+        if self.wish.endpoint.dialect().repeats_text() {
+            let answer_from = self.wish.reasoning_end(self.fate).min(self.sent);
+            push_words(&mut reasoning, 0, answer_from);
+            push_words(&mut text, answer_from, self.sent);
+        }
+        let (reason, so_far) = (self.wish.finish_reason(), self.so_far());
+        let finish = Says::Finish { reason, reasoning: &reasoning, text: &text, so_far };
+        self.say(out, finish, self.wish.usage_in_each);
         if self.wish.usage_at_end {
             self.say(out, Says::Counts, true);
         }
@@ -213,6 +224,13 @@ fn push_words(text: &mut String, from: u32, to: u32) {
     }
 }
 
+/// How a response of `tokens` tokens breaks. A response without output tokens cannot break after some of them, so it
+/// breaks whatever the number is.
+pub(super) fn breaks_within(wish: &Wish, fate: &Fate, tokens: u32) -> Option<(u32, Break)> {
+    let counted = wish.endpoint.capabilities().output_tokens;
+    fate.breaks.filter(|(after, _)| *after <= tokens || !counted)
+}
+
 /// Tokens of a response that is not streamed.
 pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
     if fate.empty { 0 } else { wish.output_tokens }
@@ -221,7 +239,8 @@ pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
 /// The body of a response that is not streamed, and its tokens.
 pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option<u32>) -> (Vec<u8>, u32) {
     let tokens = whole_tokens(wish, fate);
-    if let Some((after, Break::Error)) = fate.breaks.filter(|(after, _)| *after <= tokens) {
+    let breaks = breaks_within(wish, fate, tokens);
+    if let Some((after, Break::Error)) = breaks {
         return (
             br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(),
             after,
@@ -234,22 +253,36 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option
     push_words(&mut text, answer_from, tokens);
     let usage =
         (!fate.no_usage).then_some(AnswerUsage { prompt: wish.prompt_tokens, output: tokens, cached: cached_tokens });
-    let says = Says::Whole { reasoning: &reasoning, text: &text, finish: wish.finish_reason() };
+    let items = if tokens > 0 { wish.items } else { 0 };
+    let says = Says::Whole { reasoning: &reasoning, text: &text, finish: wish.finish_reason(), items };
     let mut out = Vec::with_capacity(320 + text.len());
     dialect.write(&mut out, &dialect.beginning(wish.identity(model), false), says, usage);
-    if matches!(fate.breaks, Some((after, Break::Malformed)) if after <= tokens) {
+    if matches!(breaks, Some((_, Break::Malformed))) {
         out.truncate(out.len() / 2);
     }
     (out, tokens)
 }
 
 /// Rewrites a stream of whole events in unusual but legal SSE: CRLF line ends, a comment before each event, and the
-/// JSON of each event over two `data:` lines (a line end is white space there).
-pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
+/// JSON of each event over two `data:` lines (a line end is white space there). Lines of JSON get CRLF line ends.
+pub(super) fn odd_lines(events: &[u8], framing: StreamFraming) -> Vec<u8> {
     let mut out = Vec::with_capacity(events.len() * 2);
     let text = String::from_utf8_lossy(events);
+    if framing == StreamFraming::Lines {
+        return text.replace('\n', "\r\n").into_bytes();
+    }
     for event in text.split("\n\n").filter(|event| !event.is_empty()) {
         out.extend_from_slice(b": a comment\r\n");
+        if let Some((name, data)) = event.split_once("\ndata: ") {
+            // A typed event: its name, and its JSON cut after the first key.
+            let (first, rest) = data.split_once(",\"").map_or((data, None), |(first, rest)| (first, Some(rest)));
+            out.extend_from_slice(format!("{name}\r\ndata: {first}").as_bytes());
+            if let Some(rest) = rest {
+                out.extend_from_slice(format!(",\r\ndata:\"{rest}").as_bytes());
+            }
+            out.extend_from_slice(b"\r\n\r\n");
+            continue;
+        }
         let data = event.strip_prefix("data: ").unwrap_or(event);
         match data.split_once(r#","choices""#) {
             Some((before, after)) => {
@@ -296,6 +329,7 @@ mod tests {
             length_asked,
             usage_at_end,
             usage_in_each,
+            items: 2,
         }
     }
 
@@ -313,7 +347,8 @@ mod tests {
     #[test]
     fn the_bytes_of_each_answer_are_pinned() {
         let mut found = Vec::new();
-        for &endpoint in Endpoint::ALL {
+        // Chat and completions: others may rely on these bytes. What the other endpoints write, their readers test.
+        for &endpoint in &Endpoint::ALL[..2] {
             for fault in [
                 "",
                 "cut:3",

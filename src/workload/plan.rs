@@ -13,8 +13,8 @@ use crate::workload::content::stays_here;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Fit, Fits, LengthSpec, Outline, OwnContent, Prefix, Recording, Removal, RequestSpec, Salt, Source,
-    SourceSpec, Tokenizer, Turns,
+    Closed, Dropped, Few, Fit, Fits, LengthSpec, Message, Outline, OwnContent, Prefix, Recording, Removal, RequestSpec,
+    Salt, Source, SourceSpec, Tokenizer, Turns,
 };
 
 /// When requests are sent.
@@ -41,6 +41,21 @@ pub struct Workload {
     /// one, prompts are synthetic, with exactly the requested length. It cannot be sent to another process.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub content: Option<OwnContent>,
+    /// Texts in each request, each of the drawn length: the items of a batch.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub texts: u32,
+    /// Whether no output tokens are asked for, whatever the source says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_output: bool,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_one(texts: &u32) -> bool {
+    *texts == 1
 }
 
 impl Workload {
@@ -59,7 +74,7 @@ impl Workload {
     /// The requests of `source` with synthetic prompts, without a salt.
     #[must_use]
     pub const fn of(source: SourceSpec) -> Self {
-        Self { source, salt: Salt::Off, tokenizer: None, content: None }
+        Self { source, salt: Salt::Off, tokenizer: None, content: None, texts: 1, no_output: false }
     }
 
     /// The workload with `salt`.
@@ -72,6 +87,12 @@ impl Workload {
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
         Self { tokenizer: Some(tokenizer), ..self }
+    }
+
+    /// The workload with `texts` texts in each request, and without output tokens if `no_output`.
+    #[must_use]
+    pub fn of_texts(self, texts: u32, no_output: bool) -> Self {
+        Self { texts: texts.max(1), no_output, ..self }
     }
 
     /// The workload with messages made by `content`.
@@ -252,7 +273,9 @@ impl Plan {
     /// The numbers of request `id`.
     #[must_use]
     pub fn outline(&self, id: u64) -> Outline {
-        self.source.request(id)
+        let outline = self.source.request(id);
+        let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
+        Outline { input_tokens: outline.input_tokens.saturating_mul(self.workload.texts), output_tokens, ..outline }
     }
 
     /// The prefix blocks of the trace that the prompt of request `id` begins with. Empty with a tokenizer, because
@@ -297,9 +320,35 @@ impl Plan {
             let messages = content.messages(&outline);
             return (RequestSpec { outline, messages, counted_tokens: None }, None);
         }
+        if self.workload.texts > 1 {
+            return (self.batch(outline), None);
+        }
         let (prompt, fit) = self.synthetic.prompt(&outline, self.prefix(id));
         let counted_tokens = fit.as_ref().map(Fit::counted);
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
+    }
+
+    /// The request of `outline` with one message for each text of its batch. Text k of request i is drawn like the
+    /// prompt of request i × texts + k. Fits are not kept, because they belong to whole prompts.
+    fn batch(&self, outline: Outline) -> RequestSpec {
+        let (id, texts) = (outline.id, u64::from(self.workload.texts));
+        let tokens = outline.input_tokens / self.workload.texts;
+        let mut counted = None;
+        let text = |place: u64| {
+            let of_text =
+                Outline { id: id.wrapping_mul(texts).wrapping_add(place), input_tokens: tokens, ..outline.clone() };
+            let (text, fit) = self.synthetic.prompt(&of_text, self.prefix(id));
+            counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
+            Message::user(text)
+        };
+        let messages = Few::Many((0..texts).map(text).collect());
+        RequestSpec { outline, messages, counted_tokens: counted }
+    }
+
+    /// The plan with `texts` texts in each request, and without output tokens if `no_output`.
+    #[must_use]
+    pub fn of_texts(self, texts: u32, no_output: bool) -> Self {
+        Self { workload: self.workload.of_texts(texts, no_output), ..self }
     }
 
     /// The hasher of this plan, before its first request.
@@ -307,6 +356,9 @@ impl Plan {
         let mut hasher = PlanHasher::new();
         if self.turns().is_some() {
             hasher.text("turns after completion");
+        }
+        if self.workload.texts > 1 {
+            hasher.text(&format!("{} texts in each request", self.workload.texts));
         }
         if let Some(content) = &self.workload.content {
             hasher.text("content");

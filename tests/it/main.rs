@@ -11,6 +11,7 @@ mod client;
 mod console;
 mod coverage;
 mod endings;
+mod endpoints_cli;
 mod fleet;
 mod hostile;
 mod keeping;

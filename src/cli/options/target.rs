@@ -13,7 +13,8 @@ use crate::units::parse_duration;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(in crate::cli) struct TargetOptions {
-    /// Base URL, with or without /v1; several are used in turn [default: the embedded simulated server]
+    /// Base URL, with or without /v1, or the full URL of an endpoint; several are used in turn [default: the embedded
+    /// simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(in crate::cli) target: Vec<String>,
     /// Behaviour of the embedded simulated server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
@@ -23,15 +24,29 @@ pub(in crate::cli) struct TargetOptions {
     /// Model to request; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,
-    /// Endpoint to use: chat (/v1/chat/completions) or completions (/v1/completions: a bare prompt, no chat template)
+    /// API to ask: chat, completions, responses, messages, embeddings, rerank, score, ollama-chat, ollama-generate,
+    /// raw (`tonnage help endpoints` explains each)
     #[arg(long, value_name = "KIND", default_value_t = Endpoint::default())]
     pub(in crate::cli) endpoint: Endpoint,
-    /// API key, sent as a bearer token; never stored
+    /// For --endpoint raw: YAML file with the body of a request and the places of an answer's parts
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) raw: Option<PathBuf>,
+    /// API key, sent as a bearer token (for messages in x-api-key); never stored
     #[arg(long, value_name = "KEY", env = "OPENAI_API_KEY", hide_env_values = true)]
     pub(in crate::cli) api_key: Option<String>,
     /// File that holds the key, alone on one line
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) api_key_file: Option<PathBuf>,
+    /// Shell command that prints the key; it runs before the load, every --api-key-age, and after a 401
+    #[arg(long, value_name = "COMMAND")]
+    pub(in crate::cli) api_key_command: Option<String>,
+    /// Age at which --api-key-command renews the key
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub(in crate::cli) api_key_age: Duration,
+    /// Header that carries the key: authorization (as a bearer token), api-key, x-api-key or another name [default:
+    /// authorization; for messages x-api-key]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) auth_header: Option<String>,
     /// Additional header (repeatable); its value is never stored if its name is that of a credential (key, token,
     /// secret, auth, cookie, …)
     #[arg(long, value_name = "'K: V'")]
@@ -40,7 +55,7 @@ pub(in crate::cli) struct TargetOptions {
     /// --header
     #[arg(long, value_name = "'K: V'|K")]
     pub(in crate::cli) secret_header: Vec<String>,
-    /// Additional keys of the request body, as a JSON object
+    /// Additional keys of the request body, as a JSON object; null leaves a key out
     #[arg(long, value_name = "JSON")]
     pub(in crate::cli) extra_body: Option<String>,
     /// Ask for whole answers instead of streams (TTFT, TPOT and other times inside an answer are then undefined)
@@ -52,9 +67,21 @@ pub(in crate::cli) struct TargetOptions {
     /// Longest time to open a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) connect_timeout: Duration,
+    /// Longest time that a connection stays idle before it is dropped
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub(in crate::cli) idle_timeout: Duration,
+    /// Open a new connection for each request
+    #[arg(long)]
+    pub(in crate::cli) no_reuse: bool,
     /// Certificate authorities to trust for https, in PEM, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ca_cert: Option<PathBuf>,
+    /// Certificate chain, in PEM, to show to a server that asks for one (mutual TLS)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) client_cert: Option<PathBuf>,
+    /// Private key of --client-cert, in PEM; it is never stored
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) client_key: Option<PathBuf>,
     /// Accept any certificate for https; the result records this
     #[arg(long)]
     pub(in crate::cli) insecure: bool,

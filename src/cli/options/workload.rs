@@ -31,7 +31,23 @@ pub(in crate::cli) struct WireOptions {
     /// Ask for the token count in every event (vLLM), which gives tbt, the time between tokens
     #[arg(long)]
     pub(in crate::cli) continuous_usage: bool,
-    /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
+    /// Items in a request: texts to embed, documents to rank; each has --input-tokens tokens [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(in crate::cli) batch_size: Option<u32>,
+    /// Sampling temperature [default: the server's]
+    #[arg(long, value_name = "NUMBER")]
+    pub(in crate::cli) temperature: Option<f64>,
+    /// Nucleus sampling: the share of probability from which tokens are drawn [default: the server's]
+    #[arg(long, value_name = "NUMBER")]
+    pub(in crate::cli) top_p: Option<f64>,
+    /// Text at which the model stops (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) stop: Vec<String>,
+    /// Field of the request body to leave out, such as stream_options for a strict server (repeatable)
+    #[arg(long, value_name = "FIELD")]
+    pub(in crate::cli) omit: Vec<String>,
+    /// Body field that asks for the output length [default: max_completion_tokens for chat; others have one of their
+    /// own]
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(in crate::cli) output_field: Option<OutputField>,
     /// tokenizer.json of the model, or a folder that holds one: prompts then have exactly the length asked for, answers

@@ -36,7 +36,11 @@ impl Dialect for Chat {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true }
+        Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true, engine_options: true }
+    }
+
+    fn sentence(&self) -> &'static str {
+        "Messages, which the server puts into its chat template; one answer."
     }
 
     fn prompt_key(&self) -> &'static str {
@@ -112,6 +116,7 @@ impl ServedDialect for Chat {
             streamed: body.stream.unwrap_or(false),
             usage_at_end,
             usage_in_each,
+            items: 1,
         })
     }
 
@@ -141,15 +146,17 @@ impl ServedDialect for Chat {
                 let role = literal(br#""delta":{"role":"assistant","content":""}"#);
                 written::event(out, beginning, role, None, usage);
             }
-            Says::Tokens { reasoning, text } => {
+            Says::Tokens { reasoning, text, .. } => {
                 written::event(out, beginning, |out| write_delta(out, reasoning, text), None, usage);
             }
-            Says::Finish(reason) => {
+            Says::Finish { reason, .. } => {
                 written::event(out, beginning, literal(br#""delta":{"content":""}"#), Some(reason), usage);
             }
             Says::Counts => written::counts(out, beginning, usage),
             Says::End => out.extend_from_slice(written::END),
-            Says::Whole { reasoning, text, finish } => {
+            Says::Failure(words) => written::failure(out, words),
+            Says::Broken => out.extend_from_slice(written::BROKEN),
+            Says::Whole { reasoning, text, finish, .. } => {
                 let message = |out: &mut Vec<u8>| {
                     push_all(out, &[r#""message":{"role":"assistant","#]);
                     if !reasoning.is_empty() {

@@ -36,7 +36,17 @@ impl Dialect for Completions {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output_tokens: true, streams: true, reasoning: false, chat_template: false }
+        Capabilities {
+            output_tokens: true,
+            streams: true,
+            reasoning: false,
+            chat_template: false,
+            engine_options: true,
+        }
+    }
+
+    fn sentence(&self) -> &'static str {
+        "One bare prompt, without a chat template; one answer."
     }
 
     fn prompt_key(&self) -> &'static str {
@@ -99,6 +109,7 @@ impl ServedDialect for Completions {
             streamed: body.stream.unwrap_or(false),
             usage_at_end,
             usage_in_each,
+            items: 1,
         })
     }
 
@@ -116,15 +127,17 @@ impl ServedDialect for Completions {
         };
         match says {
             Says::Opening => {}
-            Says::Tokens { reasoning, text } => {
+            Says::Tokens { reasoning, text, .. } => {
                 written::event(out, beginning, |out| write_text(reasoning, text, out), None, usage);
             }
-            Says::Finish(reason) => {
+            Says::Finish { reason, .. } => {
                 written::event(out, beginning, |out| write_text("", "", out), Some(reason), usage);
             }
             Says::Counts => written::counts(out, beginning, usage),
             Says::End => out.extend_from_slice(written::END),
-            Says::Whole { reasoning, text, finish } => {
+            Says::Failure(words) => written::failure(out, words),
+            Says::Broken => out.extend_from_slice(written::BROKEN),
+            Says::Whole { reasoning, text, finish, .. } => {
                 written::choice(out, beginning, |out| write_text(reasoning, text, out), Some(finish), usage);
             }
         }

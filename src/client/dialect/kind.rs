@@ -23,6 +23,43 @@ pub struct Capabilities {
     pub reasoning: bool,
     /// The server puts the prompt into a chat template, so it counts more prompt tokens than were sent.
     pub chat_template: bool,
+    /// Its servers know the options of vLLM: `ignore_eos`, `min_tokens`, and a token count in each event.
+    pub engine_options: bool,
+}
+
+/// How the objects of a stream are separated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamFraming {
+    /// Server-sent events: `data: {…}` and a blank line.
+    Events,
+    /// One JSON object a line (NDJSON).
+    Lines,
+}
+
+impl StreamFraming {
+    /// The content type of a stream.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+}
+
+/// The values that a request body is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyValues<'a> {
+    /// The name of the model.
+    pub(crate) model: &'a str,
+    /// The number of the request.
+    pub(crate) id: u64,
+    /// Output tokens asked for.
+    pub(crate) output_tokens: u32,
+    /// The messages of the request.
+    pub(crate) messages: &'a [Message],
+    /// Whether the response is streamed.
+    pub(crate) stream: bool,
 }
 
 /// The options of a request that decide which keys follow its prompt and its output length.
@@ -41,8 +78,12 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
 
-    /// Its path below the versioned base.
+    /// Its path below the versioned base (`chat/completions` is `/v1/chat/completions`). A path that begins with a
+    /// slash is below the base without a version. An empty path is the path of the target as given.
     fn path(&self) -> &'static str;
+
+    /// What is sent and what is answered, in one sentence for the help page.
+    fn sentence(&self) -> &'static str;
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
@@ -50,12 +91,63 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
     /// The key of a request body that holds the prompt.
     fn prompt_key(&self) -> &'static str;
 
-    /// Appends the JSON value of [`Dialect::prompt_key`].
+    /// How the objects of a stream are separated.
+    fn framing(&self) -> StreamFraming {
+        StreamFraming::Events
+    }
+
+    /// The header that carries the API key. In `authorization` the key is a bearer token.
+    fn key_header(&self) -> &'static str {
+        "authorization"
+    }
+
+    /// Headers of every request, beside those of all endpoints.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The number of texts in a request for `batch` items; `None` when a request always has one item.
+    fn texts(&self, _batch: u32) -> Option<u32> {
+        None
+    }
+
+    /// Whether the user writes the whole body, so that no option adds a field to it.
+    fn has_template(&self) -> bool {
+        false
+    }
+
+    /// Whether a request names its model.
+    fn names_model(&self) -> bool {
+        true
+    }
+
+    /// Whether a response without a finish reason is complete when its transport ends in order.
+    fn ends_with_body(&self) -> bool {
+        false
+    }
+
+    /// Appends a whole body made in another way than model, prompt, length and fields. Returns `false`, and appends
+    /// nothing, for an endpoint whose bodies are made in that way.
+    fn write_body(&self, _body: &mut Vec<u8>, _values: BodyValues<'_>) -> bool {
+        false
+    }
+
+    /// Appends the JSON value of [`Dialect::prompt_key`]. Further keys that hold parts of the messages may follow it.
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]);
 
     /// The key that asks for the output length; `None` when no length can be asked for. `asked` is the field that the
     /// user chose; a field that the endpoint does not know is refused.
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error>;
+
+    /// The key of the object that holds the key of the output length; `None` when that key stands in the body itself.
+    fn length_parent(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The key of the texts at which the model stops; `None` when there is none.
+    fn stop_key(&self) -> Option<&'static str> {
+        Some("stop")
+    }
 
     /// The keys after the prompt and the output length, before the keys that the user adds.
     fn fields(&self, asked: StreamFields) -> Map<String, Value> {
@@ -87,6 +179,27 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
     /// Hands each fragment of the model's text in a JSON object to `each`, in the order in which the model wrote them.
     /// Returns `false` when the object is malformed.
     fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool;
+}
+
+/// The refusal of a field for the output length that the endpoint `name` does not know; it uses `key`.
+pub(super) fn only_length(
+    name: &str,
+    key: &'static str,
+    asked: Option<LengthField>,
+) -> Result<Option<&'static str>, Error> {
+    match asked {
+        Some(field) if field.name() != key => Err(Error::usage(
+            "output-field",
+            format!("the endpoint {name} asks for the output length by {key} alone, not by {}", field.name()),
+            "drop it",
+        )),
+        _ => Ok(Some(key)),
+    }
+}
+
+/// Only the key `stream`: the fields of an endpoint without further options.
+pub(super) fn stream_alone(asked: StreamFields) -> Map<String, Value> {
+    Map::from_iter([("stream".to_owned(), Value::Bool(asked.stream))])
 }
 
 /// Appends `text` as a JSON string.

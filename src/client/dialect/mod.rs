@@ -7,14 +7,28 @@
 mod chat;
 mod choices;
 mod completions;
+mod embeddings;
 mod endpoint;
+#[cfg(test)]
+mod fuzzed;
+mod items;
 mod kind;
+mod messages;
+mod ollama;
+mod ollama_chat;
+mod ollama_generate;
+mod raw;
+mod rerank;
+mod responses;
+mod score;
 mod served;
+mod single;
 #[cfg(test)]
 mod third;
 mod written;
 
 pub use endpoint::Endpoint;
-pub use kind::Capabilities;
-pub(crate) use kind::{Dialect, StreamFields};
-pub(crate) use served::{AnswerIdentity, AnswerUsage, PromptPart, Says};
+pub(crate) use kind::{BodyValues, Dialect, StreamFields};
+pub use kind::{Capabilities, StreamFraming};
+pub use raw::RawEndpoint;
+pub(crate) use served::{AnswerIdentity, AnswerUsage, PromptPart, Says, SoFar};

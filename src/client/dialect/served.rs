@@ -23,6 +23,19 @@ pub(crate) struct ServedRequest<'a> {
     pub(crate) usage_at_end: bool,
     /// Whether each event must carry token counts.
     pub(crate) usage_in_each: bool,
+    /// Items of a batch: the texts to embed, the documents to rank. 1 for an endpoint without batches.
+    pub(crate) items: u32,
+}
+
+/// What a response has said before a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SoFar {
+    /// Tokens.
+    pub(crate) tokens: u32,
+    /// Whether any reasoning.
+    pub(crate) reasoned: bool,
+    /// Whether any text of the answer.
+    pub(crate) answered: bool,
 }
 
 /// One part of a prompt, as a prefix cache compares prompts.
@@ -69,9 +82,24 @@ pub(crate) enum Says<'a> {
         reasoning: &'a str,
         /// Text of the answer.
         text: &'a str,
+        /// What was said before.
+        so_far: SoFar,
     },
-    /// The model has finished, for this reason.
-    Finish(&'a str),
+    /// The model has finished.
+    Finish {
+        /// Why the model has finished: `length` or `stop`.
+        reason: &'a str,
+        /// Text of the whole reasoning; empty unless [`ServedDialect::repeats_text`].
+        reasoning: &'a str,
+        /// Text of the whole answer; empty unless [`ServedDialect::repeats_text`].
+        text: &'a str,
+        /// What was said before.
+        so_far: SoFar,
+    },
+    /// The server gives up, with this message. The stream is over.
+    Failure(&'a str),
+    /// An event that is malformed.
+    Broken,
     /// The token counts of a stream, after its last token.
     Counts,
     /// The stream is over.
@@ -82,8 +110,10 @@ pub(crate) enum Says<'a> {
         reasoning: &'a str,
         /// Text of the answer.
         text: &'a str,
-        /// Why the model has finished.
+        /// Why the model has finished: `length` or `stop`.
         finish: &'a str,
+        /// Items of a batch that are answered; 0 for a response without content.
+        items: u32,
     },
 }
 
@@ -94,6 +124,11 @@ pub(crate) trait ServedDialect {
 
     /// Hands each part of a request's prompt to `each`, in order; does nothing when there is no prompt.
     fn for_each_prompt_part(&self, body: &serde_json::Value, each: &mut dyn FnMut(PromptPart<'_>));
+
+    /// Whether the end of a stream repeats its whole text.
+    fn repeats_text(&self) -> bool {
+        false
+    }
 
     /// The bytes with which all events of one response begin; with `streamed` false, the bytes with which a whole
     /// response begins. They are made once and passed to [`ServedDialect::write`].

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kind::{Capabilities, Dialect, StreamFields, quote};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar, word_count};
 use super::written::push_all;
 use crate::client::answer::{Answer, End};
 use crate::client::delta::{Counts, Delta};
@@ -30,7 +30,17 @@ impl Dialect for Typed {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output_tokens: true, streams: true, reasoning: false, chat_template: true }
+        Capabilities {
+            output_tokens: true,
+            streams: true,
+            reasoning: false,
+            chat_template: true,
+            engine_options: false,
+        }
+    }
+
+    fn sentence(&self) -> &'static str {
+        "A prompt; one answer in typed events."
     }
 
     fn prompt_key(&self) -> &'static str {
@@ -87,6 +97,7 @@ impl ServedDialect for Typed {
             streamed: body["stream"] == true,
             usage_at_end: true,
             usage_in_each: false,
+            items: 1,
         })
     }
 
@@ -132,7 +143,10 @@ fn a_third_endpoint_is_written_answered_and_read_by_its_own_file() {
     let beginning = dialect.beginning(AnswerIdentity { sequence: 0, created_s: 0, model_json: "m" }, true);
     let mut exchange = Exchange { text: Some(Box::default()), ..Exchange::default() };
     let mut answer = Answer::new(endpoint, true, Some("text/event-stream"), 2);
-    let steps = [Says::Tokens { reasoning: "", text: "a" }, Says::Tokens { reasoning: "", text: " b" }, Says::Counts];
+    let steps = ["a", " b"]
+        .map(|text| Says::Tokens { reasoning: "", text, so_far: SoFar::default() })
+        .into_iter()
+        .chain([Says::Counts]);
     for (second, says) in (1..).zip(steps) {
         let mut out = Vec::new();
         dialect.write(&mut out, &beginning, says, Some(usage));

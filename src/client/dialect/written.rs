@@ -57,6 +57,15 @@ pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUs
     out.extend_from_slice(b"}\n\n");
 }
 
+/// The event by which vLLM ends a stream when its engine has failed.
+pub(super) fn failure(out: &mut Vec<u8>, words: &str) {
+    push_all(out, &[r#"data: {"error":{"message":""#, words, r#"","type":"InternalServerError","#]);
+    out.extend_from_slice(b"\"param\":null,\"code\":500}}\n\n");
+}
+
+/// An event that is not JSON.
+pub(super) const BROKEN: &[u8] = b"data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"delta\":{\"content\":\n\n";
+
 /// The event that ends a stream.
 pub(super) const END: &[u8] = b"data: [DONE]\n\n";
 

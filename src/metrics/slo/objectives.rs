@@ -93,6 +93,12 @@ impl Objectives {
         }
     }
 
+    /// The first objective on a metric that does not exist by `defines`: its text, and the metric.
+    pub fn first_without(&self, defines: impl Fn(Metric) -> bool) -> Option<(String, Metric)> {
+        let (place, limit) = self.latencies().find(|(_, limit)| !defines(limit.metric))?;
+        Some((self.items[place].to_string(), limit.metric))
+    }
+
     /// The shortest drain after which every request that is still open is decided: the largest limit on ttft, ttfo, e2e
     /// or stall, plus `asked_output_tokens_max` × the largest limit per token.
     #[must_use]

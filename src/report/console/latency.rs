@@ -69,8 +69,12 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
         let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
         Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
     };
-    if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
-        note.extend(["\ntokens per request: in ", &input, "; out ", &output]);
+    match (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
+        (Some(input), _) if trial.throughput.items_per_s.is_some() => {
+            note.extend(["\ntokens per request: in ", &input]);
+        }
+        (Some(input), Some(output)) => note.extend(["\ntokens per request: in ", &input, "; out ", &output]),
+        _ => {}
     }
     text.push_str(&ink.paint(Tone::Faint, &note));
     text.push('\n');

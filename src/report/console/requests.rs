@@ -10,7 +10,8 @@ use crate::results::Report;
 use crate::units::{count, plain};
 
 /// Finish reasons that are not worth a line.
-const USUAL_REASONS: [&str; 3] = ["length", "stop", "tool_calls"];
+const USUAL_REASONS: [&str; 8] =
+    ["length", "stop", "tool_calls", "completed", "max_output_tokens", "end_turn", "max_tokens", "tool_use"];
 
 /// The table of requests by outcome, with the lines on failures.
 pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
@@ -82,10 +83,21 @@ pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> Str
 /// The table of throughput inside the window, with the requests in flight.
 pub(super) fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     let flow = &trial.throughput;
-    let mut headings = vec!["throughput", "requests/s", "in tok/s", "out tok/s"];
+    let of_items = flow.items_per_s.is_some();
+    let (mut headings, figures) = if of_items {
+        (
+            vec!["throughput", "requests/s", "items/s", "in tok/s"],
+            [flow.requests_per_s, flow.items_per_s, flow.input_tokens_per_s],
+        )
+    } else {
+        (
+            vec!["throughput", "requests/s", "in tok/s", "out tok/s"],
+            [flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s],
+        )
+    };
     let mut cells = vec!["in the window".to_owned()];
-    cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(rate));
-    if !trial.slo.objectives.is_empty() {
+    cells.extend(figures.map(rate));
+    if !trial.slo.objectives.is_empty() && !of_items {
         headings.push("good tok/s");
         cells.push(rate(flow.good_output_tokens_per_s));
     }

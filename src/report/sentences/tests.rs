@@ -64,6 +64,7 @@ fn every_note_has_its_sentence() {
             hidden(None, None),
             Note::NoFinishReason { answers: 1 },
             Note::UsageOdd { answers: 1 },
+            Note::Retried { requests: 3 },
             Note::UsageMissing { answers: 7, streamed: true },
             Note::UsageMissing { answers: 7, streamed: false },
             Note::UsageCounted { answers: 7 },

@@ -152,6 +152,11 @@ pub fn note(note: &Note) -> String {
             count(answers)
         ),
         Note::UsageOdd { answers } => usage_odd(answers),
+        Note::Retried { requests } => format!(
+            "{} requests were sent again on a fresh connection: the server had closed the first one before it read \
+             them; their latencies count from the planned instant all the same (--idle-timeout, --no-reuse)",
+            count(requests)
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sim::script::{self, Ending, Script, Wish};
 use crate::sim::server::request::{Head, Route, parse_head, prompt_blocks};
 use crate::sim::server::shared::{Scratch, Shared};
 use crate::sim::server::truth::{Came, Ended, Entry};
-use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
+use crate::sim::server::wire::{append_chunk, error_body, metrics_page, respond, response, stream_head, write_all};
 use crate::units::Offset;
 
 /// Events due at one instant leave in one write of up to about this size, in bytes.
@@ -178,7 +178,9 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
     let prompt_tokens = asked.prompt_tokens.map_err(|why| bad(why.to_owned()))?;
     let length = asked.output_tokens;
     let most_tokens = shared.desk.context_tokens();
-    let output_tokens = length.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+    // Without output tokens, a response is ready when the prompt has been read: at the first token of others.
+    let generates = dialect.capabilities().output_tokens;
+    let output_tokens = if generates { length.unwrap_or(DEFAULT_OUTPUT_TOKENS) } else { 1 };
     if !(1..=most_tokens).contains(&output_tokens) {
         return Err(bad(format!("max_tokens must be 1 to {most_tokens}")));
     }
@@ -204,6 +206,7 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
         length_asked: length.is_some(),
         usage_at_end: asked.usage_at_end,
         usage_in_each: asked.usage_in_each,
+        items: asked.items,
     };
     Ok((wish, asked.streamed && dialect.capabilities().streams))
 }
@@ -322,12 +325,14 @@ async fn stream_answer(
 ) -> io::Result<After> {
     // As in vLLM, a streaming server sends its head before it has a token; the response of a queue leaves in one
     // piece.
+    let framing = wish.endpoint.framing();
+    let stream_head = stream_head(framing);
     let mut head_is_out = false;
     if !coming.is_burst() {
         let due = shared.faults.held(arrived.plus(fate.delay));
         shared.timers.sleep_until(due).await;
         entry.wrote(due, shared.clock.now(), 0);
-        write_all(stream, STREAM_HEAD).await?;
+        write_all(stream, stream_head).await?;
         head_is_out = true;
     }
     let mut script = Script::new(*wish, &shared.model_json, fate);
@@ -352,7 +357,7 @@ async fn stream_answer(
             if fate.split {
                 Err(scratch.events.clone())
             } else {
-                Ok(scratch.write(stream, !head_is_out, last_chunk(&script))?)
+                Ok(scratch.write(stream, if head_is_out { b"" } else { stream_head }, last_chunk(&script))?)
             }
         };
         match written {
@@ -360,9 +365,9 @@ async fn stream_answer(
             Ok(Some(rest)) => write_all(stream, &rest).await?,
             Err(events) => {
                 if !head_is_out {
-                    write_all(stream, STREAM_HEAD).await?;
+                    write_all(stream, stream_head).await?;
                 }
-                in_odd_pieces(stream, &events, last_chunk(&script)).await?;
+                in_odd_pieces(stream, &script::odd_lines(&events, framing), last_chunk(&script)).await?;
             }
         }
         head_is_out = true;
@@ -386,12 +391,10 @@ fn after(ending: Ending) -> After {
 }
 
 impl Scratch {
-    /// Writes `events` as one HTTP chunk; returns the bytes that the socket did not accept.
-    fn write(&mut self, stream: &TcpStream, with_head: bool, last: bool) -> io::Result<Option<Vec<u8>>> {
+    /// Writes `head`, and `events` as one HTTP chunk; returns the bytes that the socket did not accept.
+    fn write(&mut self, stream: &TcpStream, head: &[u8], last: bool) -> io::Result<Option<Vec<u8>>> {
         self.out.clear();
-        if with_head {
-            self.out.extend_from_slice(STREAM_HEAD);
-        }
+        self.out.extend_from_slice(head);
         append_chunk(&mut self.out, &self.events);
         if last {
             self.out.extend_from_slice(b"0\r\n\r\n");
@@ -410,7 +413,7 @@ impl Scratch {
 
 /// Sends each piece as its own chunk in its own write, and yields so that the client can read the piece alone.
 async fn in_odd_pieces(stream: &TcpStream, events: &[u8], last: bool) -> io::Result<()> {
-    for piece in script::odd_pieces(&script::odd_lines(events)) {
+    for piece in script::odd_pieces(events) {
         let mut out = Vec::with_capacity(piece.len() + 8);
         append_chunk(&mut out, piece);
         write_all(stream, &out).await?;
@@ -438,9 +441,9 @@ async fn whole_answer(
     let due = shared.faults.held(last.plus(fate.delay));
     shared.timers.sleep_until(due).await;
     entry.wrote(due, shared.clock.now(), tokens);
-    let ending = match fate.breaks {
-        Some((after, Break::Drop | Break::Cut)) if after <= tokens => Ending::Drop,
-        Some((after, Break::Reset)) if after <= tokens => Ending::Reset,
+    let ending = match script::breaks_within(wish, fate, tokens) {
+        Some((_, Break::Drop | Break::Cut)) => Ending::Drop,
+        Some((_, Break::Reset)) => Ending::Reset,
         _ => Ending::Whole,
     };
     entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };

@@ -38,7 +38,7 @@ pub(super) struct BadHead(pub(super) u16, pub(super) &'static str);
 
 /// Where a request of `method` for `path` goes.
 fn route(method: &str, path: &str) -> Route {
-    let is_of = |endpoint: &&Endpoint| path.strip_prefix("/v1/") == Some(endpoint.path());
+    let is_of = |endpoint: &&Endpoint| endpoint.is_at(path);
     let (known, expected) = match (path, Endpoint::ALL.iter().find(is_of)) {
         (_, Some(endpoint)) => (Route::Answer(*endpoint), "POST"),
         ("/v1/models", None) => (Route::Models, "GET"),
@@ -94,6 +94,8 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
             head.wants_continue = value().eq_ignore_ascii_case("100-continue");
         } else if is("authorization") {
             head.authorization = Some(value().into());
+        } else if is("x-api-key") || is("api-key") {
+            head.authorization = Some(format!("Bearer {}", value()).into());
         } else if is("x-request-id") {
             head.request_id = Some(value().into());
         }

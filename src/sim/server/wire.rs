@@ -4,10 +4,21 @@ use std::io;
 
 use tokio::net::TcpStream;
 
+use crate::client::StreamFraming;
+
 /// The head of a streamed response.
-pub(super) const STREAM_HEAD: &[u8] =
-    b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: \
-      chunked\r\n\r\n";
+pub(super) const fn stream_head(framing: StreamFraming) -> &'static [u8] {
+    match framing {
+        StreamFraming::Events => {
+            b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; \
+              charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+        }
+        StreamFraming::Lines => {
+            b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: \
+              chunked\r\n\r\n"
+        }
+    }
+}
 
 /// Appends `bytes` as one HTTP chunk. Appends nothing for no bytes, because an empty chunk would end the body.
 pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -3,14 +3,15 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tonnage::client::{Client, Departure};
+use tonnage::client::{Addresses, Client, Departure, HttpClient, ReceiveClock, Tls};
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::units::Offset;
 
-use super::Step::{Hold, Pause, Request, Write};
+use super::Step::{Hold, Pause, Request, Reset, Write};
 use super::{Bench, DONE, LAST_CHUNK, STREAM_HEAD, TOKEN, chunk, class, event, failure_text, good, paused};
 
 #[test]
@@ -128,6 +129,64 @@ fn a_failed_status_leaves_its_connection_usable() {
         assert_eq!(class(&bench.ask(0).await), Some(FailureClass::Status));
         assert_eq!(bench.ask(1).await.outcome, Outcome::Completed);
         assert_eq!(bench.server.accepted(), 1);
+    });
+}
+
+#[test]
+fn a_request_that_the_server_cannot_have_read_is_sent_again_once() {
+    paused(async {
+        let kept = vec![Request, Write(good()), Request, Reset];
+        let bench = Bench::new(vec![kept, vec![Request, Write(good()), Hold]]).await;
+        assert_eq!(bench.ask(0).await.outcome, Outcome::Completed);
+        let again = bench.ask(1).await;
+        assert_eq!((&again.outcome, again.retried), (&Outcome::Completed, true));
+        assert_eq!((bench.server.accepted(), bench.server.requests().len()), (2, 3));
+        assert_eq!(bench.server.requests()[1], bench.server.requests()[2], "the same request, byte by byte");
+        assert!(again.written.is_some() && again.written <= again.connected, "the first write counts");
+    });
+}
+
+#[test]
+fn a_request_that_the_server_may_have_read_is_not_sent_again() {
+    paused(async {
+        // The connection ends later than a close that was under way.
+        let late = vec![Request, Write(good()), Request, Pause(20), Reset];
+        let bench = Bench::new(vec![late, vec![Request, Write(good()), Hold]]).await;
+        assert_eq!(bench.ask(0).await.outcome, Outcome::Completed);
+        let lost = bench.ask(1).await;
+        assert_eq!((class(&lost), lost.retried), (Some(FailureClass::Reset), false));
+
+        // A part of a response came.
+        let begun = vec![Request, Write(good()), Request, Write(b"HTTP/1.1 200".to_vec()), Reset];
+        let bench = Bench::new(vec![begun, vec![Request, Write(good()), Hold]]).await;
+        assert_eq!(bench.ask(0).await.outcome, Outcome::Completed);
+        assert!(!bench.ask(1).await.retried);
+
+        // The first request on a connection, and the second loss.
+        let bench = Bench::new(vec![vec![Request, Reset]]).await;
+        assert_eq!((class(&bench.ask(0).await), bench.server.accepted()), (Some(FailureClass::Reset), 1));
+        let bench = Bench::new(vec![vec![Request, Write(good()), Request, Reset], vec![Request, Reset]]).await;
+        assert_eq!(bench.ask(0).await.outcome, Outcome::Completed);
+        let lost = bench.ask(1).await;
+        assert_eq!((class(&lost), lost.retried, bench.server.accepted()), (Some(FailureClass::Reset), true, 2));
+    });
+}
+
+#[test]
+fn without_reuse_each_request_has_a_connection_of_its_own() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Hold]]).await;
+        let client = HttpClient::stamped_by(
+            ReceiveClock::UserSpace,
+            &Addresses::of(&[bench.server.target()], &Tls::nobody().unwrap()).await.unwrap(),
+            Duration::from_secs(10),
+            0,
+        );
+        let bench = Bench { client: Rc::new(client.keeping(Duration::from_secs(4), false)), ..bench };
+        for id in 0..3 {
+            assert_eq!(bench.ask(id).await.outcome, Outcome::Completed);
+        }
+        assert_eq!(bench.server.accepted(), 3);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonnage::client::{Discovery, Secret, Tls};
+use tonnage::client::{Discovery, Secret, Target, Tls};
 use tonnage::error::Error;
 
 use super::Step::{Request, Write};
@@ -35,6 +35,20 @@ fn the_first_model_is_found() {
                 && request.contains("x-team: blue"),
             "{request}"
         );
+    });
+}
+
+#[test]
+fn a_list_of_models_that_does_not_know_the_query_is_asked_without_it() {
+    paused(async {
+        let unknown = vec![Request, Write(answer("404 Not Found", ""))];
+        let server = Server::start(vec![unknown, vec![Request, Write(answer("200 OK", MODELS))]]);
+        let url = format!("http://{}/deployments/d1/chat/completions?api-version=1", server.address);
+        let discovery = Discovery::new(None, &[], &nobody()).unwrap();
+        assert_eq!(discovery.first_model(&Target::parse(&url).unwrap()).await.unwrap(), "first");
+        let paths: Vec<String> =
+            server.requests().iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();
+        assert_eq!(paths, ["/deployments/d1/models?api-version=1", "/deployments/d1/models"]);
     });
 }
 

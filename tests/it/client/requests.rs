@@ -33,7 +33,7 @@ fn options_show_in_the_body() {
     options.extra_body = json!({"temperature": 0, "top_k": [1, 2], "ignore_eos": null}).as_object().unwrap().clone();
     let expected = json!({
         "model": "m\"1", "messages": [{"role": "user", "content": "say \"7\"\n"}],
-        "max_tokens": 8, "min_tokens": 8, "stream": false, "temperature": 0, "top_k": [1, 2], "ignore_eos": null,
+        "max_tokens": 8, "min_tokens": 8, "stream": false, "temperature": 0, "top_k": [1, 2],
     });
     assert_eq!(body(&options, 7), expected);
 }
@@ -43,6 +43,18 @@ fn stream_options_are_joined_not_replaced() {
     let mut options = options();
     options.extra_body = json!({"stream_options": {"continuous_usage_stats": true}}).as_object().unwrap().clone();
     assert_eq!(body(&options, 0)["stream_options"], json!({"include_usage": true, "continuous_usage_stats": true}));
+}
+
+#[test]
+fn null_leaves_a_field_out() {
+    let mut options = options();
+    let null = json!({"stream_options": null, "max_completion_tokens": null, "model": null, "stream": null});
+    options.extra_body = null.as_object().unwrap().clone();
+    assert_eq!(body(&options, 7), json!({"messages": [{"role": "user", "content": "say \"7\"\n"}]}));
+    options.extra_body = json!({"stream_options": {"include_usage": null}}).as_object().unwrap().clone();
+    assert_eq!(body(&options, 7)["stream_options"], json!({}));
+    options.extra_body = json!({"messages": null}).as_object().unwrap().clone();
+    assert!(Encoder::new(&options).unwrap_err().to_string().contains("`messages` is decided"));
 }
 
 #[test]

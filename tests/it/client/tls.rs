@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -51,11 +52,28 @@ impl SecureServer {
         adjust(&mut params);
         let pair = rcgen::KeyPair::generate().unwrap();
         let made = params.self_signed(&pair).unwrap();
+        Self::of(&made, &pair, None, offered, answers)
+    }
+
+    /// A server with the certificate `made`. With `clients`, it asks for a certificate of that authority.
+    fn of(
+        made: &rcgen::Certificate,
+        pair: &rcgen::KeyPair,
+        clients: Option<&rcgen::Certificate>,
+        offered: &[&[u8]],
+        answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = clients.map_or_else(WebPkiClientVerifier::no_client_auth, |authority| {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.der().clone()).unwrap();
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap()
+        });
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![made.der().clone()], key)
             .unwrap();
         config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
@@ -109,6 +127,44 @@ impl SecureServer {
     fn trusted(&self) -> Tls {
         Tls::machine_and(self.pem.as_bytes(), Path::new("test.pem")).unwrap()
     }
+}
+
+/// A server that asks its clients for a certificate of `authority`, and answers well.
+fn asking_for_certificates(authority: &rcgen::Certificate) -> SecureServer {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&pair).unwrap();
+    SecureServer::of(&made, &pair, Some(authority), &[b"http/1.1"], async |stream| {
+        while read_request(stream).await.is_some() {
+            stream.write_all(&good()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    })
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_gets_the_one_that_was_given() {
+    paused(async {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let client = rcgen::CertificateParams::new(vec!["load".to_owned()]).unwrap().self_signed(&pair).unwrap();
+        let server = asking_for_certificates(&client);
+        let (chain, key) = (client.pem(), pair.serialize_pem());
+        let path = Path::new("client.pem");
+        let shown = server.trusted().showing((chain.as_bytes(), path), (key.as_bytes(), path)).unwrap();
+        assert_eq!(asked("localhost", &server, &shown).await.outcome, Outcome::Completed);
+        let refused = asked("localhost", &server, &server.trusted()).await;
+        assert_eq!(class(&refused), Some(FailureClass::Tls), "{refused:?}");
+
+        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        for (chain, key, said) in [
+            ("no pem", key.as_str(), "holds no certificate"),
+            (chain.as_str(), "no pem", "holds no private key"),
+            (chain.as_str(), other.as_str(), "does not belong to the certificate"),
+        ] {
+            let refused = server.trusted().showing((chain.as_bytes(), path), (key.as_bytes(), path));
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains("client.pem"), "{error}");
+        }
+    });
 }
 
 struct Asker {

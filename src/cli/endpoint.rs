@@ -1,0 +1,162 @@
+//! Owns what the endpoint decides about a run: which options it takes, which objectives exist, what a request holds.
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::config::Parsed;
+use crate::cli::options::{TargetOptions, WireOptions};
+use crate::client::{Encoder, Endpoint, RawEndpoint, RequestOptions, Target};
+use crate::error::Error;
+use crate::metrics::{Metric, Objectives};
+use crate::results::{Limit, read_text};
+use crate::units::yaml_words;
+
+/// Refuses the options that the endpoint does not know.
+pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed: &mut Parsed) -> Result<(), Error> {
+    let endpoint = target.endpoint;
+    let can = endpoint.capabilities();
+    let refuse = |flag: &str, why: &str, instead: &str| {
+        Err(Error::usage(flag, format!("the endpoint {endpoint} {why}"), instead.to_owned()))
+    };
+    if wire.batch_size.is_some() && endpoint.texts(1).is_none() {
+        let with: Vec<&str> =
+            Endpoint::ALL.iter().filter(|other| other.texts(1).is_some()).map(|other| other.name()).collect();
+        return refuse("--batch-size", "takes one prompt a request", &format!("drop it, or use {}", with.join(", ")));
+    }
+    if endpoint.has_template() {
+        let of_fields = [
+            ("--extra-body", target.extra_body.is_some()),
+            ("--omit", !wire.omit.is_empty()),
+            ("--temperature", wire.temperature.is_some()),
+            ("--top-p", wire.top_p.is_some()),
+            ("--stop", !wire.stop.is_empty()),
+        ];
+        if let Some((flag, _)) = of_fields.into_iter().find(|(_, given)| *given) {
+            return refuse(flag, "has a body of your own", "drop it, and write the field into the body of --raw");
+        }
+    }
+    if !can.output_tokens {
+        let why = "writes no tokens";
+        let of_output = [
+            ("--output-tokens", parsed.given.contains("output-tokens")),
+            ("--output-field", wire.output_field.is_some()),
+            ("--temperature", wire.temperature.is_some()),
+            ("--top-p", wire.top_p.is_some()),
+            ("--stop", !wire.stop.is_empty()),
+        ];
+        if let Some((flag, _)) = of_output.into_iter().find(|(_, given)| *given) {
+            return refuse(flag, why, "drop it");
+        }
+        parsed.spec.output_tokens = None;
+    }
+    if !can.engine_options {
+        let of_engines = [
+            ("--ignore-eos", wire.ignore_eos),
+            ("--min-tokens", wire.min_tokens),
+            ("--continuous-usage", wire.continuous_usage),
+        ];
+        if let Some((flag, _)) = of_engines.into_iter().find(|(_, given)| *given) {
+            let instead = "drop it; --extra-body adds a field that this server knows all the same";
+            return refuse(flag, "has no such field", instead);
+        }
+    }
+    Ok(())
+}
+
+/// The endpoint of the options; for `raw`, the one that its file describes.
+pub(super) fn endpoint_of(target: &TargetOptions) -> Result<Endpoint, Error> {
+    let Some(path) = &target.raw else { return Ok(target.endpoint) };
+    if !target.endpoint.has_template() {
+        let why = format!("describes the endpoint raw, and the endpoint is {}", target.endpoint);
+        return Err(Error::usage("--raw", why, "add --endpoint raw, or drop it"));
+    }
+    let text = read_text(path, Limit::CONFIG, "check --raw")?;
+    let raw: RawEndpoint = serde_saphyr::from_str(&text).map_err(|why| Error::Input {
+        path: path.clone(),
+        line: why.location().map(|location| location.line()),
+        why: format!("{}; `tonnage help endpoints` shows such a file", yaml_words(&why)),
+    })?;
+    Ok(Endpoint::raw(raw.checked().map_err(|refusal| Error::input(path, refusal.to_string()))?))
+}
+
+/// Whether answers are streamed.
+pub(super) fn is_streamed(target: &TargetOptions) -> bool {
+    !target.no_stream && target.endpoint.capabilities().streams
+}
+
+/// The texts of one request.
+pub(super) fn texts_of(target: &TargetOptions, wire: &WireOptions) -> u32 {
+    target.endpoint.texts(wire.batch_size.unwrap_or(1)).unwrap_or(1)
+}
+
+/// Refuses an objective on a metric that the endpoint does not define, and names those that it defines.
+pub(super) fn refuse_undefined(objectives: &Objectives, endpoint: Endpoint) -> Result<(), Error> {
+    let can = endpoint.capabilities();
+    let defines = |metric: Metric| metric.is_defined(can.streams, can.output_tokens);
+    let Some((objective, metric)) = objectives.first_without(defines) else { return Ok(()) };
+    let metrics: Vec<&str> =
+        Metric::ALL.into_iter().filter(|metric| metric.is_objective() && defines(*metric)).map(Metric::key).collect();
+    let why = format!("`{objective}`: the endpoint {endpoint} has no {metric}");
+    let accepted = format!("accepted is {}, error_rate, goodput, attainment", metrics.join(", "));
+    Err(Error::usage("--slo", why, accepted))
+}
+
+/// Adds the fields that options name to the fields that the user adds. `null` leaves a field out.
+pub(super) fn add_named_fields(
+    fields: &mut Map<String, Value>,
+    target: &TargetOptions,
+    wire: &WireOptions,
+) -> Result<(), Error> {
+    let endpoint = target.endpoint;
+    let mut named = Vec::new();
+    if let Some(temperature) = wire.temperature {
+        named.push(("--temperature", "temperature", json!(temperature)));
+    }
+    if let Some(top_p) = wire.top_p {
+        named.push(("--top-p", "top_p", json!(top_p)));
+    }
+    if !wire.stop.is_empty() {
+        let key = endpoint.stop_key().ok_or_else(|| {
+            Error::usage("--stop", format!("the endpoint {endpoint} has no field for stop texts"), "drop it")
+        })?;
+        named.push(("--stop", key, json!(wire.stop)));
+    }
+    for (flag, key, value) in named {
+        let place = match endpoint.sampling_parent() {
+            None => &mut *fields,
+            Some(parent) => match fields.entry(parent).or_insert_with(|| json!({})) {
+                Value::Object(inner) => inner,
+                _ => return Err(Error::usage(flag, format!("--extra-body sets `{parent}`"), "drop one of them")),
+            },
+        };
+        if place.insert(key.to_owned(), value).is_some() {
+            return Err(Error::usage(flag, format!("--extra-body sets `{key}`, too"), "drop one of them"));
+        }
+    }
+    for key in &wire.omit {
+        if fields.insert(key.clone(), Value::Null).is_some_and(|value| !value.is_null()) {
+            let why = format!("`{key}` is set by another option or by --extra-body");
+            return Err(Error::usage("--omit", why, "drop one of them"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses options from which no request can be made, before anything is sent or written.
+pub(super) fn refuse_unsendable(requests: &RequestOptions) -> Result<(), Error> {
+    let mut requests = requests.clone();
+    // Targets and models are not known yet, and any will do.
+    requests.targets = vec![Target::parse("http://127.0.0.1")?];
+    requests.models = vec![String::new()];
+    Encoder::new(&requests).map(drop)
+}
+
+/// The header of `--auth-header`.
+pub(super) fn key_header_of(target: &TargetOptions) -> Result<Option<String>, Error> {
+    let Some(name) = target.auth_header.as_deref().map(str::trim) else { return Ok(None) };
+    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if !named {
+        let accepted = "accepted is authorization (a bearer token), api-key, x-api-key or another name";
+        return Err(Error::usage("--auth-header", format!("`{name}` is not the name of a header"), accepted));
+    }
+    Ok(Some(name.to_owned()))
+}
