@@ -4,7 +4,7 @@ use crate::search::step::curve::Shape;
 use crate::search::step::direct::{Direct, direct};
 use crate::search::step::overdispersion::nearness;
 use crate::search::step::posterior::FIRST;
-use crate::search::step::trust::{doubts, is_end_tried};
+use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
 use crate::search::{Axis, Level, Pass};
 use crate::stats::proportion::lower_bound;
@@ -68,8 +68,6 @@ pub const MOST_PROBES: usize = 200;
 /// The rest of a budget is not spent on probes if it would narrow the interval by less than this share. A
 /// certificate is a better use.
 const NARROWED: f64 = 0.04;
-/// A probe may send this many standard deviations more than expected.
-const CHANCE: f64 = 3.0;
 /// Default of the lowest rate of interest, as a share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
 /// Confidence level of each test whether the unloaded service fails. There are few such tests.
@@ -189,9 +187,7 @@ pub fn step(question: &Question, history: &History) -> Step {
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
     let is_visited = near >= VISITS && (question.over() != Axis::Rate || history.probes.len() >= LEAST_PROBES);
-    let is_narrow = is_whole || high / low <= 1.0 + 2.0 * precision;
-    let is_end_tried = is_end_tried(question, history, picture.bracket());
-    if visited && is_narrow && is_visited && is_end_tried && picture.has_enough_episodes() {
+    if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && is_visited && picture.has_enough_episodes() {
         return done(Finding::Found);
     }
     let order = order(question, history, &picture, precision);
@@ -280,10 +276,7 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     let seconds = order.discard_s + order.window_s;
     // The requests of the window are followed while the load continues.
     let followed_s = question.longest_limit_s().min(order.window_s) + time_s;
-    let expected = per_s * seconds;
-    // A budget is not exceeded because a little more than expected arrived.
-    let margin = CHANCE * libm::sqrt(question.arrival_cv2() * expected);
-    Spent { requests: (expected + margin) as u64, seconds: seconds + followed_s }
+    Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
 }
 
 /// The precision in force. Latency explodes near the capacity, so the precision is never looser than the relative
@@ -340,7 +333,6 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let aimed = match history.capacity {
         Some(Capacity::Above(most)) if turn == 0 => most,
         Some(Capacity::Reached(per_s)) if turn == 0 => FIRST * per_s,
-        _ if turn >= LEAST_PROBES && !is_end_tried(question, history, picture.bracket()) => high,
         _ if turn < QUANTILES.len() || question.over() != Axis::Rate => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };

@@ -7,7 +7,7 @@ use crate::search::Axis;
 use crate::search::step::drift::has_drifted;
 use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::NEAR_PASSES;
-use crate::search::step::{Bracket, Demand, End, History, Picture, Probe, Question};
+use crate::search::step::{Demand, History, Picture, Question};
 use crate::stats::isotonic::isotonic;
 
 /// Significance level of a doubt. φ is an estimate too, so a larger level would raise false alarms.
@@ -16,19 +16,13 @@ const LEVEL: f64 = 1e-3;
 const NEAR: f64 = 0.3;
 /// A share of misses that load does not cause is too close to the allowed share if it exceeds this part of it.
 const MOST_FLOOR: f64 = 0.88;
-/// A probe at this part of the upper end of the interval is a probe at that end.
-const AT_THE_END: f64 = 0.99;
-/// Probes from the best estimate to this many times the upper end show whether the objective is missed there. If they
-/// miss less than this part of the allowed share, the curve does not hold.
-const BESIDE_THE_END: f64 = 1.05;
-const HARDLY_LESS: f64 = 0.8;
 
 /// What does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than
-    /// the curve; or the probes above the best estimate do not fail, as the curve predicts.
+    /// Isotonic regression over the probes fits far better than the curve. It assumes only that more load means
+    /// more misses.
     Curve,
     /// No rising curve fits, or earlier probes have another answer than later ones: similar rates showed different
     /// shares of misses. The service changed during the search.
@@ -69,52 +63,19 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
             found.push(Doubt::Drift);
         }
     }
-    let is_over_rates = question.over() == Axis::Rate;
-    if claims
-        && is_over_rates
-        && !picture.is_limited_by_capacity()
-        && is_end_tried(question, history, picture.bracket())
-        && !fails_above(question, history, picture)
-    {
-        found.push(Doubt::Curve);
-    }
     if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
-    if claims && is_over_rates && !picture.has_enough_episodes() {
+    if claims && question.over() == Axis::Rate && !picture.has_enough_episodes() {
         found.push(Doubt::Episodes);
     }
     let hangs = |(place, demand): (usize, &Demand)| picture.floor_of(place) > MOST_FLOOR * demand.allowed();
-    if claims && is_over_rates && question.demands().iter().enumerate().any(hangs) {
+    if claims && question.over() == Axis::Rate && question.demands().iter().enumerate().any(hangs) {
         found.push(Doubt::Floor);
     }
     found.sort_by_key(|doubt| *doubt as u8);
     found.dedup();
     found
-}
-
-/// Whether a probe ran at the upper end of the interval or above it, so that the end is not only an extrapolation of
-/// the curve. Needed over rates, where the curve has a wall.
-pub(super) fn is_end_tried(question: &Question, history: &History, Bracket { high, .. }: Bracket) -> bool {
-    let end = AT_THE_END * high.min(question.most().unwrap_or(f64::INFINITY));
-    question.over() != Axis::Rate || history.probes.iter().any(|probe| probe.level.value() >= end)
-}
-
-/// Whether the probes from the best estimate to a little above the upper end failed: one was overloaded, or together
-/// they missed about as much as is allowed, or more. The curve predicts it.
-fn fails_above(question: &Question, history: &History, picture: &Picture) -> bool {
-    let Bracket { best, high, .. } = picture.bracket();
-    if question.most().is_some_and(|most| high >= most) {
-        return true;
-    }
-    let beside = |level: f64| level >= best && level <= BESIDE_THE_END * high;
-    let overloaded = |probe: &Probe| probe.end == End::Overloaded && beside(probe.level.value());
-    let fails = |(place, demand): (usize, &Demand)| {
-        let points = history.weighed(place, |_| 1.0).into_iter().filter(|point| beside(point.level));
-        let (misses, decided) = points.fold((0.0, 0.0), |sum, point| (sum.0 + point.misses, sum.1 + point.decided));
-        misses > HARDLY_LESS * demand.allowed() * decided
-    };
-    history.probes.iter().any(overloaded) || question.demands().iter().enumerate().any(fails)
 }
 
 /// The deviance of a point at `level`: twice the log likelihood that it loses against its own share.
