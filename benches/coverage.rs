@@ -96,12 +96,6 @@
 //! | M/M/16 | 100 | 89.0 % | 100 % | 6.0 % |
 //! | M/M/64 | 100 | 48.0 % | 87.0 % | 10.0 % (88 % doubted) |
 //!
-//! Later the step came to try the upper end of its interval, and to expect some growth in flight where a service just
-//! keeps up. On seeds 101 to 140, before and after: "tpot, 16, close" covers 89 % (of 100) and 97.5 %, sure and wrong
-//! 11 % and 2.5 %; "tpot, 16 sequences" 100 % (of 100) and 97.5 %; M/M/16 covers 80 % after, sure and wrong 10 %. The
-//! ten queues pooled: covers 97.2 %, safe 98.0 %, RMSE 3.2 %, 36 200 requests (0.99 × the price), doubted 4.8 %. The
-//! other cells were not run again.
-//!
 //! # Measured before
 //!
 //! Seeds 1 to 200, ±10 %. Constants of the step were tuned on the first five queues (on their seeds 1 to 60, and on
