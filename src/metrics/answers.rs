@@ -6,6 +6,7 @@ use crate::metrics::counts::NO_REASON;
 use crate::metrics::slo::{Objective, Objectives};
 use crate::metrics::{Counts, Distribution, Known, Metric, Note, Reason, Value};
 use crate::record::{Outcome, Record};
+use crate::units::is_unsaid;
 
 /// The least share of hidden tokens at which an answer counts as hiding tokens. 10 %, because a hidden stop token or
 /// half a character is normal.
@@ -69,13 +70,8 @@ pub struct AnswersView {
     pub one_read: u64,
     /// Requests, completed or not, that were sent again on a fresh connection, because the server had closed the first
     /// one before it read the request.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub retried: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Answers {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Counting, Exchange, Failure, Origin, Outcome, Record, Usage};
-use crate::units::Offset;
+use crate::units::{Offset, is_unsaid};
 
 /// A record as written. Absent values are left out, never `null`: this halves the bytes, and JSON readers treat both
 /// alike.
@@ -51,15 +51,15 @@ pub(super) struct Line<'a> {
     first_event_tokens: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counting: Option<CountingLine>,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     hidden_tokens: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wake_lag_s: Option<Offset>,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     one_read: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     usage_odd: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     retried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u32>,
@@ -108,16 +108,6 @@ impl From<CountingLine> for Counting {
         let CountingLine { first_s, first_tokens, last_s, last_tokens } = line;
         Self { first: first_s, first_tokens, last: last_s, last_tokens }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 /// [`Outcome`] without its failure.

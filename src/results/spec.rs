@@ -16,7 +16,7 @@ use crate::metrics::{Note, Objectives};
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
-use crate::units::{Rate, Ratio, Shard, parse_duration};
+use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,11 +100,6 @@ macro_rules! options {
             pub others: BTreeMap<String, Value>,
         }
     };
-}
-
-/// Whether a field has its empty default, and is then not stored.
-fn is_unsaid<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 options! {

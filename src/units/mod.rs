@@ -7,6 +7,7 @@ mod ratio;
 pub mod secrets;
 mod shard;
 mod time;
+mod unsaid;
 mod visible;
 mod yaml;
 
@@ -17,5 +18,6 @@ pub use ratio::Ratio;
 pub use secrets::Secrets;
 pub use shard::Shard;
 pub use time::{Offset, Window, parse_duration};
+pub(crate) use unsaid::is_unsaid;
 pub use visible::{csv_field, html_text, is_hidden, visible, visible_json, visible_page};
 pub(crate) use yaml::yaml_words;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Recorded, TimeScale, Timeline};
 use crate::trace::{BlockPool, Format, Pauses, Row, Selection, Sessions, natural_length};
-use crate::units::{Offset, Window};
+use crate::units::{Offset, Window, is_unsaid};
 use crate::workload::{Dropped, Removal, Turns};
 
 /// Where recorded requests come from, and which were taken: rows + copies = scheduled + all dropped.
@@ -28,7 +28,7 @@ pub struct Provenance {
     pub scheduled: u64,
     /// Later turns of sessions among `scheduled`; each is released when the previous turn has completed. 0 if all
     /// turns are at recorded instants.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub released: u64,
     /// Rows left out, by reason.
     pub dropped: Dropped,
@@ -37,31 +37,21 @@ pub struct Provenance {
     /// Rows that were out of order in the file, and were sorted.
     pub out_of_order: u64,
     /// The largest time by which a row in the file came after a later row, in seconds of trace time.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub farthest_back_s: Offset,
     /// The speed-up: recorded instants are divided by this factor.
     pub time_scale: f64,
     /// The span of trace time that was taken; `None` for the whole trace.
     pub window: Option<Window>,
     /// Copies added by a loop or by a rate scale.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub copies: u64,
     /// Sessions planned.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub sessions: u64,
     /// The changes made to the rows, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_nothing(time: &Offset) -> bool {
-    *time == Offset::ZERO
 }
 
 /// The requests of a trace: its rows (at least one, 24 bytes each), their blocks and sessions.
