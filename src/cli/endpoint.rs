@@ -17,34 +17,30 @@ pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed:
     let refuse = |flag: &str, why: &str, instead: &str| {
         Err(Error::usage(flag, format!("the endpoint {endpoint} {why}"), instead.to_owned()))
     };
+    let sampling = [
+        ("--temperature", wire.temperature.is_some()),
+        ("--top-p", wire.top_p.is_some()),
+        ("--stop", !wire.stop.is_empty()),
+    ];
+    let first = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag);
     if wire.batch_size.is_some() && endpoint.texts(1).is_none() {
         let with: Vec<&str> =
             Endpoint::ALL.iter().filter(|other| other.texts(1).is_some()).map(|other| other.name()).collect();
         return refuse("--batch-size", "takes one prompt a request", &format!("drop it, or use {}", with.join(", ")));
     }
     if endpoint.has_template() {
-        let of_fields = [
-            ("--extra-body", target.extra_body.is_some()),
-            ("--omit", !wire.omit.is_empty()),
-            ("--temperature", wire.temperature.is_some()),
-            ("--top-p", wire.top_p.is_some()),
-            ("--stop", !wire.stop.is_empty()),
-        ];
-        if let Some((flag, _)) = of_fields.into_iter().find(|(_, given)| *given) {
+        let of_fields = [("--extra-body", target.extra_body.is_some()), ("--omit", !wire.omit.is_empty())];
+        if let Some(flag) = first(&of_fields).or_else(|| first(&sampling)) {
             return refuse(flag, "has a body of your own", "drop it, and write the field into the body of --raw");
         }
     }
     if !can.output_tokens {
-        let why = "writes no tokens";
         let of_output = [
             ("--output-tokens", parsed.given.contains("output-tokens")),
             ("--output-field", wire.output_field.is_some()),
-            ("--temperature", wire.temperature.is_some()),
-            ("--top-p", wire.top_p.is_some()),
-            ("--stop", !wire.stop.is_empty()),
         ];
-        if let Some((flag, _)) = of_output.into_iter().find(|(_, given)| *given) {
-            return refuse(flag, why, "drop it");
+        if let Some(flag) = first(&of_output).or_else(|| first(&sampling)) {
+            return refuse(flag, "writes no tokens", "drop it");
         }
         parsed.spec.output_tokens = None;
     }
@@ -54,7 +50,7 @@ pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed:
             ("--min-tokens", wire.min_tokens),
             ("--continuous-usage", wire.continuous_usage),
         ];
-        if let Some((flag, _)) = of_engines.into_iter().find(|(_, given)| *given) {
+        if let Some(flag) = first(&of_engines) {
             let instead = "drop it; --extra-body adds a field that this server knows all the same";
             return refuse(flag, "has no such field", instead);
         }

@@ -84,13 +84,12 @@ impl Objectives {
     /// Checks that every objective exists in this mode. Fails if an objective needs streamed answers and `streamed` is
     /// false.
     pub fn check_mode(&self, streamed: bool) -> Result<(), Refusal> {
-        match self.latencies().find(|(_, limit)| limit.metric.row().streamed_only && !streamed) {
-            None => Ok(()),
-            Some((place, limit)) => Err(Refusal::new(
-                format!("`{}` needs streamed answers: without them {} does not exist", self.items[place], limit.metric),
+        self.first_without(|metric| metric.is_defined(streamed, true)).map_or(Ok(()), |(objective, metric)| {
+            Err(Refusal::new(
+                format!("`{objective}` needs streamed answers: without them {metric} does not exist"),
                 "judge e2e or ntpot, or stream",
-            )),
-        }
+            ))
+        })
     }
 
     /// The first objective on a metric that does not exist by `defines`: its text, and the metric.
