@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::choices;
-use super::kind::{Capabilities, Dialect, quote};
+use super::kind::{Capabilities, Dialect};
+use super::prompt::{for_each_in_messages, write_messages, write_parts};
 use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
 };
@@ -16,7 +17,7 @@ use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
 use crate::error::Error;
-use crate::workload::{Message, MessagePart};
+use crate::workload::Message;
 
 /// The dialect `chat`.
 #[derive(Debug)]
@@ -48,14 +49,8 @@ impl Dialect for Chat {
     }
 
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
-        body.push(b'[');
-        for (place, message) in messages.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            push_all(body, &[comma, r#"{"role":""#, message.role.name(), r#"","content":"#]);
-            write_content(body, &message.parts);
-            body.push(b'}');
-        }
-        body.push(b']');
+        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), "text");
+        write_messages(body, messages.iter(), write_content);
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
@@ -73,20 +68,6 @@ impl Dialect for Chat {
     fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool {
         choices::for_each_fragment(object, &PLACES, each)
     }
-}
-
-/// Writes a single text as a string, anything else as a list of parts.
-fn write_content(body: &mut Vec<u8>, parts: &[MessagePart]) {
-    if let [MessagePart::Text(text)] = parts {
-        return quote(body, text);
-    }
-    body.push(b'[');
-    for (place, MessagePart::Text(text)) in parts.iter().enumerate() {
-        push_all(body, &[if place > 0 { "," } else { "" }, r#"{"type":"text","text":"#]);
-        quote(body, text);
-        body.push(b'}');
-    }
-    body.push(b']');
 }
 
 /// The part of a request body on which the response depends. The messages are counted, not kept.
@@ -121,17 +102,7 @@ impl ServedDialect for Chat {
     }
 
     fn for_each_prompt_part(&self, body: &serde_json::Value, each: &mut dyn FnMut(PromptPart<'_>)) {
-        for message in body[self.prompt_key()].as_array().into_iter().flatten() {
-            each(PromptPart::Role(message["role"].as_str().unwrap_or("")));
-            match &message["content"] {
-                serde_json::Value::String(text) => each(PromptPart::Text(text)),
-                serde_json::Value::Array(parts) => {
-                    let texts = parts.iter().filter_map(|part| part["text"].as_str());
-                    texts.for_each(|text| each(PromptPart::Text(text)));
-                }
-                _ => {}
-            }
-        }
+        for_each_in_messages(&body[self.prompt_key()], each);
     }
 
     fn beginning(&self, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
@@ -254,7 +225,7 @@ impl<'de> Deserialize<'de> for ContentWords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{Few, Role};
+    use crate::workload::{Few, MessagePart, Role};
 
     #[test]
     fn messages_are_written_with_their_roles_and_parts() {

@@ -56,10 +56,6 @@ impl Dialect for Embeddings {
         items::no_fields(asked)
     }
 
-    fn text_keys(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
-
     fn read(&self, object: &str) -> Result<Delta, String> {
         items::read(object, LISTS)
     }

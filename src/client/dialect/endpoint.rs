@@ -9,10 +9,9 @@ use super::kind::{Capabilities, Dialect, StreamFraming};
 use super::messages::Messages;
 use super::ollama_chat::OllamaChat;
 use super::ollama_generate::OllamaGenerate;
+use super::pairs::{RERANK, SCORE};
 use super::raw::RawEndpoint;
-use super::rerank::Rerank;
 use super::responses::Responses;
-use super::score::Score;
 use crate::error::Refusal;
 
 /// A kind of endpoint: how its requests are written and its responses read.
@@ -33,9 +32,9 @@ impl Endpoint {
         // /v1/embeddings: takes a batch of texts, and returns a vector for each.
         Self(&Embeddings),
         // /v1/rerank: takes a query and documents, and returns a rank for each.
-        Self(&Rerank),
+        Self(&RERANK),
         // /v1/score: takes a text and a list of texts, and returns a score for each pair.
-        Self(&Score),
+        Self(&SCORE),
         // /api/chat: Ollama's chat, in lines of JSON.
         Self(&OllamaChat),
         // /api/generate: Ollama's completion, in lines of JSON.

@@ -1,14 +1,16 @@
 //! Owns what the endpoints without output tokens share: texts in, one answer for each item of a batch, not streamed.
 
+use std::slice;
+
 use serde_json::{Map, Value};
 
 use super::kind::{Capabilities, StreamFields, quote};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, ServedRequest, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, ServedRequest};
 use super::written::push_all;
 use crate::client::delta::{Counts, Delta};
 use crate::client::said::failure_of;
 use crate::client::value::Raw;
-use crate::workload::{Message, MessagePart};
+use crate::workload::{Message, joined_text};
 
 /// What these endpoints can do.
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -48,8 +50,7 @@ fn counts_of(usage: Raw<'_>) -> Option<Counts> {
 
 /// The text of each message: one item each.
 pub(super) fn texts(messages: &[Message]) -> Vec<String> {
-    let text = |message: &Message| message.parts.iter().map(MessagePart::text).collect::<Vec<_>>().join("\n");
-    messages.iter().map(text).collect()
+    messages.iter().map(|message| joined_text(slice::from_ref(message)).into_owned()).collect()
 }
 
 /// Appends `texts` as a list of JSON strings.
@@ -88,24 +89,16 @@ pub(super) fn listed(value: &Value) -> Vec<PromptPart<'_>> {
 
 /// Tokens of some parts: each word, and each token id, is one.
 pub(super) fn tokens_of(parts: &[PromptPart<'_>]) -> u32 {
-    parts.iter().fold(0, |tokens, part| match part {
-        PromptPart::Text(text) => tokens.saturating_add(word_count(text)),
-        PromptPart::TokenId(_) => tokens.saturating_add(1),
-        PromptPart::Role(_) => tokens,
-    })
+    parts.iter().map(PromptPart::tokens).fold(0, u32::saturating_add)
 }
 
 /// A request of `items` items and `prompt_tokens` tokens.
 pub(super) fn served<'a>(body: &Value, items: usize, prompt_tokens: Result<u32, &'static str>) -> ServedRequest<'a> {
     ServedRequest {
-        model: body["model"].as_str().map(|model| model.to_owned().into()),
-        prompt_tokens,
-        output_tokens: None,
-        candidates: None,
         streamed: false,
-        usage_at_end: false,
         usage_in_each: false,
         items: u32::try_from(items).unwrap_or(u32::MAX),
+        ..ServedRequest::of(body, prompt_tokens, &Value::Null)
     }
 }
 

@@ -169,8 +169,10 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
 
     /// The keys, with quotes and colon, under which an event holds the text of a token, the most likely key first. A
     /// string under such a key must mean only its text: an event that differs from an earlier one only inside the
-    /// string is not parsed again.
-    fn text_keys(&self) -> &'static [&'static [u8]];
+    /// string is not parsed again. Without keys, every object is parsed.
+    fn text_keys(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
 
     /// Reads a JSON object of a response: the data of an event, or a whole response that is not streamed. The error
     /// says why the object is malformed.

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Capabilities, Dialect, StreamFields, only_length, quote, stream_alone};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar, word_count};
+use super::kind::{Capabilities, Dialect, StreamFields, only_length, stream_alone};
+use super::prompt::{for_each_in_content, for_each_in_messages, write_messages, write_parts};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar};
 use super::single::{self, Aside, answer, arguments, reasoning};
-use super::written::push_all;
+use super::written::{push_all, typed};
 use crate::client::counts::counts_of;
 use crate::client::delta::{Counts, Delta};
 use crate::client::finish::reason_of;
@@ -14,7 +15,7 @@ use crate::client::said::failure_of;
 use crate::client::shape::Fragment;
 use crate::client::value::Raw;
 use crate::error::Error;
-use crate::workload::{Message, MessagePart, Role};
+use crate::workload::{Message, Role};
 
 /// The dialect `messages`.
 #[derive(Debug)]
@@ -54,19 +55,13 @@ impl Dialect for Messages {
 
     /// Writes the messages, and the texts of all system messages under the key `system`.
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
-        body.push(b'[');
         let spoken = messages.iter().filter(|message| message.role != Role::System);
-        for (place, message) in spoken.enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            push_all(body, &[comma, r#"{"role":""#, message.role.name(), r#"","content":"#]);
-            write_content(body, message.parts.iter());
-            body.push(b'}');
-        }
-        body.push(b']');
+        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), "text");
+        write_messages(body, spoken, write_content);
         let mut system = messages.iter().filter(|message| message.role == Role::System).peekable();
         if system.peek().is_some() {
             body.extend_from_slice(b",\"system\":");
-            write_content(body, system.flat_map(|message| message.parts.iter()));
+            write_parts(body, system.flat_map(|message| message.parts.iter()), "text");
         }
     }
 
@@ -93,21 +88,6 @@ impl Dialect for Messages {
     fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool {
         single::for_each_fragment(object, visit, each)
     }
-}
-
-/// Writes a single text as a string, anything else as a list of blocks.
-fn write_content<'a>(body: &mut Vec<u8>, parts: impl Iterator<Item = &'a MessagePart>) {
-    let parts: Vec<&MessagePart> = parts.collect();
-    if let [MessagePart::Text(text)] = parts.as_slice() {
-        return quote(body, text);
-    }
-    body.push(b'[');
-    for (place, MessagePart::Text(text)) in parts.into_iter().enumerate() {
-        push_all(body, &[if place > 0 { "," } else { "" }, r#"{"type":"text","text":"#]);
-        quote(body, text);
-        body.push(b'}');
-    }
-    body.push(b']');
 }
 
 /// Reads an event, or a whole message.
@@ -171,36 +151,19 @@ impl ServedDialect for Messages {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
         let mut words = 0u32;
-        self.for_each_prompt_part(&body, &mut |part| {
-            if let PromptPart::Text(text) = part {
-                words = words.saturating_add(word_count(text));
-            }
-        });
+        self.for_each_prompt_part(&body, &mut |part| words = words.saturating_add(part.tokens()));
         let given = body["messages"].as_array().is_some_and(|messages| !messages.is_empty());
-        let length = body[LENGTH].as_u64();
-        let prompt_tokens = match (given, length) {
+        let prompt_tokens = match (given, body[LENGTH].as_u64()) {
             (false, _) => Err("messages: at least one message is required"),
             (true, None) => Err("max_tokens: Field required"),
             (true, Some(_)) => Ok(words),
         };
-        Ok(ServedRequest {
-            model: body["model"].as_str().map(|model| model.to_owned().into()),
-            prompt_tokens,
-            output_tokens: length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-            candidates: None,
-            streamed: body["stream"] == true,
-            usage_at_end: false,
-            usage_in_each: true,
-            items: 1,
-        })
+        Ok(ServedRequest::of(&body, prompt_tokens, &body[LENGTH]))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
-        content_parts(&body["system"], each);
-        for message in body["messages"].as_array().into_iter().flatten() {
-            each(PromptPart::Role(message["role"].as_str().unwrap_or("")));
-            content_parts(&message["content"], each);
-        }
+        for_each_in_content(&body["system"], each);
+        for_each_in_messages(&body["messages"], each);
     }
 
     fn beginning(&self, identity: AnswerIdentity<'_>, _streamed: bool) -> Vec<u8> {
@@ -212,7 +175,7 @@ impl ServedDialect for Messages {
     fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>) {
         match says {
             Says::Opening => {
-                begin(out, "message_start");
+                typed(out, "message_start");
                 out.extend_from_slice(b",\"message\":");
                 out.extend_from_slice(beginning);
                 let usage = counts(usage.map(|usage| AnswerUsage { output: 0, ..usage }));
@@ -224,17 +187,17 @@ impl ServedDialect for Messages {
                 if so_far.answered || so_far.reasoned {
                     stop_block(out, if so_far.answered && so_far.reasoned { "1" } else { "0" });
                 }
-                begin(out, "message_delta");
+                typed(out, "message_delta");
                 let delta = r#","delta":{"stop_reason":""#;
                 push_all(out, &[delta, stop_reason(reason), r#"","stop_sequence":null},"usage":"#, &counts(usage)]);
                 out.extend_from_slice(b"}\n\n");
             }
             Says::End => {
-                begin(out, "message_stop");
+                typed(out, "message_stop");
                 out.extend_from_slice(b"}\n\n");
             }
             Says::Failure(words) => {
-                begin(out, "error");
+                typed(out, "error");
                 push_all(out, &[r#","error":{"type":"api_error","message":""#, words, "\"}}\n\n"]);
             }
             Says::Broken => out.extend_from_slice(b"event: content_block_delta\ndata: {\"type\":\"content_bl\n\n"),
@@ -257,29 +220,17 @@ impl ServedDialect for Messages {
     }
 }
 
-fn content_parts(content: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
-    if let Some(text) = content.as_str() {
-        each(PromptPart::Text(text));
-    }
-    let parts = content.as_array().into_iter().flatten();
-    parts.filter_map(|part| part["text"].as_str()).for_each(|text| each(PromptPart::Text(text)));
-}
-
-fn begin(out: &mut Vec<u8>, kind: &str) {
-    push_all(out, &["event: ", kind, "\ndata: {\"type\":\"", kind, "\""]);
-}
-
 fn stop_reason(reason: &str) -> &'static str {
     if reason == "length" { "max_tokens" } else { "end_turn" }
 }
 
 fn start_block(out: &mut Vec<u8>, place: &str, block: &str) {
-    begin(out, "content_block_start");
+    typed(out, "content_block_start");
     push_all(out, &[r#","index":"#, place, r#","content_block":"#, block, "}\n\n"]);
 }
 
 fn stop_block(out: &mut Vec<u8>, place: &str) {
-    begin(out, "content_block_stop");
+    typed(out, "content_block_stop");
     push_all(out, &[r#","index":"#, place, "}\n\n"]);
 }
 
@@ -288,7 +239,7 @@ fn write_tokens(out: &mut Vec<u8>, reasoning: &str, text: &str, so_far: SoFar) {
         if !so_far.reasoned {
             start_block(out, "0", r#"{"type":"thinking","thinking":"","signature":""}"#);
         }
-        begin(out, "content_block_delta");
+        typed(out, "content_block_delta");
         push_all(out, &[r#","index":0,"delta":{"type":"thinking_delta","thinking":""#, reasoning, "\"}}\n\n"]);
     }
     if !text.is_empty() {
@@ -300,7 +251,7 @@ fn write_tokens(out: &mut Vec<u8>, reasoning: &str, text: &str, so_far: SoFar) {
             }
             start_block(out, place, r#"{"type":"text","text":""}"#);
         }
-        begin(out, "content_block_delta");
+        typed(out, "content_block_delta");
         let delta = r#","delta":{"type":"text_delta","text":""#;
         push_all(out, &[r#","index":"#, place, delta, text, "\"}}\n\n"]);
     }
@@ -322,7 +273,7 @@ fn counts(usage: Option<AnswerUsage>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Few;
+    use crate::workload::{Few, MessagePart};
 
     #[test]
     fn the_system_prompt_has_its_own_key() {

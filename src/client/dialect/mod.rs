@@ -17,10 +17,10 @@ mod messages;
 mod ollama;
 mod ollama_chat;
 mod ollama_generate;
+mod pairs;
+mod prompt;
 mod raw;
-mod rerank;
 mod responses;
-mod score;
 mod served;
 mod single;
 #[cfg(test)]

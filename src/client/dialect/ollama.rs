@@ -46,18 +46,9 @@ pub(super) fn visit(object: Raw<'_>, each: &mut dyn FnMut(Fragment<'_>)) -> Asid
 
 /// A request of `prompt_tokens` tokens.
 pub(super) fn served<'a>(body: &Value, prompt_tokens: Result<u32, &'static str>) -> ServedRequest<'a> {
-    let length = body[LENGTH_PARENT][LENGTH].as_u64();
-    ServedRequest {
-        model: body["model"].as_str().map(|model| model.to_owned().into()),
-        prompt_tokens,
-        output_tokens: length.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-        candidates: None,
-        // These endpoints stream unless told otherwise.
-        streamed: body["stream"] != false,
-        usage_at_end: false,
-        usage_in_each: true,
-        items: 1,
-    }
+    // These endpoints stream unless told otherwise.
+    let streamed = body["stream"] != false;
+    ServedRequest { streamed, ..ServedRequest::of(body, prompt_tokens, &body[LENGTH_PARENT][LENGTH]) }
 }
 
 /// The start of each line: the model, and the time of creation.

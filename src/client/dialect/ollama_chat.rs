@@ -1,9 +1,12 @@
 //! Owns the dialect `ollama-chat`: Ollama's `POST /api/chat`.
 
+use std::slice;
+
 use serde_json::{Map, Value};
 
 use super::kind::{Capabilities, Dialect, StreamFields, StreamFraming, only_length, quote, stream_alone};
 use super::ollama;
+use super::prompt::write_messages;
 use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, word_count};
 use super::single;
 use super::written::push_all;
@@ -11,7 +14,7 @@ use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::Fragment;
 use crate::error::Error;
-use crate::workload::{Message, MessagePart};
+use crate::workload::{Message, joined_text};
 
 /// The dialect `ollama-chat`.
 #[derive(Debug)]
@@ -44,14 +47,7 @@ impl Dialect for OllamaChat {
 
     /// Writes the content of each message as one text: these messages have no parts.
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
-        body.push(b'[');
-        for (place, message) in messages.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            push_all(body, &[comma, r#"{"role":""#, message.role.name(), r#"","content":"#]);
-            quote(body, &message.parts.iter().map(MessagePart::text).collect::<Vec<_>>().join("\n"));
-            body.push(b'}');
-        }
-        body.push(b']');
+        write_messages(body, messages.iter(), |body, message| quote(body, &joined_text(slice::from_ref(message))));
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
@@ -64,10 +60,6 @@ impl Dialect for OllamaChat {
 
     fn fields(&self, asked: StreamFields) -> Map<String, Value> {
         stream_alone(asked)
-    }
-
-    fn text_keys(&self) -> &'static [&'static [u8]] {
-        &[]
     }
 
     fn read(&self, object: &str) -> Result<Delta, String> {

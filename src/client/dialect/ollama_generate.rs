@@ -58,10 +58,6 @@ impl Dialect for OllamaGenerate {
         stream_alone(asked)
     }
 
-    fn text_keys(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
-
     fn read(&self, object: &str) -> Result<Delta, String> {
         single::read(object, ollama::visit)
     }

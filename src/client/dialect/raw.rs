@@ -196,10 +196,6 @@ impl Dialect for RawEndpoint {
         stream_alone(asked)
     }
 
-    fn text_keys(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
-
     fn read(&self, object: &str) -> Result<Delta, String> {
         single::read(object, |object, each| self.visit(object, each))
     }
@@ -220,17 +216,8 @@ fn inside_quotes(body: &mut Vec<u8>, text: &str) {
 impl ServedDialect for RawEndpoint {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
-        let prompt = prompt_of(&body);
-        Ok(ServedRequest {
-            model: body["model"].as_str().map(|model| model.to_owned().into()),
-            prompt_tokens: prompt.map(word_count).ok_or("the simulated server needs a text under prompt or inputs"),
-            output_tokens: body["max_tokens"].as_u64().map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-            candidates: None,
-            streamed: body["stream"] == true,
-            usage_at_end: false,
-            usage_in_each: true,
-            items: 1,
-        })
+        let words = prompt_of(&body).map(word_count).ok_or("the simulated server needs a text under prompt or inputs");
+        Ok(ServedRequest::of(&body, words, &body["max_tokens"]))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {

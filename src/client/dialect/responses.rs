@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Capabilities, Dialect, StreamFields, only_length, quote, stream_alone};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar, word_count};
+use super::kind::{Capabilities, Dialect, StreamFields, only_length, stream_alone};
+use super::prompt::{for_each_in_messages, write_messages, write_parts};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar};
 use super::single::{self, Aside, answer, arguments, reasoning};
-use super::written::push_all;
+use super::written::{push_all, typed};
 use crate::client::counts::counts_of;
 use crate::client::delta::Delta;
 use crate::client::finish::reason_of;
@@ -14,7 +15,7 @@ use crate::client::said::failure_of;
 use crate::client::shape::Fragment;
 use crate::client::value::Raw;
 use crate::error::Error;
-use crate::workload::{Message, MessagePart, Role};
+use crate::workload::{Message, Role};
 
 /// The dialect `responses`.
 #[derive(Debug)]
@@ -45,14 +46,11 @@ impl Dialect for Responses {
     }
 
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
-        body.push(b'[');
-        for (place, message) in messages.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            push_all(body, &[comma, r#"{"role":""#, message.role.name(), r#"","content":"#]);
-            write_content(body, message);
-            body.push(b'}');
-        }
-        body.push(b']');
+        write_messages(body, messages.iter(), |body, message| {
+            // The model's own earlier texts have another type than the texts of others.
+            let kind = if message.role == Role::Assistant { "output_text" } else { "input_text" };
+            write_parts(body, message.parts.iter(), kind);
+        });
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
@@ -78,22 +76,6 @@ impl Dialect for Responses {
     fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool {
         single::for_each_fragment(object, visit, each)
     }
-}
-
-/// Writes a single text as a string, anything else as a list of parts.
-fn write_content(body: &mut Vec<u8>, message: &Message) {
-    if let [MessagePart::Text(text)] = &*message.parts {
-        return quote(body, text);
-    }
-    // The model's own earlier texts have another type than the texts of others.
-    let kind = if message.role == Role::Assistant { "output_text" } else { "input_text" };
-    body.push(b'[');
-    for (place, MessagePart::Text(text)) in message.parts.iter().enumerate() {
-        push_all(body, &[if place > 0 { "," } else { "" }, r#"{"type":""#, kind, r#"","text":"#]);
-        quote(body, text);
-        body.push(b'}');
-    }
-    body.push(b']');
 }
 
 /// Reads an event, or a whole response.
@@ -154,26 +136,17 @@ impl ServedDialect for Responses {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
         let mut words = 0u32;
-        for_each_text(&body, &mut |part| {
-            if let PromptPart::Text(text) = part {
-                words = words.saturating_add(word_count(text));
-            }
-        });
+        self.for_each_prompt_part(&body, &mut |part| words = words.saturating_add(part.tokens()));
         let given = body["input"].is_string() || body["input"].as_array().is_some_and(|items| !items.is_empty());
-        Ok(ServedRequest {
-            model: body["model"].as_str().map(|model| model.to_owned().into()),
-            prompt_tokens: if given { Ok(words) } else { Err("input must hold a text or at least one message") },
-            output_tokens: body[LENGTH].as_u64().map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-            candidates: None,
-            streamed: body["stream"] == true,
-            usage_at_end: false,
-            usage_in_each: true,
-            items: 1,
-        })
+        let words = if given { Ok(words) } else { Err("input must hold a text or at least one message") };
+        Ok(ServedRequest::of(&body, words, &body[LENGTH]))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
-        for_each_text(body, each);
+        match &body["input"] {
+            Value::String(text) => each(PromptPart::Text(text)),
+            messages => for_each_in_messages(messages, each),
+        }
     }
 
     fn repeats_text(&self) -> bool {
@@ -196,7 +169,7 @@ impl ServedDialect for Responses {
         match says {
             Says::Opening => {
                 for kind in ["response.created", "response.in_progress"] {
-                    begin(out, kind);
+                    typed(out, kind);
                     out.extend_from_slice(b",\"response\":");
                     out.extend_from_slice(beginning);
                     out.extend_from_slice(b",\"status\":\"in_progress\",\"incomplete_details\":null,\"output\":[],");
@@ -212,13 +185,13 @@ impl ServedDialect for Responses {
                     event(out, "response.output_item.done", place, &[&item]);
                 }
                 // As in vLLM, this event also ends a response that reached its length. The status inside says which.
-                begin(out, "response.completed");
+                typed(out, "response.completed");
                 out.extend_from_slice(b",\"response\":");
                 write_whole(out, beginning, reason, (reasoning, text), usage);
                 out.extend_from_slice(b"}\n\n");
             }
             Says::Failure(words) => {
-                begin(out, "error");
+                typed(out, "error");
                 push_all(out, &[r#","code":"server_error","message":""#, words, "\",\"param\":null}\n\n"]);
             }
             Says::Broken => {
@@ -232,28 +205,9 @@ impl ServedDialect for Responses {
     }
 }
 
-/// Hands each part of the prompt to `each`: a text, or messages with texts or parts.
-fn for_each_text(body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
-    if let Some(text) = body["input"].as_str() {
-        return each(PromptPart::Text(text));
-    }
-    for message in body["input"].as_array().into_iter().flatten() {
-        each(PromptPart::Role(message["role"].as_str().unwrap_or("")));
-        if let Some(text) = message["content"].as_str() {
-            each(PromptPart::Text(text));
-        }
-        let parts = message["content"].as_array().into_iter().flatten();
-        parts.filter_map(|part| part["text"].as_str()).for_each(|text| each(PromptPart::Text(text)));
-    }
-}
-
-fn begin(out: &mut Vec<u8>, kind: &str) {
-    push_all(out, &["event: ", kind, "\ndata: {\"type\":\"", kind, "\""]);
-}
-
 /// An event about the item at `place` of the output.
 fn event(out: &mut Vec<u8>, kind: &str, place: &str, rest: &[&str]) {
-    begin(out, kind);
+    typed(out, kind);
     push_all(out, &[r#","item_id":"item_"#, place, r#"","output_index":"#, place]);
     push_all(out, rest);
     out.extend_from_slice(b"}\n\n");
@@ -331,7 +285,7 @@ fn write_whole(
 mod tests {
     use super::*;
     use crate::client::delta::Counts;
-    use crate::workload::Few;
+    use crate::workload::{Few, MessagePart};
 
     #[test]
     fn messages_are_written_with_the_types_of_their_parts() {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The content of a request body on which the response depends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,23 @@ pub(crate) struct ServedRequest<'a> {
     pub(crate) items: u32,
 }
 
+impl ServedRequest<'_> {
+    /// The request in `body`, without batches or choices, of an endpoint that streams only on demand and reports token
+    /// counts with its events. `output_tokens` is the value of the key that asks for the output length.
+    pub(super) fn of(body: &Value, prompt_tokens: Result<u32, &'static str>, output_tokens: &Value) -> Self {
+        Self {
+            model: body["model"].as_str().map(|model| model.to_owned().into()),
+            prompt_tokens,
+            output_tokens: output_tokens.as_u64().map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
+            candidates: None,
+            streamed: body["stream"] == true,
+            usage_at_end: false,
+            usage_in_each: true,
+            items: 1,
+        }
+    }
+}
+
 /// What a response has said before a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct SoFar {
@@ -47,6 +65,17 @@ pub(crate) enum PromptPart<'a> {
     Text(&'a str),
     /// A token id.
     TokenId(String),
+}
+
+impl PromptPart<'_> {
+    /// Its tokens: each word, and each token id, is one.
+    pub(super) fn tokens(&self) -> u32 {
+        match self {
+            Self::Text(text) => word_count(text),
+            Self::TokenId(_) => 1,
+            Self::Role(_) => 0,
+        }
+    }
 }
 
 /// What identifies a response.
@@ -123,7 +152,7 @@ pub(crate) trait ServedDialect {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error>;
 
     /// Hands each part of a request's prompt to `each`, in order; does nothing when there is no prompt.
-    fn for_each_prompt_part(&self, body: &serde_json::Value, each: &mut dyn FnMut(PromptPart<'_>));
+    fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>));
 
     /// Whether the end of a stream repeats its whole text.
     fn repeats_text(&self) -> bool {

@@ -1,4 +1,5 @@
-//! Owns how a server writes responses with `choices`, for chat and completions: everything except the text of a choice.
+//! Owns how a server writes responses with `choices`, for chat and completions: everything except the text of a choice;
+//! and the few pieces that other endpoints write, too.
 
 use super::served::{AnswerIdentity, AnswerUsage};
 
@@ -55,6 +56,11 @@ pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUs
     out.extend_from_slice(br#""choices":[],"#);
     write_usage(out, usage);
     out.extend_from_slice(b"}\n\n");
+}
+
+/// The start of an event whose type stands in a field of its own and in its data.
+pub(super) fn typed(out: &mut Vec<u8>, kind: &str) {
+    push_all(out, &["event: ", kind, "\ndata: {\"type\":\"", kind, "\""]);
 }
 
 /// The event by which vLLM ends a stream when its engine has failed.
