@@ -51,8 +51,9 @@ impl Outcome {
         });
         let (finding, doubts, probes) = (answer.finding, &answer.doubts, self.probes);
         format!(
-            "  seed {seed}: {finding:?} {interval}; {} requests, {probes} probes, doubts {doubts:?}",
-            answer.spent.requests
+            "  seed {seed}: {finding:?} {interval}; {} requests, {probes} probes, floor {:.2} %, doubts {doubts:?}",
+            answer.spent.requests,
+            100.0 * answer.unloaded_share
         )
     }
 }

@@ -55,7 +55,7 @@ impl Exit {
                 }
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
-                Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
+                Some(Outcome::BudgetSpent | Outcome::Unsettled | Outcome::GeneratorUnfit) => Self::Inconclusive,
                 _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => {
                     Self::Inconclusive
                 }

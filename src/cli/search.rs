@@ -110,7 +110,7 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more && certified,
         Some(Outcome::Found | Outcome::MostReached(_)) => certified,
-        Some(Outcome::Infeasible) => true,
+        Some(Outcome::Infeasible | Outcome::Unsettled) => true,
     }
 }
 

@@ -11,7 +11,7 @@ pub enum RateDoubt {
         /// The doubt of the search, for example `curve`, `drift` or `certificate`.
         doubt: String,
     },
-    /// The search spent its budget before its interval was narrow enough.
+    /// The search ended before its interval was narrow enough.
     BudgetSpent,
     /// The certificate of the search did not pass.
     CertificateNotPassed {

@@ -205,7 +205,7 @@ fn a_search_without_an_answer_is_refused_and_one_that_is_weak_is_used_with_a_war
         assert!(code == Some(2) && shown.is_empty() && said.contains(wanted), "{value}: {said}");
     }
     for (key, value, wanted) in [
-        ("finished", json!("budget_spent"), "spent its budget"),
+        ("finished", json!("budget_spent"), "ended before its interval was narrow enough"),
         ("doubts", json!(["curve"]), "in doubt (curve)"),
         ("certificate", Value::Null, "no certificate"),
     ] {

@@ -58,11 +58,12 @@ pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
                 seconds(found.overhead.seconds)
             )
         }
-        (Outcome::BudgetSpent, _) if found.probes.len() >= MOST_PROBES => format!(
-            "{MOST_PROBES} probes, the maximum of one search, did not narrow the interval to ±{:.0} %: search between \
-             closer bounds ({min}, {max}), or ask for a wider --precision",
-            100.0 * found.precision
-        ),
+        (Outcome::Unsettled, _) if found.doubts.contains(&Doubt::Collapse) => {
+            "more probes would not narrow the interval, because the service collapsed several times".to_owned()
+        }
+        (Outcome::Unsettled, _) => unsettled(found),
+        // Earlier versions called this a spent budget.
+        (Outcome::BudgetSpent, _) if found.probes.len() >= MOST_PROBES => unsettled(found),
         (Outcome::BudgetSpent, _) => {
             "the budget is spent, and this is the answer so far; continue with --resume and a larger --budget"
                 .to_owned()
@@ -75,6 +76,18 @@ pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
         }
         (Outcome::Found, _) => return None,
     })
+}
+
+/// What to do after a search with as many probes or requests as a search may take.
+fn unsettled(found: &SearchFindings) -> String {
+    let [min, max] = bounds_of(found.figures.over);
+    format!(
+        "{} probes with {} requests, the most that one search takes, did not narrow the interval to ±{:.0} %: search \
+         between closer bounds ({min}, {max}), or ask for a wider --precision",
+        found.probes.len(),
+        count(found.requests),
+        100.0 * found.precision
+    )
 }
 
 /// What is in doubt, with advice; `None` before the first probe, when nothing can be in doubt.
@@ -120,6 +133,11 @@ fn doubt_text(doubt: Doubt, over: Axis) -> String {
         Doubt::Floor => format!(
             "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so the answer \
              depends on requests that are slow at every {noun}; fix the slow requests, or allow more"
+        ),
+        Doubt::Collapse => format!(
+            "INCONCLUSIVE: the service fell behind at a {noun} below one with which it had kept up: it collapses when \
+             it holds many requests (look for preemptions and retries), or it changed; the safe {noun} is below every \
+             {noun} at which it fell behind"
         ),
         Doubt::Episodes => format!(
             "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to estimate how often \

@@ -112,7 +112,7 @@ pub fn headline(found: &SearchFindings) -> String {
         Some(Certified::Pass) => ("", ", certified by a fresh run"),
         Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
         // No load of its own has checked the answer.
-        None if matches!(found.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => {
+        None if matches!(found.finished, Some(Outcome::Found | Outcome::BudgetSpent | Outcome::Unsettled)) => {
             ("", " (an estimate: no certificate)")
         }
         None => ("", ""),

@@ -10,7 +10,7 @@ pub(crate) fn rate_doubt(doubt: &RateDoubt) -> String {
         RateDoubt::SearchInDoubt { doubt } => {
             format!("the search is in doubt ({doubt}): search again before you buy hardware")
         }
-        RateDoubt::BudgetSpent => "the search spent its budget before its interval was narrow enough: the fleet is \
+        RateDoubt::BudgetSpent => "the search ended before its interval was narrow enough: the fleet is \
             sized by its lower bound; a larger --budget may save replicas"
             .to_owned(),
         RateDoubt::CertificateNotPassed { result } => {

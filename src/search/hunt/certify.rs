@@ -12,7 +12,8 @@ impl SearchCampaign {
     /// over rates, if the answer has no doubts and the budget has room.
     pub(super) fn saturates_again(&self, answer: &Answer) -> bool {
         let history = &self.journal.history;
-        let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
+        let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent | Finding::Unsettled)
+            && answer.doubts.is_empty();
         let question = self.journal.question(&self.aim);
         let (Some((in_flight, completions)), Some(Capacity::Reached(per_s))) =
             (history.saturate_again(), history.capacity)
@@ -33,8 +34,9 @@ impl SearchCampaign {
     /// `None` otherwise.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
-        let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent)
-            && answer.doubts.is_empty();
+        let claims =
+            matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent | Finding::Unsettled)
+                && answer.doubts.is_empty();
         let wanted = self.aim.certificate() != Wanted::Never
             && self.journal.certificate.is_none()
             && claims

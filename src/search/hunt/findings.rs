@@ -219,6 +219,7 @@ impl SearchFindings {
         self.finished = Some(match answer.finding {
             Finding::Found => Outcome::Found,
             Finding::BudgetSpent => Outcome::BudgetSpent,
+            Finding::Unsettled => Outcome::Unsettled,
             Finding::MostReached => Outcome::MostReached(question.over()),
             Finding::Infeasible => Outcome::Infeasible,
         });

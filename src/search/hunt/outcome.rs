@@ -15,6 +15,8 @@ pub enum Outcome {
     MostReached(Axis),
     /// The budget is spent: the interval is as narrow as the budget allowed.
     BudgetSpent,
+    /// More probes would not narrow the interval.
+    Unsettled,
     /// The unloaded service misses an objective, or the lowest level of interest does.
     Infeasible,
     /// The service stopped answering.
@@ -24,12 +26,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const WORDS: [(Self, &'static str); 8] = [
+    const WORDS: [(Self, &'static str); 9] = [
         (Self::Found, "found"),
         (Self::MostReached(Axis::Rate), "max_rate_reached"),
         (Self::MostReached(Axis::Concurrency), "max_concurrency_reached"),
         (Self::MostReached(Axis::TimeScale), "max_time_scale_reached"),
         (Self::BudgetSpent, "budget_spent"),
+        (Self::Unsettled, "unsettled"),
         (Self::Infeasible, "infeasible"),
         (Self::TargetLost, "target_lost"),
         (Self::GeneratorUnfit, "generator_unfit"),

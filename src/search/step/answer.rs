@@ -4,7 +4,8 @@ use crate::search::step::curve::Shape;
 use crate::search::step::direct::{Direct, direct};
 use crate::search::step::overdispersion::nearness;
 use crate::search::step::posterior::FIRST;
-use crate::search::step::trust::doubts;
+use crate::search::step::price::price;
+use crate::search::step::trust::{collapses, doubts, is_end_tried};
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
 use crate::search::{Axis, Level, Pass};
 use crate::stats::proportion::lower_bound;
@@ -63,11 +64,17 @@ const FLOOR_SHARE: f64 = 0.2;
 const VISITS: usize = 3;
 /// Least number of probes, including the moderate one: fewer have proved too little.
 const LEAST_PROBES: usize = 10;
-/// Largest number of probes: a search that has not ended after this many probes will not end.
+/// A search that has not ended after this many probes, or after this many times the predicted number of requests, will
+/// not end. The most expensive heavy tails take 90 times that number.
 pub const MOST_PROBES: usize = 200;
+const MOST_TIMES: f64 = 200.0;
+/// A search ends after this many collapses of the service: there is more than one answer.
+const MOST_COLLAPSES: usize = 2;
 /// The rest of a budget is not spent on probes if it would narrow the interval by less than this share. A
 /// certificate is a better use.
 const NARROWED: f64 = 0.04;
+/// A probe may send this many standard deviations more than expected.
+const CHANCE: f64 = 3.0;
 /// Default of the lowest rate of interest, as a share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
 /// Confidence level of each test whether the unloaded service fails. There are few such tests.
@@ -119,6 +126,9 @@ pub enum Finding {
     Found,
     /// The budget is spent: the interval is as narrow as the budget allowed.
     BudgetSpent,
+    /// The search took as many probes or requests as a search may, or the service collapsed several times: more probes
+    /// would not narrow the interval.
+    Unsettled,
     /// The highest load that may be sent meets the objectives.
     MostReached,
     /// The unloaded service misses an objective, or the lowest level of interest does. The default of that level is
@@ -187,11 +197,16 @@ pub fn step(question: &Question, history: &History) -> Step {
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
     let is_visited = near >= VISITS && (question.over() != Axis::Rate || history.probes.len() >= LEAST_PROBES);
-    if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && is_visited && picture.has_enough_episodes() {
+    let is_narrow = is_whole || high / low <= 1.0 + 2.0 * precision;
+    let is_end_tried = is_end_tried(question, history, picture.bracket());
+    if visited && is_narrow && is_visited && is_end_tried && picture.has_enough_episodes() {
         return done(Finding::Found);
     }
     let order = order(question, history, &picture, precision);
-    if history.probes.len() >= MOST_PROBES || (is_visited && !narrows(question, history)) {
+    if is_unsettled(question, history, &picture) {
+        return done(Finding::Unsettled);
+    }
+    if is_visited && !narrows(question, history) {
         return done(Finding::BudgetSpent);
     }
     // Few probes say little, and too short ones almost nothing; but one probe is better than none.
@@ -241,6 +256,15 @@ fn shortened(question: &Question, order: Order, least: f64) -> impl Iterator<Ite
     orders.filter(move |order| is_over_rates && order.window_s >= least / order.level.value())
 }
 
+/// Whether more probes will hardly narrow the interval: it took too many of them already, or the service collapses at
+/// rates with which it kept up in other probes.
+fn is_unsettled(question: &Question, history: &History, picture: &Picture) -> bool {
+    let predicted = price(question, picture.bracket().best / picture.end()) as f64;
+    history.probes.len() >= MOST_PROBES
+        || history.spent().requests as f64 > MOST_TIMES * predicted
+        || collapses(history) >= MOST_COLLAPSES
+}
+
 /// Whether the rest of the budget can narrow the interval visibly: its width is proportional to 1 ÷ √(what the
 /// probes took).
 fn narrows(question: &Question, history: &History) -> bool {
@@ -276,7 +300,10 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     let seconds = order.discard_s + order.window_s;
     // The requests of the window are followed while the load continues.
     let followed_s = question.longest_limit_s().min(order.window_s) + time_s;
-    Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
+    let expected = per_s * seconds;
+    // A budget is not exceeded because a little more than expected arrived.
+    let margin = CHANCE * libm::sqrt(question.arrival_cv2() * expected);
+    Spent { requests: (expected + margin) as u64, seconds: seconds + followed_s }
 }
 
 /// The precision in force. Latency explodes near the capacity, so the precision is never looser than the relative
@@ -333,6 +360,7 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let aimed = match history.capacity {
         Some(Capacity::Above(most)) if turn == 0 => most,
         Some(Capacity::Reached(per_s)) if turn == 0 => FIRST * per_s,
+        _ if turn >= LEAST_PROBES && !is_end_tried(question, history, picture.bracket()) => high,
         _ if turn < QUANTILES.len() || question.over() != Axis::Rate => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
@@ -420,7 +448,7 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
         let level = probe.level.value();
         Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
-    let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
+    let claims = matches!(finding, Finding::Found | Finding::BudgetSpent | Finding::Unsettled);
     let (doubts, direct) = (doubts(question, history, picture, claims), direct(question, history, picture));
     let bracket = picture.bracket();
     // If the curve does not fit, the interval that the probes show without it is included.

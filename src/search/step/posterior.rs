@@ -236,6 +236,23 @@ impl Picture {
         question.demands()[place].allowed() * (unloaded + moderate.iter().map(|(_, decided)| decided).sum::<f64>())
     }
 
+    /// (misses, decided) of one demand in the unloaded service and at moderate levels, in effective requests. φ is
+    /// that of the misses there: misses that load does not cause do not cluster as those of load do.
+    pub(super) fn at_moderate_levels(&self, history: &History, place: usize) -> (f64, f64) {
+        let most = MODERATE * self.bracket.best;
+        let is_moderate = |probe: &&Probe| probe.end != End::Overloaded && probe.level.value() <= most;
+        let moderate = history.probes.iter().filter(is_moderate).filter_map(|probe| probe.counts.get(place));
+        let counts = history.floor.iter().filter_map(|floor| floor.get(place)).chain(moderate);
+        let (mut misses, mut decided, mut clustered) = (0.0, 0.0, 0.0);
+        for count in counts {
+            misses += count.misses as f64;
+            decided += count.decided as f64;
+            clustered += count.misses as f64 * count.clusters.map_or(1.0, |clusters| clusters.phi);
+        }
+        let phi = if misses > 0.0 { clustered / misses } else { 1.0 };
+        (misses / phi, decided / phi)
+    }
+
     /// φ of one demand's misses at a level, widened for its own uncertainty.
     #[must_use]
     pub fn phi(&self, question: &Question, place: usize, level: f64) -> f64 {
