@@ -50,6 +50,10 @@ pub(super) struct Job {
     pub(super) tls: Tls,
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
+    /// Whether a small request is sent before the load.
+    pub(super) preflight: bool,
+    /// Whether the prompt and the answer of that request are shown.
+    pub(super) show_sample: bool,
     pub(super) plan: Arc<Plan>,
     /// The tokenizer that counts prompts and answers; without one, `words-v1` is used.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
@@ -95,6 +99,7 @@ impl Job {
             headers: self.chat.access_lines(),
             connect_timeout: self.connect_timeout,
             wait_ready: self.wait_ready,
+            lists_models: !self.preflight,
             seed: self.seed,
         }
     }
@@ -144,6 +149,10 @@ impl Job {
         }
         let whom = whom_of(&target.target, target.sim)?;
         let tls = trust_of(&target, &whom)?;
+        if target.show_sample && target.no_preflight {
+            let why = "shows the request before the load, which --no-preflight leaves out";
+            return Err(Error::usage("--show-sample", why, "drop one of them"));
+        }
         if target.insecure {
             notes.push(note(&Note::Insecure));
         }
@@ -167,6 +176,8 @@ impl Job {
             tls,
             connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
+            preflight: !target.no_preflight,
+            show_sample: target.show_sample,
             plan: Arc::new(plan),
             tokenizer,
             seed: Seed::new(schedule.seed),

@@ -195,6 +195,8 @@ options! {
     model: Vec<Setting<String>>,
     /// Whether a search goes without a certificate.
     no_certificate: bool,
+    /// Whether the load was sent without a small request before it.
+    no_preflight: bool,
     /// Whether each request has a connection of its own.
     no_reuse: bool,
     /// Whether answers were requested without streaming.

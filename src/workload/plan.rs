@@ -315,29 +315,50 @@ impl Plan {
 
     /// Request `id`, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
-        let outline = self.outline(id);
+        self.composed(self.outline(id), || self.prefix(id))
+    }
+
+    /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
+    /// most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a trace. `id`
+    /// must lie beyond the plan.
+    #[must_use]
+    pub fn small(&self, id: u64, most_input: u32, most_output: u32) -> RequestSpec {
+        let first = self.outline(0);
+        let outline = Outline {
+            id,
+            session: None,
+            turn: None,
+            input_tokens: first.input_tokens.min(most_input.saturating_mul(self.workload.texts)),
+            output_tokens: first.output_tokens.min(most_output),
+            ..first
+        };
+        self.composed(outline, Prefix::default).0
+    }
+
+    /// The request of `outline`, and with a tokenizer the fit of its prompt.
+    fn composed(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> (RequestSpec, Option<Fit>) {
         if let Some(content) = &self.workload.content {
             let messages = content.messages(&outline);
             return (RequestSpec { outline, messages, counted_tokens: None }, None);
         }
         if self.workload.texts > 1 {
-            return (self.batch(outline), None);
+            return (self.batch(outline, prefix), None);
         }
-        let (prompt, fit) = self.synthetic.prompt(&outline, self.prefix(id));
+        let (prompt, fit) = self.synthetic.prompt(&outline, prefix());
         let counted_tokens = fit.as_ref().map(Fit::counted);
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
     }
 
     /// The request of `outline` with one message for each text of its batch. Text k of request i is drawn like the
     /// prompt of request i × texts + k. Fits are not kept, because they belong to whole prompts.
-    fn batch(&self, outline: Outline) -> RequestSpec {
+    fn batch(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> RequestSpec {
         let (id, texts) = (outline.id, u64::from(self.workload.texts));
         let tokens = outline.input_tokens / self.workload.texts;
         let mut counted = None;
         let text = |place: u64| {
             let of_text =
                 Outline { id: id.wrapping_mul(texts).wrapping_add(place), input_tokens: tokens, ..outline.clone() };
-            let (text, fit) = self.synthetic.prompt(&of_text, self.prefix(id));
+            let (text, fit) = self.synthetic.prompt(&of_text, prefix());
             counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
             Message::user(text)
         };
