@@ -35,8 +35,8 @@ pub(super) fn on_target(
     done
 }
 
-/// Claims the result folder, and finds and tries the service; `None` after a signal. If no service is found, the folder is
-/// released.
+/// Claims the result folder, and finds and tries the service; `None` after a signal. If no service is found, the folder
+/// is released.
 pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Service, Option<Folder>)>, Error> {
     let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
     let found = tokio::select! {

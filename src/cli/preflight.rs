@@ -46,7 +46,7 @@ pub(super) async fn ready(job: &Job) -> Result<Service, Error> {
         match tokio::time::timeout(QUIET, &mut sending).await {
             Ok(sent) => sent?,
             Err(_) => {
-                if !hidden {
+                if !hidden && patience.wait_ready.is_zero() {
                     say("waiting for the answer to a small request before the load (--no-preflight skips it)");
                 }
                 sending.await?

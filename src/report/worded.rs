@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
 use crate::report::sentences::{
-    anomaly, assumption, check_note, fault, finding, fleet_note, formula, note, preflight_sentences, rate_doubt, reason, search_sentences,
-    sweep_sentences, verdict_reason,
+    anomaly, assumption, check_note, fault, finding, fleet_note, formula, note, preflight_sentences, rate_doubt,
+    reason, search_sentences, sweep_sentences, verdict_reason,
 };
 use crate::results::Report;
 use crate::search::SweepFindings;

@@ -106,11 +106,7 @@ impl Service {
             targets: self.targets.clone(),
             models: self.models.clone(),
             // Two runs at the same time must not give the same id to two requests.
-            request_id_prefix: format!(
-                "{}-{:?}",
-                std::process::id(),
-                RunClock::starting_in(Duration::ZERO).wall()
-            ),
+            request_id_prefix: format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall()),
             ..requests.clone()
         }
     }

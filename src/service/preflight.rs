@@ -252,9 +252,7 @@ mod tests {
 
     #[test]
     fn an_answer_shows_whether_length_counts_and_stream_are_as_asked() {
-        use PreflightFinding::{
-            Bundled, Buffered, Longer, PromptTokensApart, Shorter, Unseen, UsageMissing, UsageOdd,
-        };
+        use PreflightFinding::{Buffered, Bundled, Longer, PromptTokensApart, Shorter, Unseen, UsageMissing, UsageOdd};
         let asked = Asked {
             input_tokens: 64,
             output_tokens: 8,
@@ -265,7 +263,8 @@ mod tests {
         let one_by_one: Vec<u64> = (1..=8).map(|token| token * 10).collect();
         let long: Vec<u64> = (1..=20).map(|token| token * 10).collect();
         let field = "max_completion_tokens".to_owned();
-        let shorter = |tokens| Shorter { asked: 8, tokens, finish_reason: Some("stop".to_owned()), may_ignore_eos: true };
+        let shorter =
+            |tokens| Shorter { asked: 8, tokens, finish_reason: Some("stop".to_owned()), may_ignore_eos: true };
         for (what, exchange, expected) in [
             ("as asked", streamed(&one_by_one, Some((75, 8))), vec![]),
             ("longer", streamed(&long, Some((64, 20))), vec![Longer { asked: 8, tokens: 20, field: field.clone() }]),
@@ -276,11 +275,7 @@ mod tests {
             ),
             ("shorter", streamed(&[10, 20, 30], Some((64, 3))), vec![shorter(3)]),
             ("without counts", streamed(&[10, 20], None), vec![UsageMissing { streamed: true }]),
-            (
-                "odd counts",
-                Exchange { usage_odd: true, ..streamed(&one_by_one, Some((64, 8))) },
-                vec![UsageOdd],
-            ),
+            ("odd counts", Exchange { usage_odd: true, ..streamed(&one_by_one, Some((64, 8))) }, vec![UsageOdd]),
             ("one piece", streamed(&[90; 8], Some((64, 8))), vec![Buffered { events: 8, pieces: 1 }]),
             (
                 "bursts",

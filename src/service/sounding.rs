@@ -212,8 +212,7 @@ impl Sounding {
         let (target, model) = self.route_of(spec);
         let awaited = self.patience.wait_ready > Duration::ZERO;
         let tried = failed.filter(|_| !awaited).map(|(failed, words)| PreflightFinding::Tried { failed, words });
-        let since_written =
-            |at: Option<Offset>| at.zip(exchange.written).map(|(at, written)| at.secs_since(written));
+        let since_written = |at: Option<Offset>| at.zip(exchange.written).map(|(at, written)| at.secs_since(written));
         let text = exchange.text.as_ref().map(|text| String::from_utf8_lossy(&text.bytes).into_owned());
         let sample = Sample { prompt: spec.prompt().into_owned(), answer: text.unwrap_or_default() };
         PreflightAnswer {

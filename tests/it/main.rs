@@ -19,6 +19,7 @@ mod known_truth;
 mod open_loop;
 mod overlays;
 mod plan;
+mod preflight;
 mod pretend_server;
 mod profiles;
 mod profiles_cli;

@@ -10,7 +10,8 @@ use crate::units::{count, seconds};
 #[must_use]
 pub fn preflight_sentences(preflight: &Preflight) -> Vec<String> {
     let answers = &preflight.answers;
-    let several = answers.iter().any(|answer| (&answer.target, &answer.model) != (&answers[0].target, &answers[0].model));
+    let several =
+        answers.iter().any(|answer| (&answer.target, &answer.model) != (&answers[0].target, &answers[0].model));
     let of = |target: &str, model: &str, sentence: &String| {
         if several { format!("preflight: {model} at {target}: {sentence}") } else { format!("preflight: {sentence}") }
     };
@@ -131,7 +132,12 @@ mod tests {
         for (unready, parts) in [
             (
                 unready("status_400", "400 Bad Request: Unexpected field stream_options", 3, Duration::ZERO),
-                ["400 Bad Request: Unexpected", "3 preflight requests failed", "--omit stream_options", "--no-preflight"],
+                [
+                    "400 Bad Request: Unexpected",
+                    "3 preflight requests failed",
+                    "--omit stream_options",
+                    "--no-preflight",
+                ],
             ),
             (
                 unready("status_401", "401 Unauthorized: wrong key", 1, Duration::ZERO),
