@@ -90,7 +90,7 @@ impl Service {
             patience,
         };
         let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
-        let first = FIRST_ID - FIRST_ID % (targets * models).max(1);
+        let first = FIRST_ID.next_multiple_of((targets * models).max(1));
         let mut preflight = Preflight::default();
         for place in 0..targets.max(models) {
             // Request i goes to target i modulo their number, with the next model after each round.
