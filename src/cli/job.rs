@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::cli::config::Parsed;
 use crate::cli::endpoint::{
-    add_named_fields, endpoint_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown, refuse_unsendable,
-    texts_of,
+    add_named_fields, endpoint_of, images_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown,
+    refuse_unsendable, texts_of,
 };
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
@@ -106,8 +106,8 @@ impl Job {
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { texts, no_output, .. } = self.plan.workload();
-        workload.of_texts(*texts, *no_output)
+        let Workload { texts, no_output, images, choices, .. } = self.plan.workload();
+        workload.of_texts(*texts, *no_output).of_images(*images, *choices)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -166,6 +166,11 @@ impl Job {
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
         let chat = RequestOptions { keep_text, ..request_options(&target, &wire, parsed)? };
+        if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
+            let why = "counts the text of one answer, and each request has several";
+            return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
+        }
+        plan = plan.of_images(images_of(&wire)?, chat.choices());
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,

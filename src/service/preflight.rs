@@ -160,6 +160,8 @@ pub(super) struct Asked {
     pub(super) length_field: Option<&'static str>,
     /// Whether the answer was to be streamed.
     pub(super) streamed: bool,
+    /// Whether the prompt has images. Their input tokens are not known before.
+    pub(super) images: bool,
     /// Whether `--ignore-eos` applies to the endpoint and was not given.
     pub(super) may_ignore_eos: bool,
 }
@@ -204,7 +206,7 @@ pub(super) fn findings(exchange: &Exchange, asked: Asked) -> Vec<PreflightFindin
         let asked = f64::from(asked);
         (asked * (1.0 - PROMPT_SLACK), asked * (1.0 + PROMPT_SLACK) + f64::from(TEMPLATE_TOKENS))
     };
-    if let Some(server) = exchange.server_input_tokens() {
+    if let Some(server) = exchange.server_input_tokens().filter(|_| !asked.images) {
         let (least, most) = limits(asked.input_tokens);
         if f64::from(server) < least || f64::from(server) > most {
             found.push(PreflightFinding::PromptTokensApart { asked: asked.input_tokens, server });
@@ -258,6 +260,7 @@ mod tests {
             output_tokens: 8,
             length_field: Some("max_completion_tokens"),
             streamed: true,
+            images: false,
             may_ignore_eos: true,
         };
         let one_by_one: Vec<u64> = (1..=8).map(|token| token * 10).collect();

@@ -11,7 +11,7 @@ use crate::record::{Exchange, FailureClass, Outcome};
 use crate::service::find::Service;
 use crate::service::preflight::{Asked, Preflight, PreflightAnswer, PreflightFinding, Sample, findings};
 use crate::units::Offset;
-use crate::workload::{Plan, RequestSpec};
+use crate::workload::{MessagePart, Plan, RequestSpec};
 
 /// Most input tokens of each text of the request: enough to see a chat template, and cheap on a slow machine.
 const MOST_INPUT_TOKENS: u32 = 64;
@@ -105,6 +105,10 @@ impl Service {
     }
 }
 
+fn is_image(part: &MessagePart) -> bool {
+    matches!(part, MessagePart::Image(_))
+}
+
 /// A preflight that is being sent.
 struct Sounding {
     encoder: Encoder,
@@ -193,15 +197,17 @@ impl Sounding {
         (route.target.to_string(), route.model.to_string())
     }
 
+    /// What `spec` asks for.
     fn asked(&self, spec: &RequestSpec) -> Asked {
         let RequestOptions { endpoint, length_field, extra_body, stream, ignore_eos, .. } = &self.requests;
         let can = endpoint.capabilities();
         let field = endpoint.dialect().length_key(*length_field).ok().flatten();
         Asked {
             input_tokens: spec.counted_tokens.unwrap_or(spec.outline.input_tokens),
-            output_tokens: spec.outline.output_tokens,
+            output_tokens: spec.outline.output_tokens.saturating_mul(self.requests.choices()),
             length_field: field.filter(|field| !extra_body.contains_key(*field)),
             streamed: *stream && can.streams,
+            images: spec.messages.iter().flat_map(|message| message.parts.iter()).any(is_image),
             may_ignore_eos: can.engine_options && !ignore_eos,
         }
     }

@@ -5,6 +5,8 @@
 mod architecture;
 mod batching;
 mod calibrate;
+mod cases;
+mod chat_cli;
 mod cli;
 mod cli_files;
 mod client;
