@@ -15,8 +15,8 @@ import sys
 import tempfile
 import urllib.request
 
-# Names of the engine's counters of prompt and generated tokens.
-PROMPT = ("vllm:prompt_tokens_total", "llamacpp:prompt_tokens_total")
+# Names of the engine's counters of prompt and generated tokens. llama.cpp counts tokens from its cache apart.
+PROMPT = ("vllm:prompt_tokens_total", "llamacpp:prompt_tokens_total", "llamacpp:prompt_tokens_cached_total")
 GENERATED = ("vllm:generation_tokens_total", "llamacpp:tokens_predicted_total")
 
 
