@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# Other people's clients against `tonnage simulate`: the official openai and anthropic packages for every endpoint that
-# the simulated server claims, and the load generators GuideLLM, AIPerf and vLLM's `bench serve` where they install.
-# TONNAGE_CLIENTS='openai guidellm' chooses; without it only the two official packages and ollama's are tried.
+# Other people's clients against `tonnage simulate`: the official openai and anthropic packages and ollama's for every
+# endpoint that the simulated server claims, and the load generators GuideLLM, AIPerf and vLLM's `bench serve`.
+# TONNAGE_CLIENTS='official guidellm aiperf vllm' chooses; `vllm` needs the installation of vllm.sh.
 . "$(dirname "$0")/common.sh"
-chosen=${TONNAGE_CLIENTS:-official}
+chosen=${TONNAGE_CLIENTS:-official guidellm aiperf}
 simulated --sim 8b-h100
+
+# generator NAME: a load generator of the environment $venv, with a tokenizer that its transformers makes.
+generator() {
+    "$venv/bin/python" "$here/tiny_tokenizer.py" "$here/../../datasets/words.txt" "$place/tokenizer" 2>/dev/null
+    "$venv/bin/python" "$here/generators.py" "$1" "http://$engine" "$venv" "$place/tokenizer"
+}
+
 status=0
 for client in $chosen; do
     case $client in
@@ -14,19 +21,20 @@ for client in $chosen; do
         ;;
     guidellm)
         venv guidellm 'guidellm>=0.8'
-        "$venv/bin/guidellm" benchmark run --target "http://$engine" --model tonnage-sim --profile constant --rate 4 \
-            --max-seconds 8 --processor "$kept/tokenizer" --data prompt_tokens=32,output_tokens=16 --output-dir "$place" \
-            >"$place/guidellm.txt" 2>&1 || status=1
-        tail -n 40 "$place/guidellm.txt"
+        generator guidellm || status=1
         ;;
     aiperf)
         venv aiperf 'aiperf>=0.13'
-        "$venv/bin/aiperf" profile --model tonnage-sim --url "http://$engine" --endpoint-type chat --streaming \
-            --request-rate 4 --request-count 20 --synthetic-input-tokens-mean 32 --output-tokens-mean 16 \
-            --tokenizer "$kept/tokenizer" --artifact-dir "$place/aiperf" --ui none >"$place/aiperf.txt" 2>&1 || status=1
-        tail -n 40 "$place/aiperf.txt"
+        generator aiperf || status=1
         ;;
-    *) echo "no client $client" && status=1 ;;
+    vllm)
+        venv=$kept/vllm
+        generator vllm || status=1
+        ;;
+    *)
+        echo "no client $client"
+        status=1
+        ;;
     esac
 done
 exit $status

@@ -60,7 +60,7 @@ def words(args, name, folder):
     own = {
         "run": ["run", "--rate", f"{slow}/s", "--duration", "10s"] + light,
         "sweep": ["sweep", "--rates", f"{slow / 2},{slow}", "--duration", "6s", "--warmup", "1s"] + light,
-        "search": ["search", "--slo", args.slo, "--budget", "40s", "--max-rate", f"{4 * slow}/s", "--no-certificate"]
+        "search": ["search", "--slo", args.slo, "--budget", "40s", "--max-rate", f"{args.most or 4 * slow}/s", "--no-certificate"]
         + ["--precision", "30%"] + light,
         "replay": ["replay", str(folder / "minute.csv")],
     }[name]
@@ -74,6 +74,7 @@ def main():
     parser.add_argument("--tonnage", default=os.environ.get("TONNAGE", "tonnage"))
     parser.add_argument("--metrics", default="", help="URL of the engine's metrics")
     parser.add_argument("--rate", type=float, default=4.0, help="requests per second of the run")
+    parser.add_argument("--most", type=float, default=0.0, help="highest rate of the search; 0: four times --rate")
     parser.add_argument("--input", default="32")
     parser.add_argument("--output", default="16")
     parser.add_argument("--slo", default="p90 ttft<=2s")
