@@ -10,6 +10,10 @@ pub struct Preflight {
     /// Requests that were sent before the load, failed tries included. No record and no figure of the load contains
     /// them; the server's log does.
     pub requests: u64,
+    /// Input tokens of all answers, by the server's counts: the server's own metrics contain them.
+    pub input_tokens: u64,
+    /// Output tokens of all answers, by the server's counts.
+    pub output_tokens: u64,
     /// The last answer of each target and each model.
     pub answers: Vec<PreflightAnswer>,
 }
@@ -19,6 +23,8 @@ impl Preflight {
     /// same are kept once.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
         for answer in &other.answers {
             let is_same = |own: &PreflightAnswer| {
                 (&own.target, &own.model, &own.finding_kinds) == (&answer.target, &answer.model, &answer.finding_kinds)
@@ -63,6 +69,13 @@ pub struct PreflightAnswer {
     /// The prompt and the answer, for display. They are not stored.
     #[serde(skip)]
     pub sample: Option<Sample>,
+}
+
+impl PreflightAnswer {
+    /// Whether its events came in fewer pieces than there are.
+    pub(super) fn is_buffered(&self) -> bool {
+        self.finding_kinds.iter().any(|finding| matches!(finding, PreflightFinding::Buffered { .. }))
+    }
 }
 
 /// One prompt and its answer.
@@ -170,8 +183,11 @@ pub(super) struct Asked {
 const TEMPLATE_TOKENS: u32 = 32;
 /// The server's count of input tokens may differ from the number asked for by this share, beside the template.
 const PROMPT_SLACK: f64 = 0.2;
-/// Seconds. In a shorter answer, several events in one piece say nothing about a buffer: the tokens came that fast.
-const LEAST_BUFFERED_S: f64 = 0.005;
+/// Seconds. In a shorter answer, several events in one piece say nothing about a buffer: the tokens came that fast, or
+/// our thread waited for its core.
+const LEAST_BUFFERED_S: f64 = 0.02;
+/// Events. Fewer may come in one piece by chance.
+const LEAST_BUFFERED_EVENTS: u32 = 8;
 
 /// What a completed answer shows.
 pub(super) fn findings(exchange: &Exchange, asked: Asked) -> Vec<PreflightFinding> {
@@ -221,7 +237,7 @@ fn framing(exchange: &Exchange, counted: Option<u32>) -> Option<PreflightFinding
     let took_s = exchange.ended.zip(exchange.written).map_or(0.0, |(ended, written)| ended.secs_since(written));
     // All events of one read have the same stamp.
     let pieces = 1 + exchange.event_gaps_us.iter().filter(|gap| **gap > 0).count() as u32;
-    if events >= 4 && pieces * 2 <= events && took_s >= LEAST_BUFFERED_S {
+    if events >= LEAST_BUFFERED_EVENTS && pieces * 2 <= events && took_s >= LEAST_BUFFERED_S {
         return Some(PreflightFinding::Buffered { events, pieces });
     }
     let hidden = exchange.hidden_tokens;

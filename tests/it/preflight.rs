@@ -105,7 +105,7 @@ fn what_the_preflight_shows_is_stored_by_its_kind_and_shown_with_the_option_that
     let odd = || Some(json_of!({"prompt_tokens": -1, "completion_tokens": "many"}));
     for (what, answer, kinds, part) in [
         ("as asked", counted(4), &[][..], ""),
-        ("too long", counted(40), &["longer"], "give --output-field max_tokens"),
+        ("too long", counted(7), &["longer"], "give --output-field max_tokens"),
         ("too short", counted(2), &["shorter"], "--ignore-eos"),
         ("without counts", stream(4, None), &["usage_missing"], "--tokenizer"),
         ("odd counts", stream(4, odd()), &["usage_odd"], "cannot be true"),
@@ -201,6 +201,24 @@ fn a_server_that_still_loads_its_model_is_awaited_until_a_small_request_succeeds
     let limited = &result(folder.path())["preflight"]["answers"][0];
     assert_eq!((&limited["finding_kinds"][0]["kind"], &limited["status"]), (&Value::from("limited"), &503.into()));
     assert_eq!(result(folder.path())["trials"][0]["run_totals"]["failures"]["status_503"], 6);
+}
+
+#[test]
+fn a_buffer_is_found_by_two_answers_in_one_piece() {
+    // Whole answers of 16 events after 60 ms: all events come at once, as from a proxy that buffers.
+    let served = counted(16);
+    let server = server(move |_| {
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        served.clone()
+    });
+    let folder = folder();
+    let output = played(folder.path(), &server.url, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let preflight = &result(folder.path())["preflight"];
+    assert_eq!((preflight["requests"].as_u64(), preflight["output_tokens"].as_u64()), (Some(2), Some(32)));
+    let found = &preflight["answers"][0]["finding_kinds"][1];
+    assert_eq!(found, &json_of!({"kind": "buffered", "events": 16, "pieces": 1}));
+    assert!(text(&output.stdout).contains("16 events came in one piece"), "{}", text(&output.stdout));
 }
 
 #[test]

@@ -50,11 +50,11 @@ begin() {
     started+=($!)
 }
 
-# until_answers SECONDS URL: waits until the URL answers at all.
+# until_answers SECONDS URL: waits until the URL answers at all, or the program that was begun last has ended.
 until_answers() {
-    python3 - "$1" "$2" <<'PY'
+    python3 - "$1" "$2" "${started[-1]:-0}" <<'PY'
 import ssl, sys, time, urllib.error, urllib.request
-seconds, url = float(sys.argv[1]), sys.argv[2]
+seconds, url, program = float(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 anyone = ssl._create_unverified_context()
 begun = time.monotonic()
 while time.monotonic() - begun < seconds:
@@ -65,6 +65,8 @@ while time.monotonic() - begun < seconds:
         sys.exit()
     except OSError:
         time.sleep(0.3)
+    if program and open(f"/proc/{program}/stat").read().rsplit(") ", 1)[1][0] == "Z":
+        sys.exit(f"the program that should answer at {url} has ended")
 sys.exit(f"{url} does not answer within {seconds:.0f} s")
 PY
 }

@@ -107,10 +107,7 @@ def main():
         counted = [
             (row.get("input_tokens") or 0, row.get("output_tokens") or 0)
             for row in rows
-        ] + [
-            (answer["server_input_tokens"] or 0, answer["server_output_tokens"] or 0)
-            for answer in preflight["answers"]
-        ]
+        ] + [(preflight.get("input_tokens", 0), preflight.get("output_tokens", 0))]
         ours = sum(pair[0] for pair in counted), sum(pair[1] for pair in counted)
         engine = (after[0] - before[0], after[1] - before[1]) if before else None
         slack = args.apart * len(counted)

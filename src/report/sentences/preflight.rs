@@ -180,7 +180,7 @@ mod tests {
             finding_kinds: vec![PreflightFinding::UsageOdd],
             ..PreflightAnswer::default()
         };
-        let mut preflight = Preflight { requests: 1, answers: vec![answer("http://a")] };
+        let mut preflight = Preflight { requests: 1, answers: vec![answer("http://a")], ..Preflight::default() };
         assert!(preflight_sentences(&preflight)[0].starts_with("preflight: the token counts"));
         preflight.answers.push(answer("http://b"));
         assert!(preflight_sentences(&preflight)[1].starts_with("preflight: m at http://b: the token counts"));
