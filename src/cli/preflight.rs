@@ -43,14 +43,13 @@ pub(super) async fn ready(job: &Job) -> Result<Service, Error> {
     };
     let sent = {
         let mut sending = std::pin::pin!(found.preflight(&job.chat, &job.plan, patience, &mut note));
-        match tokio::time::timeout(QUIET, &mut sending).await {
-            Ok(sent) => sent?,
-            Err(_) => {
-                if !hidden && patience.wait_ready.is_zero() {
-                    say("waiting for the answer to a small request before the load (--no-preflight skips it)");
-                }
-                sending.await?
+        if let Ok(sent) = tokio::time::timeout(QUIET, &mut sending).await {
+            sent?
+        } else {
+            if !hidden && patience.wait_ready.is_zero() {
+                say("waiting for the answer to a small request before the load (--no-preflight skips it)");
             }
+            sending.await?
         }
     };
     match sent {

@@ -260,7 +260,9 @@ mod tests {
     /// A stream with an event at each of these milliseconds, and the server's counts.
     fn streamed(events_ms: &[u64], usage: Option<(u32, u32)>) -> Exchange {
         let mut exchange = Exchange { written: Some(at_ms(0)), ..Exchange::default() };
-        events_ms.iter().for_each(|ms| exchange.note_token_event(at_ms(*ms), true));
+        for ms in events_ms {
+            exchange.note_token_event(at_ms(*ms), true);
+        }
         exchange.ended = exchange.last_token.or(Some(at_ms(100)));
         let usage_of = |(input_tokens, output_tokens)| Usage { input_tokens, output_tokens, cached_tokens: None };
         exchange.usage = usage.map(usage_of);

@@ -142,7 +142,7 @@ impl Sounding {
                 Tried::Answered(exchange) => {
                     preflight.input_tokens += u64::from(exchange.server_input_tokens().unwrap_or(0));
                     preflight.output_tokens += u64::from(exchange.server_output_tokens().unwrap_or(0));
-                    return Ok(self.answer_of(spec, *exchange, last_failure.map(|words| (tries - 1, words))));
+                    return Ok(self.answer_of(spec, &exchange, last_failure.map(|words| (tries - 1, words))));
                 }
                 Tried::Failed { failure, status, is_final, may_pass } => (failure, status, is_final, may_pass),
             };
@@ -221,7 +221,7 @@ impl Sounding {
     }
 
     /// The answer in `exchange`; `failed`: the tries before it, and the words of the last of them.
-    fn answer_of(&self, spec: &RequestSpec, exchange: Exchange, failed: Option<(u64, String)>) -> PreflightAnswer {
+    fn answer_of(&self, spec: &RequestSpec, exchange: &Exchange, failed: Option<(u64, String)>) -> PreflightAnswer {
         let asked = self.asked(spec);
         let (target, model) = self.route_of(spec);
         let awaited = self.patience.wait_ready > Duration::ZERO;
@@ -241,7 +241,7 @@ impl Sounding {
             server_output_tokens: exchange.server_output_tokens(),
             events: exchange.events,
             finish_reason: exchange.finish_reason.as_deref().map(str::to_owned),
-            finding_kinds: tried.into_iter().chain(findings(&exchange, asked)).collect(),
+            finding_kinds: tried.into_iter().chain(findings(exchange, asked)).collect(),
             findings: Vec::new(),
             sample: self.patience.sample.then_some(sample),
         }

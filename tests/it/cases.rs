@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json as json_of};
 
 use crate::cli::{folder, json, run, text};
-use crate::keeping::{Echo, http, models};
+use crate::keeping::{Echo, events_of, http, models};
 
 /// Events of a stream, and how it ends.
 fn stream(events: &[Value], end: &str) -> Vec<u8> {
-    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let events = events_of(events);
     http("200 OK", "text/event-stream", &format!("{events}{end}"))
 }
 
@@ -39,7 +39,7 @@ fn answer(count: usize, finish: &str) -> Vec<u8> {
 
 /// An answer that breaks after `events`: its length says that more would come.
 fn broken(events: &[Value]) -> Vec<u8> {
-    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let events = events_of(events);
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n{events}").into_bytes()
 }
 
@@ -128,7 +128,9 @@ fn what_a_healthy_server_writes_oddly_is_no_failure() {
     let falsy = |number: usize, _: &str| {
         let nothing = [json_of!(""), json_of!({}), json_of!([]), json_of!(0), json_of!(false), Value::Null];
         let mut events = [tokens(4), vec![delta(&json_of!({}), &"stop".into()), counted(4)]].concat();
-        events.iter_mut().for_each(|event| event["error"] = nothing[number % 6].clone());
+        for event in &mut events {
+            event["error"] = nothing[number % 6].clone();
+        }
         stream(&events, DONE)
     };
     played("error_falsy", falsy, LOAD_ALONE, &healthy);

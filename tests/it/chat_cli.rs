@@ -7,11 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json as json_of};
 
 use crate::cli::{all_refused, folder, json, run, text};
-use crate::keeping::{Echo, http, models};
+use crate::keeping::{Echo, events_of, http, models};
 
 /// A server that answers every request with these events.
 fn server(events: &[Value]) -> Echo {
-    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let events = events_of(events);
     let whole = http("200 OK", "text/event-stream", &format!("{events}data: [DONE]\n\n"));
     Echo::start(move |request| if request.starts_with("GET") { models("m") } else { whole.clone() })
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Value, json as json_of};
 
 use crate::cli::{Simulated, folder, json, run, text};
-use crate::keeping::{Echo, http, models};
+use crate::keeping::{Echo, events_of, http, models};
 
 /// A load of 6 requests of 4 output tokens.
 const LOAD: [&str; 14] = [
@@ -60,7 +60,7 @@ fn stream(tokens: usize, usage: Option<Value>) -> Vec<u8> {
     let mut events: Vec<Value> = (0..tokens).map(|_| json_of!({"choices": [{"delta": {"content": "a "}}]})).collect();
     events.push(json_of!({"choices": [{"delta": {}, "finish_reason": "stop"}]}));
     events.extend(usage.map(|usage| json_of!({"choices": [], "usage": usage})));
-    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let events = events_of(&events);
     http("200 OK", "text/event-stream", &format!("{events}data: [DONE]\n\n"))
 }
 
