@@ -95,6 +95,7 @@ impl Run {
             headers: self.requests.access_lines(),
             connect_timeout: CONNECT_TIMEOUT,
             wait_ready: Duration::ZERO,
+            lists_models: true,
             seed: self.seed,
         };
         let service = Service::find(wanted).await?;

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 use crate::cli::config::Parsed;
 use crate::cli::options::{TargetOptions, WireOptions};
 use crate::client::{Encoder, Endpoint, RawEndpoint, RequestOptions, Target};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::metrics::{Metric, Objectives};
 use crate::results::{Limit, read_text};
 use crate::units::yaml_words;
+use crate::workload::Images;
 
 /// Refuses the options that the endpoint does not know.
 pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed: &mut Parsed) -> Result<(), Error> {
@@ -27,6 +28,14 @@ pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed:
         let with: Vec<&str> =
             Endpoint::ALL.iter().filter(|other| other.texts(1).is_some()).map(|other| other.name()).collect();
         return refuse("--batch-size", "takes one prompt a request", &format!("drop it, or use {}", with.join(", ")));
+    }
+    if wire.images.is_some() && !endpoint.takes_images() {
+        let with: Vec<&str> = Endpoint::ALL.iter().filter(|it| it.takes_images()).map(|it| it.name()).collect();
+        return refuse("--images", "takes text alone", &format!("drop it, or use {}", with.join(", ")));
+    }
+    if wire.image_size.is_some() && wire.images.is_none() {
+        let why = "is the size of images, and --images asks for none";
+        return Err(Error::usage("--image-size", why, "add --images 1, or drop it"));
     }
     if endpoint.has_template() {
         let of_fields = [("--extra-body", target.extra_body.is_some()), ("--omit", !wire.omit.is_empty())];
@@ -84,6 +93,12 @@ pub(super) fn texts_of(target: &TargetOptions, wire: &WireOptions) -> u32 {
     target.endpoint.texts(wire.batch_size.unwrap_or(1)).unwrap_or(1)
 }
 
+/// The images of each request.
+pub(super) fn images_of(wire: &WireOptions) -> Result<Option<Images>, Error> {
+    let usual = || "512x512".parse().map_err(|refusal: Refusal| refusal.at("--image-size"));
+    wire.images.map(|count| Ok(Images { count, size: wire.image_size.map_or_else(usual, Ok)? })).transpose()
+}
+
 /// Refuses an objective on a metric that the endpoint does not define, and names those that it defines.
 pub(super) fn refuse_undefined(objectives: &Objectives, endpoint: Endpoint) -> Result<(), Error> {
     let can = endpoint.capabilities();
@@ -109,6 +124,12 @@ pub(super) fn add_named_fields(
     }
     if let Some(top_p) = wire.top_p {
         named.push(("--top-p", "top_p", json!(top_p)));
+    }
+    if let Some(choices) = wire.choices {
+        let key = endpoint.choices_key().ok_or_else(|| {
+            Error::usage("--choices", format!("the endpoint {endpoint} gives one answer to a request"), "drop it")
+        })?;
+        named.push(("--choices", key, json!(choices)));
     }
     if !wire.stop.is_empty() {
         let key = endpoint.stop_key().ok_or_else(|| {

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::cli::config::Parsed;
 use crate::cli::endpoint::{
-    add_named_fields, endpoint_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown, refuse_unsendable,
-    texts_of,
+    add_named_fields, endpoint_of, images_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown,
+    refuse_unsendable, texts_of,
 };
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
@@ -50,6 +50,10 @@ pub(super) struct Job {
     pub(super) tls: Tls,
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
+    /// Whether a small request is sent before the load.
+    pub(super) preflight: bool,
+    /// Whether the prompt and the answer of that request are shown.
+    pub(super) show_sample: bool,
     pub(super) plan: Arc<Plan>,
     /// The tokenizer that counts prompts and answers; without one, `words-v1` is used.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
@@ -95,14 +99,15 @@ impl Job {
             headers: self.chat.access_lines(),
             connect_timeout: self.connect_timeout,
             wait_ready: self.wait_ready,
+            lists_models: !self.preflight,
             seed: self.seed,
         }
     }
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { texts, no_output, .. } = self.plan.workload();
-        workload.of_texts(*texts, *no_output)
+        let Workload { texts, no_output, images, choices, .. } = self.plan.workload();
+        workload.of_texts(*texts, *no_output).of_images(*images, *choices)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -144,6 +149,10 @@ impl Job {
         }
         let whom = whom_of(&target.target, target.sim)?;
         let tls = trust_of(&target, &whom)?;
+        if target.show_sample && target.no_preflight {
+            let why = "shows the request before the load, which --no-preflight leaves out";
+            return Err(Error::usage("--show-sample", why, "drop one of them"));
+        }
         if target.insecure {
             notes.push(note(&Note::Insecure));
         }
@@ -157,6 +166,11 @@ impl Job {
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
         let chat = RequestOptions { keep_text, ..request_options(&target, &wire, parsed)? };
+        if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
+            let why = "counts the text of one answer, and each request has several";
+            return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
+        }
+        plan = plan.of_images(images_of(&wire)?, chat.choices());
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
@@ -167,6 +181,8 @@ impl Job {
             tls,
             connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
+            preflight: !target.no_preflight,
+            show_sample: target.show_sample,
             plan: Arc::new(plan),
             tokenizer,
             seed: Seed::new(schedule.seed),
@@ -270,7 +286,7 @@ fn whom_of(targets: &[String], profile: Option<ServiceProfile>) -> Result<Whom, 
             Err(Error::usage("--sim", why, "drop one of them"))
         }
         (false, None) => {
-            let targets = targets.iter().map(|url| Target::parse(&with_scheme(url)));
+            let targets = targets.iter().map(|url| Target::parse(url));
             Ok(Whom::Given(targets.collect::<Result<_, _>>()?))
         }
         (true, profile) => Ok(Whom::Embedded(profile.unwrap_or_default())),
@@ -330,26 +346,6 @@ fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>,
         (Some(_), Some(_)) => {
             Err(Error::input(path, "holds more than one line; write the key into it, alone on one line"))
         }
-    }
-}
-
-/// The URL of a target as typed. Without a scheme, plain HTTP is used.
-fn with_scheme(url: &str) -> String {
-    let url = url.trim();
-    if url.starts_with('[') && url.contains(']') {
-        return format!("http://{url}");
-    }
-    if let Ok(address) = url.parse::<std::net::Ipv6Addr>() {
-        return format!("http://[{address}]");
-    }
-    let host = url.split(['/', ':']).next().unwrap_or("");
-    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    let port = url[host.len()..].strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    // A name alone may be a typing error; with a port or a dot it is an address.
-    if !url.contains("://") && plain && (port || host.contains('.') || host == "localhost") {
-        format!("http://{url}")
-    } else {
-        url.to_owned()
     }
 }
 
@@ -439,28 +435,4 @@ fn spec_of(mut spec: RunSpec, whom: &Whom, plan: &Plan, salt: &Salt) -> RunSpec 
         spec.salt = Some(text.clone().into());
     }
     spec
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_scheme;
-
-    #[test]
-    fn an_address_without_a_scheme_is_asked_over_plain_http() {
-        for (typed, url) in [
-            ("localhost:8000", "http://localhost:8000"),
-            ("gpu-1.local:8000/v1", "http://gpu-1.local:8000/v1"),
-            ("10.0.0.1", "http://10.0.0.1"),
-            ("[::1]:8000", "http://[::1]:8000"),
-            ("[fe80::1]/v1", "http://[fe80::1]/v1"),
-            ("::1", "http://[::1]"),
-            (" 2001:db8::2 ", "http://[2001:db8::2]"),
-            ("https://[::1]:8000", "https://[::1]:8000"),
-            ("host", "host"),
-            ("[::1", "[::1"),
-            ("::1:x", "::1:x"),
-        ] {
-            assert_eq!(with_scheme(typed), url);
-        }
-    }
 }

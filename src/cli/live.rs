@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
+use crate::cli::preflight::{ready, show_sample};
 use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::say;
 use crate::engine::{LivePlayer, Settings, local_runtime};
 use crate::error::Error;
-use crate::report::loss_text;
+use crate::report::{loss_text, preflight_sentences};
 use crate::results::{Folder, Replace, Report, file_name, hidden};
 use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
@@ -34,12 +35,12 @@ pub(super) fn on_target(
     done
 }
 
-/// Claims the result folder and finds the service; `None` after a signal. If no service is found, the folder is
-/// released.
+/// Claims the result folder, and finds and tries the service; `None` after a signal. If no service is found, the folder
+/// is released.
 pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Service, Option<Folder>)>, Error> {
     let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
     let found = tokio::select! {
-        found = Service::find(job.wanted()) => found.map(Some),
+        found = ready(job) => found.map(Some),
         () = signals.next() => Ok(None),
     };
     if let Ok(Some(found)) = found {
@@ -72,6 +73,13 @@ pub(super) fn ending(report: &Report) -> ExitCode {
 /// Whether `report` is of a search that has no answer yet.
 fn is_unanswered(report: &Report) -> bool {
     report.search.as_ref().is_some_and(|search| search.finished.is_none())
+}
+
+/// Takes the preflight of a resumed run into its report.
+pub(super) fn preflight_again(report: &mut Report, found: &Service) {
+    if let Some(again) = &found.preflight {
+        report.preflight.get_or_insert_default().merge(again);
+    }
 }
 
 /// The result before any load has run.
@@ -125,12 +133,16 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
             seconds(needed.as_secs_f64())
         ));
     }
+    if !job.quiet {
+        found.preflight.iter().for_each(show_sample);
+    }
     if job.json || job.quiet {
         return;
     }
     if found.is_embedded() {
         say("no --target given: using the embedded simulated server");
     }
+    found.preflight.iter().flat_map(preflight_sentences).for_each(|sentence| say(&format!("note: {sentence}")));
     for note in &job.notes {
         say(&format!("note: {note}"));
     }

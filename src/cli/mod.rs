@@ -16,6 +16,7 @@ mod many;
 mod options;
 mod plan;
 mod player;
+mod preflight;
 mod progress;
 mod recorded;
 mod recount;

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, room_for, session_of, skeleton};
+use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
@@ -267,6 +267,7 @@ async fn play(
     let report = if let Some(mut report) = begun {
         refuse_another_target(&job, &found, &report)?;
         refuse_another_trace(blueprint, &report)?;
+        preflight_again(&mut report, &found);
         report.notes.push(format!(
             "interrupted after {} loads and resumed: from there on connections are new, and the service may have lost \
              its caches",

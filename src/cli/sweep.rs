@@ -12,7 +12,7 @@ use clap::Args;
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, room_for, session_of, skeleton};
+use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
@@ -235,6 +235,7 @@ async fn play(
     announce(&mut job, &found);
     let report = if let Some(report) = begun {
         let mut report = resumable(report, blueprint, &folder)?;
+        preflight_again(&mut report, &found);
         report.notes.push(format!(
             "interrupted after load {} and resumed: from there on connections are new, and the service may have lost \
              its caches",

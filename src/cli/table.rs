@@ -95,6 +95,7 @@ const TABLE: &[OptionRow] = &[
     row("max-input").of_a_trace(),
     row("max-rate").rivals(&["rates", "concurrency"]),
     row("no-certificate").resumable(),
+    row("no-preflight").resumable(),
     row("on-empty").of_a_trace(),
     row("out").not_kept(),
     row("output-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
@@ -139,6 +140,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
         (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
     ]),
+    row("show-sample").not_kept().resumable(),
     row("sim").rivals(&["target"]),
     row("spread").of_a_trace(),
     row("start-at")

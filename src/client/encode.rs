@@ -98,6 +98,13 @@ impl RequestOptions {
         self.api_key.as_ref().filter(|_| is_bearer(self.key_header()))
     }
 
+    /// The answers to each request, by the user's keys of the body.
+    #[must_use]
+    pub fn choices(&self) -> u32 {
+        let given = self.endpoint.choices_key().and_then(|key| self.extra_body.get(key)).and_then(Value::as_u64);
+        given.and_then(|number| u32::try_from(number).ok()).map_or(1, |number| number.max(1))
+    }
+
     /// The header lines that give access to the service, beside the bearer token: the endpoint's own, the API key in a
     /// header of its own, and the user's.
     #[must_use]
@@ -122,6 +129,8 @@ pub struct Encoder {
     tail: Vec<u8>,
     stream: bool,
     keep_text: bool,
+    /// Answers to each request.
+    choices: u32,
     secrets: Secrets,
     /// The key that is renewed while the load runs, and its header.
     renewed: Option<(HeaderName, Arc<RenewedKey>)>,
@@ -292,6 +301,7 @@ impl Encoder {
             tail: body_tail(options, &extra, stream),
             stream,
             keep_text: options.keep_text,
+            choices: options.choices(),
             secrets: options.secrets.clone(),
             renewed: renewed_of(options)?,
             request_ids,
@@ -349,7 +359,7 @@ impl Encoder {
             place,
             route,
             endpoint: self.endpoint,
-            asked_tokens: asked,
+            asked_tokens: asked.saturating_mul(self.choices),
             stream: self.stream,
             keep_text: self.keep_text,
             secrets,
@@ -378,6 +388,7 @@ pub struct Call {
     pub(super) route: Route,
     /// The endpoint that the request goes to.
     pub(super) endpoint: Endpoint,
+    /// Output tokens of all choices together.
     pub(super) asked_tokens: u32,
     pub(super) stream: bool,
     /// Whether the response text is kept.
@@ -407,7 +418,11 @@ impl Call {
 /// Estimated bytes of the encoded prompt, enough for most bodies: its texts, their escapes, and the frame of each part.
 fn prompt_room(messages: &[Message]) -> usize {
     let parts = messages.iter().flat_map(|message| message.parts.iter());
-    parts.map(|part| part.text().len() + part.text().len() / 16 + 48).sum()
+    let bytes = |part: &MessagePart| match part {
+        MessagePart::Image(image) => image.base64().len(),
+        part => part.text().len() + part.text().len() / 16,
+    };
+    parts.map(|part| bytes(part) + 96).sum()
 }
 
 fn body_tail(options: &RequestOptions, extra: &Map<String, Value>, stream: bool) -> Vec<u8> {

@@ -25,6 +25,7 @@ mod reading;
 mod renewed;
 mod repair;
 mod said;
+mod scheme;
 mod shape;
 pub mod sse;
 mod tally;

@@ -8,6 +8,7 @@ use hyper::Uri;
 use hyper::http::uri::Scheme;
 
 use super::dialect::Endpoint;
+use super::scheme::with_scheme;
 use super::tls::{Secure, Tls};
 use crate::error::Error;
 use crate::units::seconds;
@@ -38,8 +39,10 @@ impl Target {
     }
 
     /// Reads one URL: a base URL with or without `/v1`, or the full URL of an endpoint, which is used as given. A query
-    /// is kept, and sent with every request.
+    /// is kept, and sent with every request. An address without a scheme (`host:8000`) is asked over plain HTTP.
     pub fn parse(url: &str) -> Result<Self, Error> {
+        let typed = with_scheme(url);
+        let url = typed.as_str();
         let refuse = |why: &str| {
             Error::usage("target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000")
         };
@@ -245,6 +248,8 @@ mod tests {
     fn a_base_url_is_read_with_or_without_its_version() {
         for (url, endpoint) in [
             ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/models"),
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/v1/models"),
+            ("gpu-1:8000/v1", "http://gpu-1:8000/v1/models"),
             ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1/models"),
             ("http://host/v1", "http://host/v1/models"),
             ("http://host/v1/", "http://host/v1/models"),
@@ -289,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_base_url_is_refused_with_what_is_accepted() {
-        for url in ["", "host", "localhost:8000", "ftp://host", "http://", "http://u:p@host", "http://host:99999"] {
+        for url in ["", "host", "ftp://host", "http://", "http://u:p@host", "http://host:99999"] {
             let error = Target::parse(url).unwrap_err().to_string();
             assert!(error.starts_with("target: ") && error.contains("accepted is"), "{url}: {error}");
         }

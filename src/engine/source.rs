@@ -99,6 +99,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
     let route = C::route(&call);
     let mut bodies = BodyFingerprint::default();
     bodies.add(id, C::body(&call));
+    let asked_output_tokens = live.plan.asked_output_tokens(&outline);
     let record = Box::new(Record {
         id,
         class: outline.class,
@@ -107,7 +108,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
         origin: live.plan.origin(id),
         scheduled: at,
         asked_input_tokens: outline.input_tokens,
-        asked_output_tokens: outline.output_tokens,
+        asked_output_tokens,
         target: route.target,
         model: route.model,
         exchange: Exchange { counted_input_tokens, ..Exchange::default() },

@@ -53,6 +53,28 @@ impl From<StoredGroup> for FailureGroup {
     }
 }
 
+impl FailureGroup {
+    /// The group of one failed or timed-out request; `None` for any other outcome.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Option<Self> {
+        let (kind, cause, words) = match &exchange.outcome {
+            Outcome::Failed(failure) => {
+                (Counts::kind_of(failure.class, exchange.status), failure.cause, failure.text.to_string())
+            }
+            Outcome::TimedOut => {
+                let how_far = match (exchange.first_token, exchange.headers) {
+                    (Some(_), _) => "the answer had begun but was not finished",
+                    (None, Some(_)) => "the headers had arrived, but no token",
+                    (None, None) => "no byte of an answer had arrived",
+                };
+                ("timed_out".to_owned(), FailureCause::Other, how_far.to_owned())
+            }
+            _ => return None,
+        };
+        Some(Self { kind, cause, count: 1, words })
+    }
+}
+
 /// When the target was lost: after this, nothing answered until the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lost {
@@ -137,19 +159,8 @@ impl Misses {
     /// Adds one settled request.
     pub(super) fn add(&mut self, record: &Record) {
         let exchange = &record.exchange;
-        match &exchange.outcome {
-            Outcome::Failed(failure) => {
-                self.group(Counts::kind_of(failure.class, exchange.status), failure.cause, &failure.text);
-            }
-            Outcome::TimedOut => {
-                let how_far = match (exchange.first_token, exchange.headers) {
-                    (Some(_), _) => "the answer had begun but was not finished",
-                    (None, Some(_)) => "the headers had arrived, but no token",
-                    (None, None) => "no byte of an answer had arrived",
-                };
-                self.group("timed_out".to_owned(), FailureCause::Other, how_far);
-            }
-            _ => {}
+        if let Some(FailureGroup { kind, cause, words, .. }) = FailureGroup::of(exchange) {
+            self.group(kind, cause, &words);
         }
         let Some(ended) = exchange.ended else { return };
         match Presence::of(exchange) {

@@ -21,7 +21,7 @@ pub(super) fn failures_text(trial: &TrialView, ink: Ink) -> String {
     }
     for group in trial.failures.iter().take(SHOWN) {
         text.extend(["  ", &wrapped(&format!("{} × {}", count(group.count), said(group)), WIDTH - 2, 4), "\n"]);
-        if let Some(advice) = advice(group, trial) {
+        if let Some(advice) = advice(group, Some(trial)) {
             text.extend(["    ", &ink.paint(Tone::Faint, &wrapped(&advice, WIDTH - 4, 4)), "\n"]);
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn most_frequent(trial: &TrialView) -> Option<String> {
         return Some(lost_words(lost));
     }
     let group = trial.failures.first()?;
-    let advice = advice(group, trial).map_or_else(String::new, |advice| format!(" ({advice})"));
+    let advice = advice(group, Some(trial)).map_or_else(String::new, |advice| format!(" ({advice})"));
     Some(format!("{} × {}{advice}", count(group.count), said(group)))
 }
 
@@ -67,7 +67,7 @@ fn lost_words(lost: &Lost) -> String {
     )
 }
 
-fn said(group: &FailureGroup) -> String {
+pub(super) fn said(group: &FailureGroup) -> String {
     // A result may come from another source: its texts may hold escape sequences.
     let words = visible(&group.words);
     let words = with_flags(&words);
@@ -103,7 +103,7 @@ pub fn loss_text(report: &Report) -> Option<String> {
             count(totals.unresolved)
         ));
     };
-    let advice = advice(group, last).map_or_else(String::new, |advice| format!("; {advice}"));
+    let advice = advice(group, Some(last)).map_or_else(String::new, |advice| format!("; {advice}"));
     Some(format!("{of}: {} of {}: {}{advice}{rest}", count(group.count), count(totals.planned), said(group)))
 }
 
@@ -111,8 +111,8 @@ pub fn loss_text(report: &Report) -> Option<String> {
 const OPTIONAL_FIELDS: [&str; 3] = ["stream_options", "ignore_eos", "min_tokens"];
 
 /// What to do about failures of one kind, by their class and cause; by the server's words where only they tell. `None`
-/// where there is no advice.
-fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
+/// where there is no advice. `trial`: the load in which they were seen, if it was one.
+pub(super) fn advice(group: &FailureGroup, trial: Option<&TrialView>) -> Option<String> {
     let words = group.words.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     let too_long = says(&[
@@ -204,8 +204,8 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
 }
 
 /// The advice for a server that limits the rate, with the rate that it let through.
-fn refused(trial: &TrialView) -> String {
-    match trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0) {
+fn refused(trial: Option<&TrialView>) -> String {
+    match trial.and_then(|trial| trial.throughput.requests_per_s).filter(|per_s| *per_s > 0.0) {
         Some(per_s) => {
             format!(
                 "the server limits the rate: it let about {} through; lower the rate, or raise its limit",

@@ -31,5 +31,8 @@ pub use layout::{Ink, WIDTH, wrapped};
 pub use numbers::shown_figure;
 pub use profiles::help_profiles;
 pub use search::probe_account;
-pub use sentences::{bounds_of, fault, headline, note, reason, search_sentences, sweep_sentences, verdict_reason};
+pub use sentences::{
+    bounds_of, fault, headline, note, preflight_sentences, reason, search_sentences, sweep_sentences, unready_text,
+    verdict_reason,
+};
 pub use worded::{faults_of, worded, worded_fleet, worded_inspection};

@@ -7,7 +7,7 @@ use crate::figures::TrialView;
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::percent;
-use crate::report::worded::{faults_of, said_of_search};
+use crate::report::worded::{faults_of, notes_of_run, said_of_search};
 use crate::results::Report;
 use crate::search::Kept;
 use crate::search::hunt::{Purpose, SearchFindings};
@@ -40,7 +40,7 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
         text.push_str(&ink.paint(Tone::Warning, &wrapped(&format!("{}: {words}", trial.label), WIDTH, 2)));
         text.push('\n');
     }
-    for note in &report.notes {
+    for note in notes_of_run(report) {
         text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
         text.push('\n');
     }

@@ -8,7 +8,7 @@ use crate::metrics::{Ended, Fault, Known, LoadOrigin, Metric, VerdictResult};
 use crate::report::failures::{losses_of, most_frequent};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
-use crate::report::worded::{faults_of, reasons_of, said_of_sweep};
+use crate::report::worded::{faults_of, notes_of_run, reasons_of, said_of_sweep};
 use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
@@ -286,6 +286,6 @@ fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
         let others = if loads.len() > 1 { format!(" (also: {})", loads[1..].join(", ")) } else { String::new() };
         lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {sentence}{others}", loads[0]), WIDTH, 2)));
     }
-    lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
+    lines.extend(notes_of_run(report).map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }

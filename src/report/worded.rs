@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
 use crate::report::sentences::{
-    anomaly, assumption, check_note, fault, fleet_note, formula, note, rate_doubt, reason, search_sentences,
-    sweep_sentences, verdict_reason,
+    anomaly, assumption, check_note, fault, finding, fleet_note, formula, note, preflight_sentences, rate_doubt,
+    reason, search_sentences, sweep_sentences, verdict_reason,
 };
 use crate::results::Report;
 use crate::search::SweepFindings;
@@ -18,6 +18,9 @@ use crate::trace::Inspection;
 pub fn worded(report: &mut Report) {
     for trial in &mut report.trials {
         word(trial);
+    }
+    for answer in report.preflight.iter_mut().flat_map(|preflight| &mut preflight.answers) {
+        answer.findings = answer.finding_kinds.iter().map(finding).collect();
     }
     if let Some(found) = &mut report.sweep {
         found.sentences = said_of_sweep(found, &report.trials).into_owned();
@@ -99,6 +102,12 @@ pub fn faults_of(health: &HealthView) -> Cow<'_, [String]> {
 /// The notes for the reader, in sentences.
 pub(super) fn notes_of(health: &HealthView) -> Cow<'_, [String]> {
     made_of(&health.note_kinds, &health.notes, note)
+}
+
+/// The notes on a run, those of its preflight first.
+pub(super) fn notes_of_run(report: &Report) -> impl Iterator<Item = Cow<'_, str>> {
+    let of_preflight = report.preflight.iter().flat_map(preflight_sentences).map(Cow::Owned);
+    of_preflight.chain(report.notes.iter().map(|note| Cow::Borrowed(note.as_str())))
 }
 
 /// Why a verdict is not a pass, in sentences.

@@ -34,6 +34,7 @@ impl Report {
             metadata: BTreeMap::new(),
             token_estimate: ESTIMATE_NAME.to_owned(),
             notes: Vec::new(),
+            preflight: service.preflight.clone(),
             trials: Vec::new(),
             sweep: None,
             search: None,

@@ -86,6 +86,11 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
         let own = theirs.notes.iter().filter(|note| !everywhere(note) && **note != of_itself);
         report.notes.extend(own.map(|note| format!("shard {shard}: {note}")));
     }
+    let preflights = parts.iter().filter_map(|part| part.report.preflight.as_ref());
+    report.preflight = preflights.cloned().reduce(|mut all, other| {
+        all.merge(&other);
+        all
+    });
     if parts.iter().any(|part| part.report.label != report.label) {
         report.label = None;
     }

@@ -9,6 +9,7 @@ use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
+use crate::service::Preflight;
 
 /// The schema number that this version writes.
 pub const SCHEMA: u32 = 1;
@@ -47,6 +48,9 @@ pub struct Report {
     pub token_estimate: String,
     /// The notes of the run: everything that it did without being asked explicitly.
     pub notes: Vec<String>,
+    /// What a small request showed before the load; absent if none was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
     /// One trial for each load that has ended.
     pub trials: Vec<TrialView>,
     /// The findings of a sweep. Each of its trials has its records in its own folder, `points/01` and so on.

@@ -17,6 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
+use crate::workload::ImageSize;
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,6 +124,8 @@ options! {
     ca_cert: Option<Setting<String>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
+    /// The answers to each request.
+    choices: Option<Setting<u32>>,
     /// The certificate chain that is shown to servers.
     client_cert: Option<Setting<String>>,
     /// The file of the private key of the certificate.
@@ -161,6 +164,10 @@ options! {
     idle_timeout: Option<Setting<Span>>,
     /// Whether the server was asked to ignore the end-of-sequence token.
     ignore_eos: bool,
+    /// The width and height of images.
+    image_size: Option<Setting<ImageSize>>,
+    /// The images in each request.
+    images: Option<Setting<u32>>,
     /// The input tokens of a request.
     input_tokens: Option<Setting<String>>,
     /// Whether any server certificate was accepted.
@@ -195,6 +202,8 @@ options! {
     model: Vec<Setting<String>>,
     /// Whether a search goes without a certificate.
     no_certificate: bool,
+    /// Whether the load was sent without a small request before it.
+    no_preflight: bool,
     /// Whether each request has a connection of its own.
     no_reuse: bool,
     /// Whether answers were requested without streaming.
@@ -352,6 +361,7 @@ impl RunSpec {
             top_p,
             stop,
             batch_size,
+            choices,
             ignore_eos,
             min_tokens,
             continuous_usage,

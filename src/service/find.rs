@@ -9,6 +9,7 @@ use crate::clock::RunClock;
 use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::Error;
 use crate::seed::Seed;
+use crate::service::preflight::Preflight;
 use crate::sim::{Embedded, MODEL_NAME, Options, ServiceProfile};
 
 /// The servers to send requests to.
@@ -37,6 +38,8 @@ pub struct Wanted<'a> {
     pub connect_timeout: Duration,
     /// How long to wait until the service is ready; 0 does not wait and does not query readiness.
     pub wait_ready: Duration,
+    /// Whether a service whose models are given must list models all the same to be ready.
+    pub lists_models: bool,
     /// Seed of the embedded server's random draws.
     pub seed: Seed,
 }
@@ -52,6 +55,8 @@ pub struct Service {
     pub models: Vec<String>,
     /// Whether any of the servers is simulated.
     pub simulated: bool,
+    /// What a small request showed before the load; `None` before it was sent.
+    pub preflight: Option<Preflight>,
     /// The embedded server; it runs as long as this value is held.
     embedded: Option<Embedded>,
 }
@@ -72,7 +77,10 @@ impl Service {
             Discovery::connecting_within(wanted.connect_timeout, wanted.api_key, &wanted.headers, wanted.tls)?;
         if wanted.wait_ready > Duration::ZERO {
             for target in &targets {
-                discovery.wait_ready(target, wanted.wait_ready).await?;
+                let listed = discovery.wait_ready(target, wanted.wait_ready).await;
+                if wanted.lists_models || wanted.models.is_empty() {
+                    listed?;
+                }
             }
         }
         let models = match (wanted.models.is_empty(), targets.first()) {
@@ -83,13 +91,24 @@ impl Service {
         let simulated = embedded.is_some()
             || models.iter().any(|model| model == MODEL_NAME)
             || pretends(&discovery, &targets).await;
-        Ok(Self { targets, addresses, models, simulated, embedded })
+        Ok(Self { targets, addresses, models, simulated, preflight: None, embedded })
     }
 
     /// Whether it runs in this process.
     #[must_use]
     pub const fn is_embedded(&self) -> bool {
         self.embedded.is_some()
+    }
+
+    /// The options of requests to this service: `requests` with its targets and models.
+    pub(super) fn requests(&self, requests: &RequestOptions) -> RequestOptions {
+        RequestOptions {
+            targets: self.targets.clone(),
+            models: self.models.clone(),
+            // Two runs at the same time must not give the same id to two requests.
+            request_id_prefix: format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall()),
+            ..requests.clone()
+        }
     }
 
     /// A session with this service: `workers` threads that send requests as `requests` says, with the targets and
@@ -101,12 +120,7 @@ impl Service {
         connect_timeout: Duration,
         workers: usize,
     ) -> Result<LivePlayer, Error> {
-        let mut requests = requests.clone();
-        requests.targets.clone_from(&self.targets);
-        requests.models.clone_from(&self.models);
-        // Two runs at the same time must not give the same id to two requests.
-        requests.request_id_prefix =
-            format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
+        let requests = self.requests(requests);
         let (idle_timeout, reuse) = (requests.idle_timeout, requests.reuse);
         let (addresses, next_worker) = (self.addresses.clone(), AtomicUsize::new(0));
         let setup = Setup {

@@ -1,7 +1,12 @@
-//! Owns the service under test: finds it, starts it if it is embedded, and makes room for its connections.
+//! Owns the service under test: finds it, starts it if it is embedded, tries it with a small request, and makes room
+//! for its connections.
 
 mod find;
+mod preflight;
 mod room;
+mod sounding;
 
 pub use find::{Service, Wanted, Whom};
+pub use preflight::{Preflight, PreflightAnswer, PreflightFinding, Sample};
 pub use room::{Tight, make_room};
+pub use sounding::{Patience, Unready};

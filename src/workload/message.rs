@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::workload::Image;
+
 /// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -31,14 +33,18 @@ impl Role {
 pub enum MessagePart {
     /// Text.
     Text(String),
+    /// An image.
+    Image(Image),
 }
 
 impl MessagePart {
     /// The text of the part; empty if the part is not text.
     #[must_use]
     pub fn text(&self) -> &str {
-        let Self::Text(text) = self;
-        text
+        match self {
+            Self::Text(text) => text,
+            Self::Image(_) => "",
+        }
     }
 }
 
@@ -94,10 +100,12 @@ impl Message {
 /// The separator between two texts that are joined to one prompt.
 const BETWEEN_TEXTS: &str = "\n";
 
-/// The texts of `messages` joined in their order, with a line break between any two. A single text is borrowed.
+/// The texts of `messages` joined in their order, with a line break between any two, and without their images. A single
+/// text is borrowed.
 #[must_use]
 pub fn joined_text(messages: &[Message]) -> Cow<'_, str> {
-    let mut texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
+    let parts = messages.iter().flat_map(|message| message.parts.iter());
+    let mut texts = parts.filter(|part| matches!(part, MessagePart::Text(_))).map(MessagePart::text);
     let (first, second) = (texts.next().unwrap_or(""), texts.next());
     let Some(second) = second else { return Cow::Borrowed(first) };
     let mut joined = [first, BETWEEN_TEXTS, second].concat();
@@ -119,7 +127,10 @@ mod tests {
         assert!(matches!(joined_text(&one), Cow::Borrowed("a")));
         let many = [
             Message::new(Role::System, "be brief".to_owned()),
-            Message { role: Role::User, parts: Few::Many(vec![text("a"), text("b")]) },
+            Message {
+                role: Role::User,
+                parts: Few::Many(vec![text("a"), MessagePart::Image(Image::default()), text("b")]),
+            },
             Message { role: Role::Assistant, parts: Few::Many(Vec::new()) },
         ];
         assert_eq!(joined_text(&many), "be brief\na\nb");

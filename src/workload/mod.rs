@@ -1,5 +1,6 @@
 //! Owns what is sent: lengths, prompts, and the plan that joins them to instants.
 
+mod asks;
 mod blocks;
 mod closed;
 mod content;
@@ -8,6 +9,8 @@ mod exact;
 mod export;
 mod fingerprint;
 mod fits;
+mod image;
+mod images;
 mod lengths;
 mod message;
 mod pieces;
@@ -25,6 +28,7 @@ mod trace_fit;
 mod turns;
 mod words;
 
+pub use asks::Workload;
 pub use closed::Closed;
 pub use content::{Content, OwnContent};
 pub use describe::{Description, Share, describe};
@@ -32,9 +36,11 @@ pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
 pub use fingerprint::{BodyFingerprint, NOT_HASHED, joint_fingerprint};
 pub use fits::Fits;
+pub use image::{Image, ImageSize};
+pub use images::Images;
 pub use lengths::LengthSpec;
 pub use message::{Few, Message, MessagePart, Role, joined_text};
-pub use plan::{Load, Plan, Planned, Workload};
+pub use plan::{Load, Plan, Planned};
 pub use recording::{Provenance, Recording, replay, replay_after_completion};
 pub use removal::{Dropped, Removal};
 pub use request::{Outline, Prefix, RequestSpec};

@@ -9,12 +9,11 @@ use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Offset, Shard};
-use crate::workload::content::stays_here;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Few, Fit, Fits, LengthSpec, Message, Outline, OwnContent, Prefix, Recording, Removal, RequestSpec,
-    Salt, Source, SourceSpec, Tokenizer, Turns,
+    Closed, Dropped, Few, Fit, Fits, Images, Message, Outline, Prefix, Recording, Removal, RequestSpec, Source,
+    Tokenizer, Turns, Workload,
 };
 
 /// When requests are sent.
@@ -24,89 +23,6 @@ pub enum Load {
     Open(Timeline),
     /// Each request is released by the end of another: a reference, never a measurement of an open load.
     Closed(Closed),
-}
-
-/// What requests ask for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Workload {
-    /// The tokens and the session of each request.
-    pub source: SourceSpec,
-    /// The salt in front of each prompt.
-    pub salt: Salt,
-    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
-    /// process.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
-    pub tokenizer: Option<Arc<Tokenizer>>,
-    /// The user's own source of messages. With one, `salt` and `tokenizer` have no effect on what is sent. Without
-    /// one, prompts are synthetic, with exactly the requested length. It cannot be sent to another process.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
-    pub content: Option<OwnContent>,
-    /// Texts in each request, each of the drawn length: the items of a batch.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub texts: u32,
-    /// Whether no output tokens are asked for, whatever the source says.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_output: bool,
-}
-
-const fn one() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_one(texts: &u32) -> bool {
-    *texts == 1
-}
-
-impl Workload {
-    /// Requests of `input` and `output` tokens, without a salt.
-    #[must_use]
-    pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
-        Self::of(SourceSpec::Drawn { input, output: Some(output) })
-    }
-
-    /// The lengths and prefix blocks of a trace, without a salt.
-    #[must_use]
-    pub fn recorded(recording: Recording) -> Self {
-        Self::of(SourceSpec::Recorded(Arc::new(recording)))
-    }
-
-    /// The requests of `source` with synthetic prompts, without a salt.
-    #[must_use]
-    pub const fn of(source: SourceSpec) -> Self {
-        Self { source, salt: Salt::Off, tokenizer: None, content: None, texts: 1, no_output: false }
-    }
-
-    /// The workload with `salt`.
-    #[must_use]
-    pub fn salted(self, salt: Salt) -> Self {
-        Self { salt, ..self }
-    }
-
-    /// The same with prompts of exactly the length that `tokenizer` counts.
-    #[must_use]
-    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { tokenizer: Some(tokenizer), ..self }
-    }
-
-    /// The workload with `texts` texts in each request, and without output tokens if `no_output`.
-    #[must_use]
-    pub fn of_texts(self, texts: u32, no_output: bool) -> Self {
-        Self { texts: texts.max(1), no_output, ..self }
-    }
-
-    /// The workload with messages made by `content`.
-    #[must_use]
-    pub fn saying(self, content: OwnContent) -> Self {
-        Self { content: Some(content), ..self }
-    }
-}
-
-impl Default for Workload {
-    /// 128 input tokens, 64 output tokens, no salt.
-    fn default() -> Self {
-        Self::new(LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
-    }
 }
 
 /// A load joined to a workload. Shared read-only by all workers.
@@ -250,6 +166,7 @@ impl Plan {
     pub fn skipped(&self, id: u64, before: &Record) -> Record {
         let at = before.exchange.ended.unwrap_or(before.scheduled);
         let outline = self.outline(id);
+        let asked_output_tokens = self.asked_output_tokens(&outline);
         Record {
             id,
             session: outline.session,
@@ -258,7 +175,7 @@ impl Plan {
             origin: Origin::Released,
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
-            asked_output_tokens: outline.output_tokens,
+            asked_output_tokens,
             target: Arc::clone(&before.target),
             model: Arc::clone(&before.model),
             exchange: Exchange { ended: Some(at), outcome: Outcome::Skipped, ..Exchange::default() },
@@ -315,29 +232,59 @@ impl Plan {
 
     /// Request `id`, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
-        let outline = self.outline(id);
+        self.composed(self.outline(id), || self.prefix(id))
+    }
+
+    /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
+    /// most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a trace. `id`
+    /// must lie beyond the plan.
+    #[must_use]
+    pub fn small(&self, id: u64, most_input: u32, most_output: u32) -> RequestSpec {
+        let first = self.outline(0);
+        let outline = Outline {
+            id,
+            session: None,
+            turn: None,
+            input_tokens: first.input_tokens.min(most_input.saturating_mul(self.workload.texts)),
+            output_tokens: first.output_tokens.min(most_output),
+            ..first
+        };
+        self.composed(outline, Prefix::default).0
+    }
+
+    /// The request of `outline`, and with a tokenizer the fit of its prompt.
+    fn composed(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> (RequestSpec, Option<Fit>) {
+        let (spec, fit) = self.spoken(outline, prefix);
+        match self.workload.images {
+            Some(images) => (images.added_to(spec, &self.workload.salt, self.seed), fit),
+            None => (spec, fit),
+        }
+    }
+
+    /// The request of `outline` without images, and with a tokenizer the fit of its prompt.
+    fn spoken(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> (RequestSpec, Option<Fit>) {
         if let Some(content) = &self.workload.content {
             let messages = content.messages(&outline);
             return (RequestSpec { outline, messages, counted_tokens: None }, None);
         }
         if self.workload.texts > 1 {
-            return (self.batch(outline), None);
+            return (self.batch(outline, prefix), None);
         }
-        let (prompt, fit) = self.synthetic.prompt(&outline, self.prefix(id));
+        let (prompt, fit) = self.synthetic.prompt(&outline, prefix());
         let counted_tokens = fit.as_ref().map(Fit::counted);
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
     }
 
     /// The request of `outline` with one message for each text of its batch. Text k of request i is drawn like the
     /// prompt of request i × texts + k. Fits are not kept, because they belong to whole prompts.
-    fn batch(&self, outline: Outline) -> RequestSpec {
+    fn batch(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> RequestSpec {
         let (id, texts) = (outline.id, u64::from(self.workload.texts));
         let tokens = outline.input_tokens / self.workload.texts;
         let mut counted = None;
         let text = |place: u64| {
             let of_text =
                 Outline { id: id.wrapping_mul(texts).wrapping_add(place), input_tokens: tokens, ..outline.clone() };
-            let (text, fit) = self.synthetic.prompt(&of_text, self.prefix(id));
+            let (text, fit) = self.synthetic.prompt(&of_text, prefix());
             counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
             Message::user(text)
         };
@@ -351,6 +298,18 @@ impl Plan {
         Self { workload: self.workload.of_texts(texts, no_output), ..self }
     }
 
+    /// The plan with `images` in each request, and with `choices` answers to each.
+    #[must_use]
+    pub fn of_images(self, images: Option<Images>, choices: u32) -> Self {
+        Self { workload: self.workload.of_images(images, choices), ..self }
+    }
+
+    /// The output tokens that the request of `outline` asks for, of all its choices together.
+    #[must_use]
+    pub fn asked_output_tokens(&self, outline: &Outline) -> u32 {
+        outline.output_tokens.saturating_mul(self.workload.choices)
+    }
+
     /// The hasher of this plan, before its first request.
     pub(crate) fn hasher(&self) -> PlanHasher {
         let mut hasher = PlanHasher::new();
@@ -359,6 +318,9 @@ impl Plan {
         }
         if self.workload.texts > 1 {
             hasher.text(&format!("{} texts in each request", self.workload.texts));
+        }
+        if let Some(images) = &self.workload.images {
+            hasher.text(&format!("{images} in each request"));
         }
         if let Some(content) = &self.workload.content {
             hasher.text("content");

@@ -208,14 +208,15 @@ fn a_target_that_cannot_be_used_is_said_at_once() {
     let server = Simulated::start(folder.path(), &["--api-key", "right"]);
     let output = run(folder.path(), &["run", "--target", &server.url, "--api-key", "wrong"]);
     assert_eq!((output.status.code(), text(&output.stderr).contains("--api-key")), (Some(3), true));
-    // With --model the server is not asked for its models first: refused connections are counted, and no request
-    // completes.
+    // With --model the server is not asked for its models first, and with --no-preflight it is not tried: refused
+    // connections are counted, and no request completes.
     let words = [
         "run",
         "--target",
         &format!("http://{closed}"),
         "--model",
         "m",
+        "--no-preflight",
         "--requests",
         "5",
         "--rate",

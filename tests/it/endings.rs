@@ -16,7 +16,7 @@ fn status(line: &str, kind: &str, more: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-const LOAD: [&str; 13] = [
+const LOAD: [&str; 14] = [
     "run",
     "--requests",
     "16",
@@ -30,6 +30,7 @@ const LOAD: [&str; 13] = [
     "4",
     "--drain",
     "500ms",
+    "--no-preflight",
 ];
 
 /// Runs against `address`; returns exit code, standard output and standard error, with wrapped lines joined.
@@ -293,6 +294,7 @@ fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
         "60",
         "--process",
         "even",
+        "--no-preflight",
         "--out",
         "out",
     ];
@@ -327,6 +329,7 @@ fn waiting(folder: &std::path::Path, script: Vec<Step>, at_models: bool, more: &
         "20m",
         "--drain",
         "20m",
+        "--no-preflight",
         "--out",
         "out",
     ]);

@@ -5,6 +5,8 @@
 mod architecture;
 mod batching;
 mod calibrate;
+mod cases;
+mod chat_cli;
 mod cli;
 mod cli_files;
 mod client;
@@ -19,6 +21,7 @@ mod known_truth;
 mod open_loop;
 mod overlays;
 mod plan;
+mod preflight;
 mod pretend_server;
 mod profiles;
 mod profiles_cli;

@@ -128,6 +128,7 @@ fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
         &server.url,
         "--model",
         "mine",
+        "--no-preflight",
         "--requests",
         "3",
         "--rate",
@@ -203,7 +204,7 @@ fn an_interrupted_run_writes_what_it_has() {
 fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     let folder = folder();
     let server = Simulated::start(folder.path(), &["--fault", "status:503@50%", "--truth", "truth.jsonl"]);
-    let words = ["run", "--target", &server.url, "--rate", "40", "--requests", "40", "--out", "out"];
+    let words = ["run", "--target", &server.url, "--no-preflight", "--rate", "40", "--requests", "40", "--out", "out"];
     let output = run(folder.path(), &words);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(

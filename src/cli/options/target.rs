@@ -85,7 +85,14 @@ pub(in crate::cli) struct TargetOptions {
     /// Accept any certificate for https; the result records this
     #[arg(long)]
     pub(in crate::cli) insecure: bool,
-    /// Wait this long for the target to become ready
+    /// Send the load without trying the target first. Otherwise one small request with the options of the run is sent
+    /// before the load: if it fails, the load is not sent; it is in no figure and no record
+    #[arg(long)]
+    pub(in crate::cli) no_preflight: bool,
+    /// Print one prompt and its answer: those of the small request before the load
+    #[arg(long)]
+    pub(in crate::cli) show_sample: bool,
+    /// Wait this long for the target to become ready: until it answers a small request
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) wait_ready: Duration,
 }

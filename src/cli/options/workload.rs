@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::workload::ImageSize;
+
 /// The lengths of requests and answers.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Workload")]
@@ -34,6 +36,15 @@ pub(in crate::cli) struct WireOptions {
     /// Items in a request: texts to embed, documents to rank; each has --input-tokens tokens [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(in crate::cli) batch_size: Option<u32>,
+    /// Images in a request, beside its text: PNG in data URLs, each with pixels of its own (chat, responses, messages)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(in crate::cli) images: Option<u32>,
+    /// Width and height of --images, in pixels [default: 512x512]
+    #[arg(long, value_name = "WxH")]
+    pub(in crate::cli) image_size: Option<ImageSize>,
+    /// Answers to each request (n); each has --output-tokens tokens, and they are counted together [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub(in crate::cli) choices: Option<u32>,
     /// Sampling temperature [default: the server's]
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) temperature: Option<f64>,

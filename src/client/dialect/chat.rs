@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::choices;
 use super::kind::{Capabilities, Dialect};
-use super::prompt::{for_each_in_messages, write_messages, write_parts};
+use super::prompt::{PartNames, for_each_in_messages, write_messages, write_parts};
 use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
 };
@@ -26,6 +26,10 @@ pub(super) struct Chat;
 /// Where a choice holds its text: an event under `delta`, a whole response under `message`. Some servers add the `text`
 /// of a completion.
 const PLACES: [Place; 3] = [Place::Delta, Place::Message, Place::Text];
+
+/// The parts of a message.
+const PARTS: PartNames =
+    PartNames { text: "text", image: (r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,"#, r#""}}"#) };
 
 impl Dialect for Chat {
     fn name(&self) -> &'static str {
@@ -49,12 +53,20 @@ impl Dialect for Chat {
     }
 
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
-        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), "text");
+        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), PARTS);
         write_messages(body, messages.iter(), write_content);
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
         Ok(Some(asked.unwrap_or_default().name()))
+    }
+
+    fn takes_images(&self) -> bool {
+        true
+    }
+
+    fn choices_key(&self) -> Option<&'static str> {
+        Some("n")
     }
 
     fn text_keys(&self) -> &'static [&'static [u8]] {

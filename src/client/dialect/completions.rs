@@ -69,6 +69,10 @@ impl Dialect for Completions {
         }
     }
 
+    fn choices_key(&self) -> Option<&'static str> {
+        Some("n")
+    }
+
     fn text_keys(&self) -> &'static [&'static [u8]] {
         &[b"\"text\":", b"\"content\":"]
     }

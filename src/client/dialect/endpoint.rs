@@ -101,6 +101,18 @@ impl Endpoint {
         self.0.stop_key()
     }
 
+    /// Whether a message may hold images.
+    #[must_use]
+    pub fn takes_images(self) -> bool {
+        self.0.takes_images()
+    }
+
+    /// The key of the number of answers to one request; `None` when a request has one answer.
+    #[must_use]
+    pub fn choices_key(self) -> Option<&'static str> {
+        self.0.choices_key()
+    }
+
     /// The key of the object that holds the sampling options; `None` when they stand in the body itself.
     #[must_use]
     pub fn sampling_parent(self) -> Option<&'static str> {

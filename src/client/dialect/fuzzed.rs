@@ -1,11 +1,14 @@
 //! Owns the fuzz-like tests of every endpoint's reader: any bytes, and mutated answers of servers, whole and streamed.
 
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 
 use super::endpoint::Endpoint;
 use super::served::{AnswerIdentity, AnswerUsage, Says, SoFar};
 use crate::client::answer::{Answer, End};
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
+use crate::seed::Seed;
 use crate::units::Offset;
 
 /// Answers in the form of real servers, beside those of the simulated server: endpoint, streamed, bytes.
@@ -194,36 +197,39 @@ fn an_answer_cut_at_any_byte_is_read_the_same_in_pieces_and_completes_only_after
 
 #[derive(Debug, Clone)]
 enum Mutation {
-    Set(prop::sample::Index, u8),
-    Remove(prop::sample::Index, usize),
-    Insert(prop::sample::Index, Vec<u8>),
-    Repeat(prop::sample::Index, usize),
+    Set(usize, u8),
+    Remove(usize, usize),
+    Insert(usize, Vec<u8>),
+    Repeat(usize, usize),
 }
 
+/// Parts of JSON and of streams, for insertion.
+const WORDS: [&str; 20] = [
+    "null",
+    "{}",
+    "[]",
+    "\"",
+    "}",
+    "{",
+    ",",
+    "\n\n",
+    "\r",
+    "\\u12",
+    "-1",
+    "1e999",
+    "data: ",
+    "event: error\n",
+    "[DONE]",
+    "\"error\":\"x\",",
+    "\"type\":\"error\",",
+    "\u{e9}",
+    "\\ud83d",
+    "NaN",
+];
+
 fn mutation() -> impl Strategy<Value = Mutation> {
-    let at = any::<prop::sample::Index>;
-    let words = prop::sample::select(vec![
-        "null",
-        "{}",
-        "[]",
-        "\"",
-        "}",
-        "{",
-        ",",
-        "\n\n",
-        "\r",
-        "\\u12",
-        "-1",
-        "1e999",
-        "data: ",
-        "event: error\n",
-        "[DONE]",
-        "\"error\":\"x\",",
-        "\"type\":\"error\",",
-        "\u{e9}",
-        "\\ud83d",
-        "NaN",
-    ]);
+    let at = any::<usize>;
+    let words = prop::sample::select(&WORDS[..]);
     prop_oneof![
         (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Set(at, byte)),
         (at(), 1_usize..40).prop_map(|(at, length)| Mutation::Remove(at, length)),
@@ -239,20 +245,20 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     }
     match mutation {
         Mutation::Set(at, byte) => {
-            let at = at.index(bytes.len());
+            let at = at % bytes.len();
             bytes[at] = *byte;
         }
         Mutation::Remove(at, length) => {
-            let at = at.index(bytes.len());
+            let at = at % bytes.len();
             let end = (at + length).min(bytes.len());
             bytes.drain(at..end);
         }
         Mutation::Insert(at, more) => {
-            let at = at.index(bytes.len());
+            let at = at % bytes.len();
             bytes.splice(at..at, more.iter().copied());
         }
         Mutation::Repeat(at, length) => {
-            let at = at.index(bytes.len());
+            let at = at % bytes.len();
             let piece = bytes[at..(at + length).min(bytes.len())].to_vec();
             bytes.splice(at..at, piece);
         }
@@ -289,5 +295,74 @@ proptest! {
         for &endpoint in Endpoint::ALL {
             assert_same_whatever_the_cuts(endpoint, streamed, &bytes, width, true);
         }
+    }
+}
+
+/// A number below `end`.
+fn below(generator: &mut ChaCha8Rng, end: usize) -> usize {
+    (generator.next_u64() % end as u64) as usize
+}
+
+fn drawn_mutation(generator: &mut ChaCha8Rng) -> Mutation {
+    let at = generator.next_u64() as usize;
+    match below(generator, 5) {
+        0 => Mutation::Set(at, generator.next_u32() as u8),
+        1 => Mutation::Remove(at, 1 + below(generator, 39)),
+        2 => Mutation::Insert(at, WORDS[below(generator, WORDS.len())].as_bytes().to_vec()),
+        3 => Mutation::Insert(at, (0..=below(generator, 7)).map(|_| generator.next_u32() as u8).collect()),
+        _ => Mutation::Repeat(at, 1 + below(generator, 79)),
+    }
+}
+
+/// Input number `id` for `endpoint`: an answer of this endpoint with up to 7 changes; each sixteenth is an answer of
+/// another endpoint, and each seventeenth is made of parts of JSON alone.
+fn input(endpoint: Endpoint, answers: &[(Endpoint, bool, Vec<u8>)], generator: &mut ChaCha8Rng) -> (bool, Vec<u8>) {
+    let parts = |generator: &mut ChaCha8Rng| {
+        let words = (0..below(generator, 60)).map(|_| WORDS[below(generator, WORDS.len())]);
+        words.collect::<String>().into_bytes()
+    };
+    let foreign = below(generator, 16) == 0;
+    let own: Vec<_> = answers.iter().filter(|(other, ..)| foreign || *other == endpoint).collect();
+    let (_, streamed, answer) = own[below(generator, own.len())];
+    let mut bytes = if below(generator, 17) == 0 { parts(generator) } else { answer.clone() };
+    for _ in 0..below(generator, 8) {
+        mutate(&mut bytes, &drawn_mutation(generator));
+    }
+    (*streamed, bytes)
+}
+
+/// Reads `count` inputs from number `first` on with the reader of `endpoint`.
+fn read_many(endpoint: Endpoint, first: u64, count: u64) {
+    let (answers, stream) = (answers(), Seed::new(15).stream(endpoint.name()));
+    for id in first..first + count {
+        let mut generator = stream.at(id);
+        let (streamed, bytes) = input(endpoint, &answers, &mut generator);
+        let (width, orderly) = (1 + below(&mut generator, 39), below(&mut generator, 2) == 0);
+        let judged = || assert_same_whatever_the_cuts(endpoint, streamed, &bytes, width, orderly);
+        let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judged));
+        assert!(judged.is_ok(), "{endpoint}, input {id}, pieces of {width}: {:?}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// `TONNAGE_FUZZ_INPUTS` inputs for each endpoint, 1 million by default: `cargo test --release --lib -- --ignored
+/// --nocapture many_inputs`.
+#[test]
+#[ignore = "minutes; see its comment"]
+fn many_inputs_break_no_reader() {
+    let given = std::env::var("TONNAGE_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok());
+    let (each, threads) = (given.unwrap_or(1_000_000_u64), 2);
+    for &endpoint in Endpoint::ALL {
+        let part = each.div_ceil(threads);
+        std::thread::scope(|scope| {
+            (0..threads).for_each(|thread| drop(scope.spawn(move || read_many(endpoint, thread * part, part))));
+        });
+        println!("{endpoint}: {} inputs, none breaks its reader", part * threads);
+    }
+}
+
+#[test]
+fn drawn_inputs_break_no_reader() {
+    for endpoint in Endpoint::ALL {
+        read_many(*endpoint, 0, 200);
     }
 }

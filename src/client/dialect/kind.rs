@@ -111,6 +111,16 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether a message may hold images.
+    fn takes_images(&self) -> bool {
+        false
+    }
+
+    /// The key of the number of answers to one request; `None` when a request has one answer.
+    fn choices_key(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the user writes the whole body, so that no option adds a field to it.
     fn has_template(&self) -> bool {
         false

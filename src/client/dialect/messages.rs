@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kind::{Capabilities, Dialect, StreamFields, only_length, stream_alone};
-use super::prompt::{for_each_in_content, for_each_in_messages, write_messages, write_parts};
+use super::prompt::{PartNames, for_each_in_content, for_each_in_messages, write_messages, write_parts};
 use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar};
 use super::single::{self, Aside, answer, arguments, reasoning};
 use super::written::{push_all, typed};
@@ -23,6 +23,12 @@ pub(super) struct Messages;
 
 /// The key of the output length, which every request must have.
 const LENGTH: &str = "max_tokens";
+
+/// The parts of a message.
+const PARTS: PartNames = PartNames {
+    text: "text",
+    image: (r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":""#, r#""}}"#),
+};
 
 impl Dialect for Messages {
     fn name(&self) -> &'static str {
@@ -56,13 +62,17 @@ impl Dialect for Messages {
     /// Writes the messages, and the texts of all system messages under the key `system`.
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
         let spoken = messages.iter().filter(|message| message.role != Role::System);
-        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), "text");
+        let write_content = |body: &mut Vec<u8>, message: &Message| write_parts(body, message.parts.iter(), PARTS);
         write_messages(body, spoken, write_content);
         let mut system = messages.iter().filter(|message| message.role == Role::System).peekable();
         if system.peek().is_some() {
             body.extend_from_slice(b",\"system\":");
-            write_parts(body, system.flat_map(|message| message.parts.iter()), "text");
+            write_parts(body, system.flat_map(|message| message.parts.iter()), PARTS);
         }
+    }
+
+    fn takes_images(&self) -> bool {
+        true
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {

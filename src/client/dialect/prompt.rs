@@ -23,17 +23,36 @@ pub(super) fn write_messages<'a>(
     body.push(b']');
 }
 
-/// Appends a single text as a string, anything else as a list of parts of the type `kind`.
-pub(super) fn write_parts<'a>(body: &mut Vec<u8>, parts: impl Iterator<Item = &'a MessagePart> + Clone, kind: &str) {
+/// The names and places of the parts of a message, which differ between endpoints.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PartNames {
+    /// The type of a text.
+    pub(super) text: &'static str,
+    /// What stands before the Base64 of an image, and after it.
+    pub(super) image: (&'static str, &'static str),
+}
+
+/// Appends a single text as a string, anything else as a list of parts.
+pub(super) fn write_parts<'a>(
+    body: &mut Vec<u8>,
+    parts: impl Iterator<Item = &'a MessagePart> + Clone,
+    names: PartNames,
+) {
     let mut first = parts.clone();
     if let (Some(MessagePart::Text(text)), None) = (first.next(), first.next()) {
         return quote(body, text);
     }
     body.push(b'[');
-    for (place, MessagePart::Text(text)) in parts.enumerate() {
-        push_all(body, &[if place > 0 { "," } else { "" }, r#"{"type":""#, kind, r#"","text":"#]);
-        quote(body, text);
-        body.push(b'}');
+    for (place, part) in parts.enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        match part {
+            MessagePart::Text(text) => {
+                push_all(body, &[comma, r#"{"type":""#, names.text, r#"","text":"#]);
+                quote(body, text);
+                body.push(b'}');
+            }
+            MessagePart::Image(image) => push_all(body, &[comma, names.image.0, image.base64(), names.image.1]),
+        }
     }
     body.push(b']');
 }

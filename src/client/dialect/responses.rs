@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kind::{Capabilities, Dialect, StreamFields, only_length, stream_alone};
-use super::prompt::{for_each_in_messages, write_messages, write_parts};
+use super::prompt::{PartNames, for_each_in_messages, write_messages, write_parts};
 use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar};
 use super::single::{self, Aside, answer, arguments, reasoning};
 use super::written::{push_all, typed};
@@ -48,9 +48,14 @@ impl Dialect for Responses {
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
         write_messages(body, messages.iter(), |body, message| {
             // The model's own earlier texts have another type than the texts of others.
-            let kind = if message.role == Role::Assistant { "output_text" } else { "input_text" };
-            write_parts(body, message.parts.iter(), kind);
+            let text = if message.role == Role::Assistant { "output_text" } else { "input_text" };
+            let image = (r#"{"type":"input_image","image_url":"data:image/png;base64,"#, r#""}"#);
+            write_parts(body, message.parts.iter(), PartNames { text, image });
         });
+    }
+
+    fn takes_images(&self) -> bool {
+        true
     }
 
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {

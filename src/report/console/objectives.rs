@@ -4,7 +4,7 @@ use crate::figures::{SloView, TrialView};
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};
-use crate::report::worded::{faults_of, notes_of, reasons_of};
+use crate::report::worded::{faults_of, notes_of, notes_of_run, reasons_of};
 use crate::results::Report;
 use crate::units::{count, per_second};
 
@@ -85,6 +85,6 @@ pub(super) fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> Stri
     let faults = faults.iter().filter(|fault| !reasons.contains(fault));
     let warnings = faults.chain(&*notes).map(|warning| wrapped(&format!("warning: {warning}"), WIDTH, 2));
     lines.extend(warnings.map(|warning| ink.paint(Tone::Warning, &warning)));
-    lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
+    lines.extend(notes_of_run(report).map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }

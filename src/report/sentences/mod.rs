@@ -4,6 +4,7 @@ mod anomalies;
 mod assumptions;
 mod ending;
 mod formula;
+mod preflight;
 mod search;
 mod sizing;
 #[cfg(test)]
@@ -18,6 +19,8 @@ pub(super) use anomalies::anomaly;
 pub(super) use assumptions::assumption;
 pub use ending::bounds_of;
 pub(super) use formula::formula;
+pub(super) use preflight::finding;
+pub use preflight::{preflight_sentences, unready_text};
 pub use search::{headline, search_sentences};
 pub(super) use sizing::{check_note, fleet_note, rate_doubt};
 pub use sweep::sweep_sentences;

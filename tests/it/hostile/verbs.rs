@@ -14,17 +14,18 @@ use super::server::{Healthy, serve};
 use super::table::{Case, Fate, table};
 use crate::cli::{folder, json, text, tonnage};
 
-/// Verbs, and the most seconds that each may take: load, timeout and drain of each of its loads, one second, and the
-/// start of a process beside five others on two cores. A search whose requests complete takes as long as its budget
-/// allows; here it must only end.
-const VERBS: [(&str, f64); 4] = [("run", 6.0), ("replay", 6.0), ("sweep", 9.0), ("search", 110.0)];
+/// Verbs (`preflight`: a run that tries the server first), and the most seconds that each may take: load, timeout and
+/// drain of each of its loads, one second, and the start of a process beside five others on two cores. A search whose
+/// requests complete takes as long as its budget allows; here it must only end.
+const VERBS: [(&str, f64); 5] = [("run", 6.0), ("preflight", 12.0), ("replay", 6.0), ("sweep", 9.0), ("search", 110.0)];
 /// The memory limit of one process with 20 requests in flight, in KiB.
 const MOST_KIB: u64 = 300 << 10;
 
 fn words(verb: &str) -> Vec<&'static str> {
     let common = ["--timeout", "1s", "--drain", "1s", "--connect-timeout", "1s", "--insecure", "--out", "out"];
+    let tries: &[&str] = if verb == "preflight" { &[] } else { &["--no-preflight"] };
     let own: &[&str] = match verb {
-        "run" => &[
+        "run" | "preflight" => &[
             "run",
             "--rate",
             "20/s",
@@ -65,7 +66,7 @@ fn words(verb: &str) -> Vec<&'static str> {
             "4",
         ],
     };
-    own.iter().chain(&common).copied().collect()
+    own.iter().chain(&common).chain(tries).copied().collect()
 }
 
 /// The peak memory of a process so far, in KiB.

@@ -72,6 +72,11 @@ pub(crate) fn http(status: &str, kind: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The bytes of a stream of these events.
+pub(crate) fn events_of(events: &[serde_json::Value]) -> String {
+    events.iter().flat_map(|event| ["data: ".to_owned(), event.to_string(), "\n\n".to_owned()]).collect()
+}
+
 /// A model list with one model of this name.
 pub(crate) fn models(name: &str) -> Vec<u8> {
     http("200 OK", "application/json", &serde_json::json!({"object": "list", "data": [{"id": name}]}).to_string())

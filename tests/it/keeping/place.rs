@@ -117,6 +117,7 @@ fn folders_and_files_are_of_their_owner_alone() {
         "3",
         "--rate",
         "200/s",
+        "--no-preflight",
         "--quiet",
     ];
     assert_eq!(run(folder.path(), &words).status.code(), Some(3));

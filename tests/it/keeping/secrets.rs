@@ -189,7 +189,16 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
         server.seen.lock().expect("a lock").clear();
         let mut command = tonnage(&work);
         command.args(load).args(&target).args(&place.words);
-        let output = played(&mut command, &place);
+        // First with the preflight, which puts the words of a server that refuses it on the screen.
+        let tried = played(&mut command, &place);
+        assert_hidden(place.name, "standard output", &tried.stdout);
+        assert_hidden(place.name, "standard error", &tried.stderr);
+        for path in files_below(&work) {
+            assert_hidden(place.name, &path.display().to_string(), &std::fs::read(&path).expect("a file"));
+        }
+        command.arg("--force");
+        server.seen.lock().expect("a lock").clear();
+        let output = played(command.arg("--no-preflight"), &place);
         assert_hidden(place.name, "standard output", &output.stdout);
         assert_hidden(place.name, "standard error", &output.stderr);
         if place.is_sent {
@@ -251,6 +260,7 @@ fn the_journal_of_a_search_and_the_points_of_a_sweep_hold_no_secret() {
         let folder = folder();
         let key = format!("--api-key={SECRET}");
         let words = [verb, "--target", &server.url, "--output-tokens", "2", "--timeout", "2s", "--out", "out", &key];
+        let words = [&words[..], &["--no-preflight"]].concat();
         let output = tonnage(folder.path()).args(words).args(more).output().expect("the binary runs");
         assert_hidden(verb, "standard output", &output.stdout);
         assert_hidden(verb, "standard error", &output.stderr);
@@ -268,15 +278,15 @@ fn the_journal_of_a_search_and_the_points_of_a_sweep_hold_no_secret() {
 fn what_was_left_out_is_asked_for_again() {
     let server = echo();
     let folder = folder();
-    let load =
-        ["run", "--target", &server.url, "--requests", "2", "--rate", "200/s", "--output-tokens", "2", "--quiet"];
+    let load = ["run", "--target", &server.url, "--requests", "2", "--rate", "200/s", "--output-tokens", "2"];
+    let load = [&load[..], &["--no-preflight", "--quiet"]].concat();
     let body = serde_json::json!({"api_key": SECRET}).to_string();
     for (name, given, wanted) in [
         ("a", ["--secret-header", "X-Odd: value-of-mine"], "--secret-header"),
         ("b", ["--header", "X-Token: value-of-mine"], "--header"),
         ("c", ["--extra-body", &body], "--extra-body"),
     ] {
-        tonnage(folder.path()).args(load).args(given).args(["--out", name]).output().expect("the binary runs");
+        tonnage(folder.path()).args(&load).args(given).args(["--out", name]).output().expect("the binary runs");
         let again = tonnage(folder.path())
             .args(["run", "-c", &format!("{name}/config.yaml"), "--out", "again"])
             .output()
@@ -296,17 +306,17 @@ fn what_was_left_out_is_asked_for_again() {
     // A key and a key file both answer the request for the key; a file in place of the environment variable does not.
     std::fs::write(folder.path().join("key"), "  k-from-file\n\n").expect("written");
     let both = ["--api-key", "k-typed", "--api-key-file", "key"];
-    let output = tonnage(folder.path()).args(load).args(both).output().expect("it runs");
+    let output = tonnage(folder.path()).args(&load).args(both).output().expect("it runs");
     assert!(text(&output.stderr).contains("--api-key-file: cannot be combined"), "{}", text(&output.stderr));
     let mut command = tonnage(folder.path());
-    command.args(load).args(["--api-key-file", "key", "--out", "k"]).env("OPENAI_API_KEY", "k-from-environment");
+    command.args(&load).args(["--api-key-file", "key", "--out", "k"]).env("OPENAI_API_KEY", "k-from-environment");
     server.seen.lock().expect("a lock").clear();
     command.output().expect("it runs");
     assert!(server.seen.lock().expect("a lock").contains("Bearer k-from-file\r\n"));
     for text_of_file in ["", "one\ntwo\n"] {
         std::fs::write(folder.path().join("key"), text_of_file).expect("written");
         assert_eq!(
-            tonnage(folder.path()).args(load).args(["--api-key-file", "key"]).output().expect("it runs").status.code(),
+            tonnage(folder.path()).args(&load).args(["--api-key-file", "key"]).output().expect("it runs").status.code(),
             Some(2)
         );
     }

@@ -1,0 +1,112 @@
+//! Owns `Workload`: what requests ask for.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::workload::content::stays_here;
+use crate::workload::{Images, LengthSpec, OwnContent, Recording, Salt, SourceSpec, Tokenizer};
+
+/// What requests ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// The tokens and the session of each request.
+    pub source: SourceSpec,
+    /// The salt in front of each prompt.
+    pub salt: Salt,
+    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
+    /// process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
+    pub tokenizer: Option<Arc<Tokenizer>>,
+    /// The user's own source of messages. With one, `salt` and `tokenizer` have no effect on what is sent. Without
+    /// one, prompts are synthetic, with exactly the requested length. It cannot be sent to another process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
+    pub content: Option<OwnContent>,
+    /// Texts in each request, each of the drawn length: the items of a batch.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub texts: u32,
+    /// Whether no output tokens are asked for, whatever the source says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_output: bool,
+    /// Images in each request, beside its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
+    /// Answers to each request. Each may have the drawn number of output tokens.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub choices: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+impl Workload {
+    /// Requests of `input` and `output` tokens, without a salt.
+    #[must_use]
+    pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
+        Self::of(SourceSpec::Drawn { input, output: Some(output) })
+    }
+
+    /// The lengths and prefix blocks of a trace, without a salt.
+    #[must_use]
+    pub fn recorded(recording: Recording) -> Self {
+        Self::of(SourceSpec::Recorded(Arc::new(recording)))
+    }
+
+    /// The requests of `source` with synthetic prompts, without a salt.
+    #[must_use]
+    pub const fn of(source: SourceSpec) -> Self {
+        Self {
+            source,
+            salt: Salt::Off,
+            tokenizer: None,
+            content: None,
+            texts: 1,
+            no_output: false,
+            images: None,
+            choices: 1,
+        }
+    }
+
+    /// The workload with `salt`.
+    #[must_use]
+    pub fn salted(self, salt: Salt) -> Self {
+        Self { salt, ..self }
+    }
+
+    /// The same with prompts of exactly the length that `tokenizer` counts.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { tokenizer: Some(tokenizer), ..self }
+    }
+
+    /// The workload with `texts` texts in each request, and without output tokens if `no_output`.
+    #[must_use]
+    pub fn of_texts(self, texts: u32, no_output: bool) -> Self {
+        Self { texts: texts.max(1), no_output, ..self }
+    }
+
+    /// The workload with `images` in each request, and with `choices` answers to each.
+    #[must_use]
+    pub fn of_images(self, images: Option<Images>, choices: u32) -> Self {
+        Self { images, choices: choices.max(1), ..self }
+    }
+
+    /// The workload with messages made by `content`.
+    #[must_use]
+    pub fn saying(self, content: OwnContent) -> Self {
+        Self { content: Some(content), ..self }
+    }
+}
+
+impl Default for Workload {
+    /// 128 input tokens, 64 output tokens, no salt.
+    fn default() -> Self {
+        Self::new(LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
+    }
+}
