@@ -14,10 +14,12 @@ use tokio::time::Instant;
 use crate::units::Offset;
 
 mod receive;
+mod socket;
 mod timers;
 
 pub(crate) use receive::Receiver;
 pub use receive::{ReceiveClock, receive_clock};
+pub(crate) use socket::Socket;
 pub use timers::{Sleep, Timers};
 
 /// Nanoseconds on this host's `CLOCK_MONOTONIC`, which all processes of the host share. A test cannot pause it: for

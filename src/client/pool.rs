@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::Addresses;
 use super::tls::Secure;
 use super::wire::{Scratch, Wire};
-use crate::clock::{Receiver, RunClock};
+use crate::clock::{Receiver, RunClock, Socket};
 use crate::record::{Failure, FailureCause, FailureClass};
 use crate::units::Offset;
 
@@ -274,7 +274,8 @@ impl Pool {
             Failure::new(FailureClass::Connect, error.to_string()).because(FailureCause::of_connection(&error))
         };
         let socket = connected.map_err(refused)?;
-        socket.set_nodelay(true).map_err(refused)?;
+        let socket = Socket::Tcp(socket);
+        socket.set_nodelay().map_err(refused)?;
         let round_trip = self.shared.clock.now().since(begun);
         let wire = match &self.secure {
             None => Wire::over(socket, self.shared.scratch.clone(), &self.shared.receiver).await,

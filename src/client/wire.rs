@@ -15,14 +15,13 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::rt::ReadBufCursor;
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Departure;
 use super::tls::{Secure, tls_error, tls_words};
 use super::turn::{Turn, wake_later};
 use super::words;
-use crate::clock::{Receiver, RunClock};
+use crate::clock::{Receiver, RunClock, Socket as Conn};
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 
@@ -97,7 +96,7 @@ impl Stamps {
 /// are decrypted or parsed.
 #[derive(Debug)]
 struct Stamped {
-    socket: TcpStream,
+    socket: Conn,
     receiver: Rc<Receiver>,
     stamps: Rc<Stamps>,
 }
@@ -118,7 +117,7 @@ impl AsyncRead for Stamped {
 }
 
 impl Stamped {
-    fn new(socket: TcpStream, receiver: &Rc<Receiver>, stamps: &Rc<Stamps>) -> Self {
+    fn new(socket: Conn, receiver: &Rc<Receiver>, stamps: &Rc<Stamps>) -> Self {
         receiver.prepare(&socket);
         Self { socket, receiver: receiver.clone(), stamps: stamps.clone() }
     }
@@ -126,7 +125,7 @@ impl Stamped {
     /// Runs one write. If it is the first of this request that moves bytes, keeps the instant just before it.
     fn stamp_write(
         &mut self,
-        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut Conn>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if self.stamps.held.get() {
             return Poll::Pending;
@@ -257,7 +256,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Begins HTTP/1.1 on `socket`.
-    pub(super) async fn over(socket: TcpStream, scratch: Scratch, receiver: &Rc<Receiver>) -> Result<Self, Failure> {
+    pub(super) async fn over(socket: Conn, scratch: Scratch, receiver: &Rc<Receiver>) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped::new(socket, receiver, &stamps);
         let line = Line { socket: Socket::Plain(stamped), scratch, stamps: stamps.clone() };
@@ -266,7 +265,7 @@ impl Wire {
 
     /// Makes the TLS handshake with the server that `secure` names, then begins HTTP/1.1.
     pub(super) async fn secured(
-        socket: TcpStream,
+        socket: Conn,
         scratch: Scratch,
         receiver: &Rc<Receiver>,
         secure: &Secure,

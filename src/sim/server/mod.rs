@@ -1,30 +1,36 @@
 //! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
 
+mod answering;
+mod chunks;
 mod connection;
 mod embedded;
+mod generating;
+mod listener;
 mod request;
 mod shared;
+mod tokenize;
 mod truth;
+mod vocabulary;
+mod way;
 mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::clock::{Pacing, ReceiveClock, Receiver, RunClock, Timers, monotonic_ns};
+use crate::clock::{Pacing, ReceiveClock, Receiver, RunClock, Socket, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::{InjectedFault, MODEL_NAME, ServiceProfile};
 pub use embedded::Embedded;
+pub use listener::{Listener, listen, listen_at};
 use shared::Shared;
 use truth::Ledger;
 
@@ -93,21 +99,6 @@ pub struct Server {
     options: Options,
 }
 
-/// Opens a listening socket with a backlog of 4096 connections (within the system's limit), enough for load
-/// generators.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        Some(socket2::Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4_096)?;
-    TcpListener::from_std(socket.into())
-}
-
 impl Server {
     /// A server with these options; its clock starts with [`Server::serve`].
     #[must_use]
@@ -118,7 +109,8 @@ impl Server {
     /// Serves `listener` until `shutdown` is ready, then closes all connections and writes the rest of the truth log.
     ///
     /// Must run where `spawn_local` works (a `LocalRuntime` or a `LocalSet`).
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
+    pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
+        let listener = listener.into();
         let options = self.options;
         let clock = RunClock::starting_in(Duration::ZERO);
         // Only the truth log has the stamps.
@@ -138,6 +130,7 @@ impl Server {
             keep_alive: options.keep_alive,
             ledger: Ledger::new(options.truth, monotonic_ns())?,
             sequence: Cell::new(0),
+            vocabulary: RefCell::default(),
             scratch: RefCell::default(),
         });
         let driver = Rc::clone(&shared);
@@ -179,7 +172,7 @@ fn inside_json(text: &str) -> io::Result<String> {
 
 async fn accept_until(
     shared: &Rc<Shared>,
-    listener: &TcpListener,
+    listener: &Listener,
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
 ) -> u64 {
@@ -189,8 +182,8 @@ async fn accept_until(
         tokio::select! {
             () = &mut shutdown => return accepted,
             connection = listener.accept() => match connection {
-                Ok((stream, _)) => {
-                    take(shared, stream, accepted, connections);
+                Ok(socket) => {
+                    take(shared, socket, accepted, connections);
                     accepted += 1;
                 }
                 // Probably out of file descriptors: wait, so that open connections can finish and free some.
@@ -201,12 +194,12 @@ async fn accept_until(
     }
 }
 
-fn take(shared: &Rc<Shared>, stream: TcpStream, number: u64, connections: &mut JoinSet<()>) {
+fn take(shared: &Rc<Shared>, socket: Socket, number: u64, connections: &mut JoinSet<()>) {
     if shared.faults.refuses(number) {
         // Zero linger: dropping sends RST.
-        let _ = stream.set_zero_linger();
-    } else if stream.set_nodelay(true).is_ok() {
+        let _ = socket.reset_when_dropped();
+    } else if socket.set_nodelay().is_ok() {
         let shared = Rc::clone(shared);
-        connections.spawn_local(async move { connection::serve(&shared, &stream).await });
+        connections.spawn_local(async move { connection::serve(&shared, &socket).await });
     }
 }

@@ -7,6 +7,8 @@ use crate::clock::{Receiver, RunClock, Timers};
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::server::truth::Ledger;
+use crate::sim::server::vocabulary::Vocabulary;
+use crate::units::Offset;
 
 /// The state that all connections share.
 pub(super) struct Shared {
@@ -23,8 +25,17 @@ pub(super) struct Shared {
     pub(super) keep_alive: Duration,
     pub(super) ledger: Ledger,
     pub(super) sequence: Cell<u64>,
+    pub(super) vocabulary: RefCell<Vocabulary>,
     /// Used only between two awaits, so that an idle connection holds no buffer.
     pub(super) scratch: RefCell<Scratch>,
+}
+
+impl Shared {
+    /// Seconds since 1970 at the instant `at`.
+    pub(super) fn created_s(&self, at: Offset) -> u64 {
+        let wall = self.clock.wall() + Duration::from_nanos(at.as_nanos());
+        wall.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
 }
 
 /// Buffers that are used only between two awaits.
