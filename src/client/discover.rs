@@ -1,5 +1,6 @@
 //! Owns discovery before the run, off the hot path: whether a server is ready, and which model it serves.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
@@ -29,6 +30,10 @@ const MOST_NAME_BYTES: usize = 512;
 #[derive(Debug, Clone)]
 pub struct Discovery {
     http: reqwest::Client,
+    /// What a client for a socket of this machine is made from.
+    headers: HeaderMap,
+    patience: Duration,
+    tls: Tls,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +85,18 @@ impl Discovery {
         tls: &Tls,
     ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
-        let http = reqwest::Client::builder()
+        let http = Self::client(patience, headers.clone(), tls, None)?;
+        Ok(Self { http, headers, patience, tls: tls.clone() })
+    }
+
+    /// A client, all of whose connections go to `socket` if that is given.
+    fn client(
+        patience: Duration,
+        headers: HeaderMap,
+        tls: &Tls,
+        socket: Option<&Path>,
+    ) -> Result<reqwest::Client, Error> {
+        let mut http = reqwest::Client::builder()
             // A response with an invalid header still has a status, which says more than the header.
             .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
@@ -89,10 +105,11 @@ impl Discovery {
             .retry(reqwest::retry::never())
             .timeout(PATIENCE)
             .connect_timeout(patience)
-            .default_headers(headers)
-            .build()
-            .map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { http })
+            .default_headers(headers);
+        if let Some(socket) = socket {
+            http = http.unix_socket(socket);
+        }
+        http.build().map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))
     }
 
     /// The first model that the server lists. Fails when the server does not answer or lists no model.
@@ -122,11 +139,16 @@ impl Discovery {
     async fn models(&self, target: &Target) -> Result<Vec<String>, Unanswered> {
         let mut url = target.endpoint("models");
         let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
-        let mut asked = self.http.get(&url).send().await;
+        let http = match target.socket() {
+            None => self.http.clone(),
+            socket => Self::client(self.patience, self.headers.clone(), &self.tls, socket)
+                .map_err(|error| Unanswered { error, passing: false })?,
+        };
+        let mut asked = http.get(&url).send().await;
         // A query belongs to the endpoint that was given; a list of models beside it may not know the query.
         let unknown = asked.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND);
         if let Some(plain) = target.endpoint_without_query("models").filter(|_| unknown) {
-            asked = self.http.get(&plain).send().await;
+            asked = http.get(&plain).send().await;
             url = plain;
         }
         let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;

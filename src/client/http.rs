@@ -14,6 +14,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
+use super::opening::Means;
 use super::pool::{CheckedOut, MOST_IDLE, Pool, Reservation, Shared};
 use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
@@ -45,10 +46,12 @@ impl HttpClient {
     #[must_use]
     pub fn stamped_by(clock: ReceiveClock, targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let shared = Rc::new(Shared {
-            clock: RunClock::starting_in(Duration::ZERO),
-            connect_timeout,
-            scratch: wire::scratch(),
-            receiver: Rc::new(Receiver::new(clock)),
+            means: Rc::new(Means {
+                clock: RunClock::starting_in(Duration::ZERO),
+                connect_timeout,
+                scratch: wire::scratch(),
+                receiver: Rc::new(Receiver::new(clock)),
+            }),
             connecting: Cell::new(0),
             most_idle: Cell::new(MOST_IDLE),
             reuse: Cell::new(true),

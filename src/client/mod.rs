@@ -19,6 +19,7 @@ mod limits;
 mod lines;
 #[cfg(test)]
 mod mutations;
+mod opening;
 mod pool;
 mod progress;
 mod reading;
@@ -32,6 +33,7 @@ mod target;
 mod text;
 mod tls;
 mod turn;
+mod unix;
 mod value;
 mod wire;
 mod words;

@@ -2,23 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Addresses;
-use super::tls::Secure;
-use super::wire::{Scratch, Wire};
-use crate::clock::{Receiver, RunClock, Socket};
-use crate::record::{Failure, FailureCause, FailureClass};
+use super::opening::{Means, Opener};
+use super::wire::Wire;
+use crate::record::Failure;
 use crate::units::Offset;
 
 /// The default of the idle timeout: vLLM's server closes a connection at 5 s, and a request sent just then is lost.
@@ -29,9 +25,6 @@ const MOST_CONNECTING: usize = 128;
 
 /// How long a response may take to end after `[DONE]` before its connection is dropped.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
-
-/// How long an address that could not be reached is tried only after the other addresses.
-const AVOIDED_FOR: Duration = Duration::from_secs(10);
 
 /// A future send. While this value lives, the pool keeps a connection for the send. It lives in the call, so that
 /// dropping an unsent call frees the connection.
@@ -47,11 +40,7 @@ impl Drop for Reservation {
 /// State that all pools of one client share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Measures idle times and deadlines; its origin does not matter.
-    pub(super) clock: RunClock,
-    pub(super) connect_timeout: Duration,
-    pub(super) scratch: Scratch,
-    pub(super) receiver: Rc<Receiver>,
+    pub(super) means: Rc<Means>,
     /// Connections being opened ahead, over all pools.
     pub(super) connecting: Cell<usize>,
     /// How long a connection may be idle before it is dropped.
@@ -71,18 +60,11 @@ struct Waiting {
     _reservation: Option<Reservation>,
 }
 
-struct Address {
-    socket: SocketAddr,
-    avoid_until: Cell<Offset>,
-}
-
 /// The connections to one target. The connection that has been idle longest is used first. This keeps connections
 /// spread over the servers behind a load balancer; newest-first would concentrate the load on a few.
 pub(super) struct Pool {
     shared: Rc<Shared>,
-    addresses: Vec<Address>,
-    secure: Option<Secure>,
-    next_address: Cell<usize>,
+    opener: Opener,
     idle: RefCell<VecDeque<Idle>>,
     /// Connections of this pool being opened ahead.
     opening: Cell<usize>,
@@ -101,16 +83,9 @@ pub(super) struct CheckedOut {
 
 impl Pool {
     pub(super) fn new(shared: Rc<Shared>, target: &Addresses, start: usize) -> Self {
-        let addresses = target
-            .all()
-            .iter()
-            .map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) })
-            .collect();
         Self {
+            opener: Opener::new(shared.means.clone(), target, start),
             shared,
-            addresses,
-            secure: target.secure().cloned(),
-            next_address: Cell::new(start),
             idle: RefCell::default(),
             opening: Cell::new(0),
             draining: Cell::new(0),
@@ -141,7 +116,7 @@ impl Pool {
     }
 
     fn forget_stale(&self) {
-        let now = self.shared.clock.now();
+        let now = self.shared.means.clock.now();
         let mut idle = self.idle.borrow_mut();
         while idle.front().is_some_and(|oldest| now.since(oldest.since) >= self.shared.most_idle.get()) {
             idle.pop_front();
@@ -172,7 +147,7 @@ impl Pool {
     /// A connection for a send: an idle one, else one being opened that no other send waits for, else a new one. The
     /// bound on connections being opened does not delay a send. Fails after the connect timeout at the latest.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
-        let deadline = self.shared.clock.now().plus(self.shared.connect_timeout);
+        let deadline = self.opener.deadline();
         if let Some(wire) = self.take_idle() {
             return Ok(CheckedOut { wire, opened: false });
         }
@@ -187,12 +162,12 @@ impl Pool {
             // The pool need not keep a connection for this send any longer.
             drop(reservation);
         }
-        Ok(CheckedOut { wire: self.open(deadline).await?, opened: true })
+        Ok(CheckedOut { wire: self.opener.open(deadline).await?, opened: true })
     }
 
     /// A new connection, whatever is idle. Fails after the connect timeout at the latest.
     pub(super) async fn open_fresh(&self) -> Result<Wire, Failure> {
-        self.open(self.shared.clock.now().plus(self.shared.connect_timeout)).await
+        self.opener.open(self.opener.deadline()).await
     }
 
     /// Takes an idle connection: hands it to a waiting send, or else keeps it.
@@ -206,7 +181,7 @@ impl Pool {
             }
         }
         self.forget_stale();
-        self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.clock.now() });
+        self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.means.clock.now() });
     }
 
     /// Takes a connection back after a response: at once if it is idle, after draining if the body has not ended yet,
@@ -229,64 +204,6 @@ impl Pool {
         if wire.is_idle().await {
             self.check_in(wire);
         }
-    }
-
-    /// Opens a connection to the next address in turn, or to the following ones if it cannot be reached. Everything,
-    /// TLS included, must be done by `deadline`.
-    async fn open(&self, deadline: Offset) -> Result<Wire, Failure> {
-        let start = self.next_address.get();
-        self.next_address.set(start.wrapping_add(1));
-        let now = self.shared.clock.now();
-        let count = self.addresses.len();
-        let mut order: Vec<&Address> = (0..count).map(|i| &self.addresses[start.wrapping_add(i) % count]).collect();
-        order.sort_by_key(|address| address.avoid_until.get() > now);
-        let mut failure = Failure::new(FailureClass::Connect, "no address");
-        for (tried, address) in order.iter().enumerate() {
-            let left = deadline.since(self.shared.clock.now());
-            let patience = left / u32::try_from(count - tried).unwrap_or(u32::MAX);
-            match self.open_to(address.socket, patience).await {
-                Ok(wire) => {
-                    address.avoid_until.set(Offset::ZERO);
-                    return Ok(wire);
-                }
-                Err(met) => {
-                    let text = format!("{}: {}", address.socket, met.text);
-                    failure = met.told(text);
-                    address.avoid_until.set(self.shared.clock.now().plus(AVOIDED_FOR));
-                }
-            }
-        }
-        Err(failure)
-    }
-
-    async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
-        let begun = self.shared.clock.now();
-        let deadline = begun.plus(patience);
-        let limit_s = self.shared.connect_timeout.as_secs_f64();
-        let late = |class, what: &str| {
-            Failure::new(class, format!("no {what} within {limit_s:.1} s (the option connect-timeout)"))
-                .because(FailureCause::ConnectTimeout)
-        };
-        let connected = timeout(patience, TcpStream::connect(address))
-            .await
-            .map_err(|_| late(FailureClass::Connect, "connection"))?;
-        let refused = |error: io::Error| {
-            Failure::new(FailureClass::Connect, error.to_string()).because(FailureCause::of_connection(&error))
-        };
-        let socket = connected.map_err(refused)?;
-        let socket = Socket::Tcp(socket);
-        socket.set_nodelay().map_err(refused)?;
-        let round_trip = self.shared.clock.now().since(begun);
-        let wire = match &self.secure {
-            None => Wire::over(socket, self.shared.scratch.clone(), &self.shared.receiver).await,
-            Some(secure) => {
-                let left = deadline.since(self.shared.clock.now());
-                let securing = Wire::secured(socket, self.shared.scratch.clone(), &self.shared.receiver, secure);
-                let agreed = timeout(left, securing).await;
-                agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
-            }
-        };
-        wire.map(|wire| wire.opened_in(round_trip))
     }
 }
 
@@ -317,7 +234,7 @@ impl Coming {
 
     async fn open_ahead(self) {
         let pool = self.pool.clone();
-        let opened = pool.open(pool.shared.clock.now().plus(pool.shared.connect_timeout)).await;
+        let opened = pool.opener.open(pool.opener.deadline()).await;
         pool.shared.connecting.set(pool.shared.connecting.get() - 1);
         // A failure is not reported here: the send that needs the connection meets it too and records it. No other
         // connection is opened at once, so that a refusing server is not flooded.
@@ -355,8 +272,9 @@ impl Drop for Coming {
 mod tests {
     use super::*;
     use crate::client::wire::scratch;
-    use crate::clock::ReceiveClock;
+    use crate::clock::{ReceiveClock, Receiver, RunClock};
     use std::future::Future;
+    use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpSocket};
     use tokio::runtime::{Builder, LocalOptions};
 
@@ -370,12 +288,14 @@ mod tests {
     }
 
     fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
-        let clock = RunClock::starting_in(Duration::ZERO);
-        let shared = Shared {
-            clock,
+        let means = Means {
+            clock: RunClock::starting_in(Duration::ZERO),
             connect_timeout: Duration::from_secs(10),
             scratch: scratch(),
             receiver: Rc::new(Receiver::new(ReceiveClock::UserSpace)),
+        };
+        let shared = Shared {
+            means: Rc::new(means),
             connecting: Cell::new(0),
             most_idle: Cell::new(MOST_IDLE),
             reuse: Cell::new(true),
@@ -390,23 +310,6 @@ mod tests {
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
-    }
-
-    #[test]
-    fn addresses_are_used_in_turn_and_one_that_is_down_is_passed_over() {
-        paused(async {
-            let ((up, first), (down, second)) = (listener(), listener());
-            drop(down);
-            let pool = pool(&[second, first]);
-            for _ in 0..4 {
-                assert!(pool.open(Offset::NEVER).await.is_ok());
-                let (_, _) = up.accept().await.unwrap();
-            }
-            assert!(pool.addresses[0].avoid_until.get() > Offset::ZERO);
-            drop(up);
-            let failure = pool.open(Offset::NEVER).await.err().map(|failure| failure.class);
-            assert_eq!(failure, Some(FailureClass::Connect));
-        });
     }
 
     #[test]
@@ -434,7 +337,7 @@ mod tests {
             let pool = pool(&[address]);
             let _reservation = pool.reserve();
             tokio::time::sleep(Duration::from_millis(10)).await;
-            assert_eq!((pool.opening.get(), pool.next_address.get()), (0, 1));
+            assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
         });
     }
 }

@@ -19,7 +19,7 @@ impl Report {
             schema: SCHEMA,
             tool: tool(),
             started: rfc3339(started),
-            host: host(workers),
+            host: host(workers, service.targets.iter().all(|target| target.socket().is_none())),
             command: Vec::new(),
             config,
             seed: seed.number(),

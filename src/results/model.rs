@@ -87,7 +87,8 @@ pub struct Host {
     pub cores: usize,
     /// The number of sending threads.
     pub workers: usize,
-    /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them.
+    /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them. It
+    /// is `user_space`, too, if any target is a unix socket: the kernel does not stamp those.
     /// Absent in a result of an older version, which had stamps of user space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_clock: Option<ReceiveClock>,

@@ -13,8 +13,8 @@ use crate::units::parse_duration;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(in crate::cli) struct TargetOptions {
-    /// Base URL, with or without /v1, or the full URL of an endpoint; several are used in turn [default: the embedded
-    /// simulated server]
+    /// Base URL, with or without /v1, or the full URL of an endpoint; unix:/path, or unix:/path:/v1, is a socket of
+    /// this machine; several are used in turn [default: the embedded simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(in crate::cli) target: Vec<String>,
     /// Behaviour of the embedded simulated server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,

@@ -28,6 +28,14 @@ impl From<TcpListener> for Listener {
 }
 
 impl Listener {
+    /// The target that reaches it.
+    pub fn url(&self) -> io::Result<String> {
+        match self {
+            Self::Tcp(listener) => Ok(format!("http://{}", listener.local_addr()?)),
+            Self::Unix(_, path) => Ok(format!("unix:{}", path.display())),
+        }
+    }
+
     pub(super) async fn accept(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => Ok(Socket::Tcp(listener.accept().await?.0)),

@@ -9,6 +9,7 @@ mod discovery;
 mod endpoints;
 mod outcomes;
 mod requests;
+mod sockets;
 mod tls;
 
 use std::cell::{Cell, RefCell};
