@@ -28,6 +28,7 @@ mod repair;
 mod said;
 mod shape;
 pub mod sse;
+mod stamped;
 mod tally;
 mod target;
 mod text;

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::Addresses;
+use super::stamped::{Layers, Stamps};
 use super::tls::Secure;
 use super::wire::{Scratch, Wire};
 use crate::clock::{Receiver, RunClock, Socket};
@@ -126,15 +127,11 @@ impl Opener {
         let socket = connected.map_err(refused)?;
         socket.set_nodelay().map_err(refused)?;
         let round_trip = clock.now().since(begun);
-        let wire = match &self.secure {
-            None => Wire::over(socket, scratch.clone(), receiver).await,
-            Some(secure) => {
-                let left = deadline.since(clock.now());
-                let agreed = timeout(left, Wire::secured(socket, scratch.clone(), receiver, secure)).await;
-                agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
-            }
-        };
-        wire.map(|wire| wire.opened_in(round_trip))
+        let stamps = Rc::new(Stamps::default());
+        let left = deadline.since(clock.now());
+        let agreed = timeout(left, Layers::on(socket, receiver, &stamps, self.secure.as_ref())).await;
+        let layers = agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))?;
+        Wire::over(layers, stamps, scratch.clone(), round_trip).await
     }
 }
 
