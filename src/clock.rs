@@ -92,6 +92,11 @@ impl RunClock {
             .map_or(Duration::ZERO, |instant| instant.saturating_duration_since(Instant::now()))
     }
 
+    /// By this clock, the instant that is `at` by `other`; zero before the origin.
+    pub(crate) fn instant_of(&self, other: &Self, at: Offset) -> Offset {
+        Offset::from(other.instant(at).saturating_duration_since(self.origin))
+    }
+
     /// The wall-clock time of the origin, read once.
     #[must_use]
     pub fn wall(&self) -> SystemTime {

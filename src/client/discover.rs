@@ -1,18 +1,20 @@
 //! Owns discovery before the run, off the hot path: whether a server is ready, and which model it serves.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
 use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Version};
 use serde::{Deserialize, Deserializer};
 
 use super::access::{Secret, access_headers};
 use super::tls::{tls_error, tls_words};
 use super::words::{self, MOST_ASIDE_BYTES};
-use super::{Target, Tls};
+use super::{HttpVersion, Target, Tls};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::units::{Offset, count, visible};
@@ -34,6 +36,8 @@ pub struct Discovery {
     headers: HeaderMap,
     patience: Duration,
     tls: Tls,
+    /// Base URLs of the targets that have answered over HTTP/2.
+    over_two: Arc<Mutex<BTreeSet<Arc<str>>>>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +90,13 @@ impl Discovery {
     ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = Self::client(patience, headers.clone(), tls, None)?;
-        Ok(Self { http, headers, patience, tls: tls.clone() })
+        Ok(Self { http, headers, patience, tls: tls.clone(), over_two: Arc::default() })
+    }
+
+    /// Whether `target` has answered a query over HTTP/2.
+    #[must_use]
+    pub fn spoke_two(&self, target: &Target) -> bool {
+        self.over_two.lock().unwrap_or_else(PoisonError::into_inner).contains(target.url())
     }
 
     /// A client, all of whose connections go to `socket` if that is given.
@@ -106,6 +116,9 @@ impl Discovery {
             .timeout(PATIENCE)
             .connect_timeout(patience)
             .default_headers(headers);
+        if tls.http() == HttpVersion::Two {
+            http = http.http2_prior_knowledge();
+        }
         if let Some(socket) = socket {
             http = http.unix_socket(socket);
         }
@@ -152,6 +165,9 @@ impl Discovery {
             url = plain;
         }
         let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;
+        if response.version() == Version::HTTP_2 {
+            self.over_two.lock().unwrap_or_else(PoisonError::into_inner).insert(target.url().clone());
+        }
         let (status, head) = (response.status(), response.headers().clone());
         let body = match body_of(response).await {
             Ok(Some(body)) => body,

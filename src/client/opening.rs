@@ -13,8 +13,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::Addresses;
+use super::shared::SharedLine;
 use super::stamped::{Layers, Stamps};
 use super::tls::Secure;
+use super::traffic::Traffic;
 use super::wire::{Scratch, Wire};
 use crate::clock::{Receiver, RunClock, Socket};
 use crate::record::{Failure, FailureCause, FailureClass};
@@ -54,11 +56,20 @@ pub(super) struct Means {
     pub(super) receiver: Rc<Receiver>,
 }
 
+/// An open connection.
+pub(super) enum Opened {
+    Alone(Box<Wire>),
+    Shared(Rc<SharedLine>),
+}
+
 /// Opens connections to one target.
 pub(super) struct Opener {
     means: Rc<Means>,
     addresses: Vec<Address>,
     secure: Option<Secure>,
+    /// HTTP/2 without asking.
+    knows_two: bool,
+    traffic: Arc<Traffic>,
     next_address: Cell<usize>,
 }
 
@@ -72,8 +83,20 @@ impl Opener {
             means,
             addresses: tcp.chain(unix).map(address).collect(),
             secure: target.secure().cloned(),
+            knows_two: target.knows_two(),
+            traffic: target.traffic().clone(),
             next_address: Cell::new(start),
         }
+    }
+
+    /// Whether the target is known to speak HTTP/2.
+    pub(super) fn speaks_two(&self) -> bool {
+        self.knows_two || self.traffic.speaks_two()
+    }
+
+    /// Whether connections are encrypted.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure.is_some()
     }
 
     /// The instant after which a connection that begins to open now is too late.
@@ -83,7 +106,7 @@ impl Opener {
 
     /// Opens a connection to the next address in turn, or to the following ones if it cannot be reached. Everything,
     /// TLS included, must be done by `deadline`.
-    pub(super) async fn open(&self, deadline: Offset) -> Result<Wire, Failure> {
+    pub(super) async fn open(&self, deadline: Offset) -> Result<Opened, Failure> {
         let clock = &self.means.clock;
         let start = self.next_address.get();
         self.next_address.set(start.wrapping_add(1));
@@ -96,9 +119,9 @@ impl Opener {
             let left = deadline.since(clock.now());
             let patience = left / u32::try_from(count - tried).unwrap_or(u32::MAX);
             match self.open_to(&address.place, patience).await {
-                Ok(wire) => {
+                Ok(opened) => {
                     address.avoid_until.set(Offset::ZERO);
-                    return Ok(wire);
+                    return Ok(opened);
                 }
                 Err(met) => {
                     let text = format!("{}: {}", address.place, met.text);
@@ -110,7 +133,7 @@ impl Opener {
         Err(failure)
     }
 
-    async fn open_to(&self, place: &Place, patience: Duration) -> Result<Wire, Failure> {
+    async fn open_to(&self, place: &Place, patience: Duration) -> Result<Opened, Failure> {
         let Means { clock, connect_timeout, scratch, receiver } = &*self.means;
         let begun = clock.now();
         let deadline = begun.plus(patience);
@@ -131,7 +154,14 @@ impl Opener {
         let left = deadline.since(clock.now());
         let agreed = timeout(left, Layers::on(socket, receiver, &stamps, self.secure.as_ref())).await;
         let layers = agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))?;
-        Wire::over(layers, stamps, scratch.clone(), round_trip).await
+        if self.knows_two || layers.agreed_on_two() {
+            let left = deadline.since(clock.now());
+            let begun = timeout(left, SharedLine::over(layers, stamps, *clock, self.traffic.clone())).await;
+            let line = begun.unwrap_or_else(|_| Err(late(FailureClass::Connect, "settings of HTTP/2")))?;
+            return Ok(Opened::Shared(line));
+        }
+        let wire = Wire::over(layers, stamps, scratch.clone(), round_trip).await?;
+        Ok(Opened::Alone(Box::new(wire)))
     }
 }
 

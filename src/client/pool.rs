@@ -1,4 +1,5 @@
-//! Owns the open connections to one target: kept idle between requests, and opened before reserved requests are due.
+//! Owns the open connections to one target: kept idle between requests, opened before reserved requests are due, and
+//! chosen for each request.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Addresses;
-use super::opening::{Means, Opener};
+use super::channel::Channel;
+use super::opening::{Means, Opened, Opener};
+use super::shared::{SharedLine, is_stale};
+use super::stream::StreamOf;
 use super::wire::Wire;
 use crate::record::Failure;
 use crate::units::Offset;
@@ -56,16 +59,27 @@ struct Idle {
 
 /// A send that waits for a connection being opened. Its reservation ends when it gets the connection.
 struct Waiting {
-    give: oneshot::Sender<Wire>,
+    give: oneshot::Sender<Result<Channel, Failure>>,
     _reservation: Option<Reservation>,
 }
 
+/// Streams that a connection of HTTP/2 is expected to have room for, before the first one has told: what RFC 9113
+/// (section 6.5.2) recommends that a server allow at least.
+const EXPECTED_STREAMS: usize = 100;
+
 /// The connections to one target. The connection that has been idle longest is used first. This keeps connections
 /// spread over the servers behind a load balancer; newest-first would concentrate the load on a few.
+///
+/// Of connections of HTTP/2, the one with the fewest streams is used. When all of them have as many streams as the
+/// server allows, a further one is opened: no request waits for the stream of another one.
 pub(super) struct Pool {
     shared: Rc<Shared>,
     opener: Opener,
     idle: RefCell<VecDeque<Idle>>,
+    /// Connections of HTTP/2.
+    lines: RefCell<Vec<Rc<SharedLine>>>,
+    /// Streams that the latest connection of HTTP/2 has room for.
+    expected_streams: Cell<usize>,
     /// Connections of this pool being opened ahead.
     opening: Cell<usize>,
     /// Connections whose request has settled but whose response body has not ended yet.
@@ -77,7 +91,7 @@ pub(super) struct Pool {
 
 /// A connection for a send, and whether the send had to wait for it to open.
 pub(super) struct CheckedOut {
-    pub(super) wire: Wire,
+    pub(super) channel: Channel,
     pub(super) opened: bool,
 }
 
@@ -87,6 +101,8 @@ impl Pool {
             opener: Opener::new(shared.means.clone(), target, start),
             shared,
             idle: RefCell::default(),
+            lines: RefCell::default(),
+            expected_streams: Cell::new(EXPECTED_STREAMS),
             opening: Cell::new(0),
             draining: Cell::new(0),
             waiting: RefCell::default(),
@@ -105,14 +121,48 @@ impl Pool {
         let reserved = self.reserved.load(Ordering::Relaxed);
         self.forget_stale();
         self.forget_closed(reserved.saturating_sub(1));
-        let at_hand = self.idle.borrow().len() + self.opening.get() + self.draining.get();
-        let missing = reserved.saturating_sub(at_hand);
+        let coming = self.coming_streams();
+        let at_hand =
+            (self.idle.borrow().len() + self.draining.get()).saturating_add(self.room()).saturating_add(coming);
+        let missing = reserved.saturating_sub(at_hand).div_ceil(self.per_connection());
         let allowed = MOST_CONNECTING.saturating_sub(self.shared.connecting.get());
         for _ in 0..missing.min(allowed) {
-            self.shared.connecting.set(self.shared.connecting.get() + 1);
-            let coming = Coming::new(self, |pool| &pool.opening);
-            tokio::task::spawn_local(coming.open_ahead());
+            self.begin_to_open();
         }
+    }
+
+    fn begin_to_open(self: &Rc<Self>) {
+        self.shared.connecting.set(self.shared.connecting.get() + 1);
+        let coming = Coming::new(self, |pool| &pool.opening);
+        tokio::task::spawn_local(coming.open_ahead());
+    }
+
+    /// Requests that can use one connection at the same time.
+    fn per_connection(&self) -> usize {
+        if self.opener.speaks_two() && self.shared.reuse.get() { self.expected_streams.get().max(1) } else { 1 }
+    }
+
+    /// Requests that the connections being opened have room for.
+    fn coming_streams(&self) -> usize {
+        self.opening.get().saturating_mul(self.per_connection())
+    }
+
+    /// Streams that can begin on the open connections of HTTP/2.
+    fn room(&self) -> usize {
+        self.lines.borrow().iter().map(|line| self.room_of(line)).fold(0, usize::saturating_add)
+    }
+
+    /// Without reuse, a connection is for one request.
+    fn room_of(&self, line: &SharedLine) -> usize {
+        if self.shared.reuse.get() { line.room() } else { line.room().min(usize::from(!line.is_used())) }
+    }
+
+    /// A stream on the connection with the fewest streams; `None` when no connection has room.
+    fn take_stream(&self) -> Option<Channel> {
+        let lines = self.lines.borrow();
+        let line = lines.iter().filter(|line| self.room_of(line) > 0).min_by_key(|line| line.active())?;
+        let stream = StreamOf::on(line.clone(), self.opener.is_secure());
+        Some(Channel::Stream(stream))
     }
 
     fn forget_stale(&self) {
@@ -121,6 +171,8 @@ impl Pool {
         while idle.front().is_some_and(|oldest| now.since(oldest.since) >= self.shared.most_idle.get()) {
             idle.pop_front();
         }
+        let most_idle = self.shared.most_idle.get();
+        self.lines.borrow_mut().retain(|line| line.is_open() && !is_stale(line, now, most_idle));
     }
 
     /// Drops the idle connection at `place` in the queue if the server has closed it, then checks the connection that
@@ -133,13 +185,16 @@ impl Pool {
         }
     }
 
-    /// The oldest idle connection that the server has not closed.
-    pub(super) fn take_idle(&self) -> Option<Wire> {
+    /// What a request can use at once: a stream, or the oldest idle connection that the server has not closed.
+    pub(super) fn take_idle(&self) -> Option<Channel> {
         self.forget_stale();
+        if let Some(stream) = self.take_stream() {
+            return Some(stream);
+        }
         loop {
             let Idle { mut wire, .. } = self.idle.borrow_mut().pop_front()?;
             if wire.is_idle_now() {
-                return Some(wire);
+                return Some(Channel::alone(wire));
             }
         }
     }
@@ -148,70 +203,131 @@ impl Pool {
     /// bound on connections being opened does not delay a send. Fails after the connect timeout at the latest.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
         let deadline = self.opener.deadline();
-        if let Some(wire) = self.take_idle() {
-            return Ok(CheckedOut { wire, opened: false });
+        if let Some(channel) = self.take_idle() {
+            return Ok(CheckedOut { channel, opened: false });
         }
         self.waiting.borrow_mut().retain(|waiting| !waiting.give.is_closed());
-        if self.opening.get() > self.waiting.borrow().len() {
+        // A connection of HTTP/2 is opened for all requests that find no room now.
+        if self.per_connection() > 1 && self.coming_streams() <= self.waiting.borrow().len() {
+            self.begin_to_open();
+        }
+        if self.coming_streams() > self.waiting.borrow().len() {
             let (give, take) = oneshot::channel();
             self.waiting.borrow_mut().push_back(Waiting { give, _reservation: reservation });
-            if let Ok(wire) = take.await {
-                return Ok(CheckedOut { wire, opened: true });
+            if let Ok(given) = take.await {
+                return Ok(CheckedOut { channel: given?, opened: true });
             }
         } else {
             // The pool need not keep a connection for this send any longer.
             drop(reservation);
         }
-        Ok(CheckedOut { wire: self.opener.open(deadline).await?, opened: true })
+        Ok(CheckedOut { channel: self.channel_of(self.opener.open(deadline).await?), opened: true })
     }
 
     /// A new connection, whatever is idle. Fails after the connect timeout at the latest.
-    pub(super) async fn open_fresh(&self) -> Result<Wire, Failure> {
-        self.opener.open(self.opener.deadline()).await
+    pub(super) async fn open_fresh(self: &Rc<Self>) -> Result<Channel, Failure> {
+        Ok(self.channel_of(self.opener.open(self.opener.deadline()).await?))
+    }
+
+    /// What the request that has opened a connection uses of it. Others may use the rest.
+    fn channel_of(self: &Rc<Self>, opened: Opened) -> Channel {
+        match opened {
+            Opened::Alone(wire) => Channel::alone(*wire),
+            Opened::Shared(line) => {
+                let stream = StreamOf::on(line.clone(), self.opener.is_secure());
+                self.share(line, 0);
+                Channel::Stream(stream)
+            }
+        }
+    }
+
+    /// Takes a new connection of HTTP/2, gives its streams to the sends that wait, and opens further connections for
+    /// the sends that find no room. `done` of the connections being opened are this one.
+    fn share(self: &Rc<Self>, line: Rc<SharedLine>, done: usize) {
+        self.expected_streams.set(line.limit());
+        self.lines.borrow_mut().push(line);
+        loop {
+            self.waiting.borrow_mut().retain(|waiting| !waiting.give.is_closed());
+            if self.waiting.borrow().is_empty() {
+                return;
+            }
+            let Some(stream) = self.take_stream() else { break };
+            if let Some(waiting) = self.waiting.borrow_mut().pop_front() {
+                // A send that has just given up frees the stream.
+                _ = waiting.give.send(Ok(stream));
+            }
+        }
+        let coming = self.opening.get().saturating_sub(done).saturating_mul(self.per_connection());
+        let missing = self.waiting.borrow().len().saturating_sub(coming).div_ceil(self.per_connection());
+        for _ in 0..missing {
+            self.begin_to_open();
+        }
+    }
+
+    /// Gives the failure of a connection of HTTP/2 to the sends that waited for it, and for no other one.
+    fn refuse_waiting(&self, failure: &Failure) {
+        let others = self.opening.get().saturating_sub(1).saturating_mul(self.per_connection());
+        while self.per_connection() > 1 && self.waiting.borrow().len() > others {
+            let first = self.waiting.borrow_mut().pop_front();
+            _ = first.map(|waiting| waiting.give.send(Err(failure.clone())));
+        }
     }
 
     /// Takes an idle connection: hands it to a waiting send, or else keeps it.
-    fn check_in(&self, mut wire: Wire) {
+    fn check_in(&self, wire: Wire) {
+        let mut given = Ok(Channel::alone(wire));
         loop {
             let first = self.waiting.borrow_mut().pop_front();
             let Some(waiting) = first else { break };
-            match waiting.give.send(wire) {
+            match waiting.give.send(given) {
                 Ok(()) => return,
-                Err(unwanted) => wire = unwanted,
+                Err(unwanted) => given = unwanted,
             }
         }
         self.forget_stale();
-        self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.means.clock.now() });
+        if let Ok(Channel::Alone(wire, _)) = given {
+            self.idle.borrow_mut().push_back(Idle { wire: *wire, since: self.shared.means.clock.now() });
+        }
     }
 
     /// Takes a connection back after a response: at once if it is idle, after draining if the body has not ended yet,
     /// never if it broke. The request has settled, so draining delays no result; it takes at most [`DRAIN_GRACE`].
-    pub(super) async fn give_back(self: &Rc<Self>, mut wire: Wire, rest: Option<Incoming>) {
+    /// `has_ended`: the body has.
+    pub(super) async fn give_back(self: &Rc<Self>, mut channel: Channel, has_ended: bool) {
         if !self.shared.reuse.get() {
             return;
         }
-        if let Some(mut body) = rest {
-            match read_out(&mut wire, &mut body).await {
+        if !has_ended {
+            match read_out(&mut channel).await {
                 Some(true) => {}
                 Some(false) => return,
                 None => {
-                    let coming = Coming::new(self, |pool| &pool.draining);
-                    tokio::task::spawn_local(coming.drain(wire, body));
+                    // A stream is not counted: its connection is open, and has its room when the stream has ended.
+                    let alone = matches!(channel, Channel::Alone(..));
+                    let coming = alone.then(|| Coming::new(self, |pool| &pool.draining));
+                    tokio::task::spawn_local(drain(self.clone(), channel, coming));
                     return;
                 }
             }
         }
-        if wire.is_idle().await {
-            self.check_in(wire);
+        self.keep(channel).await;
+    }
+
+    /// Keeps a connection whose response has ended. A stream has done its part.
+    async fn keep(&self, channel: Channel) {
+        if let Channel::Alone(mut wire, _) = channel
+            && wire.is_idle().await
+        {
+            self.check_in(*wire);
         }
     }
 }
 
 /// Reads the bytes of a body that have already come. Returns `Some(true)` when the body has ended, `Some(false)` when
 /// it broke, `None` when more may come.
-async fn read_out(wire: &mut Wire, body: &mut Incoming) -> Option<bool> {
+async fn read_out(channel: &mut Channel) -> Option<bool> {
     loop {
-        match wire.piece_at_hand(body).await {
+        match channel.piece_at_hand().await {
             Some(Ok(Some(_))) => {}
             Some(Ok(None)) => return Some(true),
             Some(Err(_)) => return Some(false),
@@ -238,23 +354,23 @@ impl Coming {
         pool.shared.connecting.set(pool.shared.connecting.get() - 1);
         // A failure is not reported here: the send that needs the connection meets it too and records it. No other
         // connection is opened at once, so that a refusing server is not flooded.
-        if let Ok(wire) = opened {
-            pool.check_in(wire);
-            drop(self);
-            pool.open_missing();
+        match opened {
+            Ok(Opened::Alone(wire)) => pool.check_in(*wire),
+            Ok(Opened::Shared(line)) => pool.share(line, 1),
+            Err(failure) => return pool.refuse_waiting(&failure),
         }
+        drop(self);
+        pool.open_missing();
     }
+}
 
-    async fn drain(self, mut wire: Wire, mut body: Incoming) {
-        let drained = timeout(DRAIN_GRACE, async {
-            while let Ok(Some(_)) = wire.piece(&mut body).await {}
-            wire.is_idle().await
-        })
-        .await;
-        if drained == Ok(true) {
-            self.pool.check_in(wire);
-        }
+/// Reads the rest of a body, then keeps its connection.
+async fn drain(pool: Rc<Pool>, mut channel: Channel, coming: Option<Coming>) {
+    let drained = timeout(DRAIN_GRACE, async { while let Ok(Some(_)) = channel.piece().await {} }).await;
+    if drained.is_ok() {
+        pool.keep(channel).await;
     }
+    drop(coming);
 }
 
 impl Drop for Coming {
@@ -264,7 +380,7 @@ impl Drop for Coming {
         // A send whose connection does not come must not wait for another one: it opens its own.
         let mut waiting = self.pool.waiting.borrow_mut();
         waiting.retain(|waiting| !waiting.give.is_closed());
-        waiting.truncate(self.pool.opening.get());
+        waiting.truncate(self.pool.coming_streams());
     }
 }
 

@@ -10,6 +10,7 @@ use hyper::http::uri::Scheme;
 
 use super::dialect::Endpoint;
 use super::tls::{Secure, Tls};
+use super::traffic::{Http2, HttpVersion, Traffic};
 use super::unix;
 use crate::error::Error;
 use crate::units::seconds;
@@ -170,7 +171,14 @@ impl Target {
             return Err(self.unresolved("no address"));
         }
         let secure = if self.is_secure() { Some(tls.towards(&self.host)?) } else { None };
-        Ok(Addresses { url: self.url.clone(), all: addresses.into(), socket: self.socket.clone(), secure })
+        Ok(Addresses {
+            url: self.url.clone(),
+            all: addresses.into(),
+            socket: self.socket.clone(),
+            secure,
+            http: tls.http(),
+            traffic: Arc::default(),
+        })
     }
 
     fn unresolved(&self, why: &str) -> Error {
@@ -218,6 +226,8 @@ pub struct Addresses {
     all: Arc<[SocketAddr]>,
     socket: Option<Arc<Path>>,
     secure: Option<Secure>,
+    http: HttpVersion,
+    traffic: Arc<Traffic>,
 }
 
 impl Addresses {
@@ -229,7 +239,14 @@ impl Addresses {
 
     #[cfg(test)]
     pub(super) fn plain(addresses: &[SocketAddr]) -> Self {
-        Self { url: "http://test".into(), all: addresses.into(), socket: None, secure: None }
+        Self {
+            url: "http://test".into(),
+            all: addresses.into(),
+            socket: None,
+            secure: None,
+            http: HttpVersion::Agreed,
+            traffic: Arc::default(),
+        }
     }
 
     /// The base URL that they belong to.
@@ -246,6 +263,22 @@ impl Addresses {
     /// How connections are secured; `None`: plain TCP.
     pub(super) fn secure(&self) -> Option<&Secure> {
         self.secure.as_ref()
+    }
+
+    /// Whether connections begin with HTTP/2 without asking.
+    pub(super) fn knows_two(&self) -> bool {
+        self.secure.is_none() && self.http == HttpVersion::Two
+    }
+
+    /// What all workers have opened to it.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    /// The connections of HTTP/2 that all workers have opened to it; `None` when there are none.
+    #[must_use]
+    pub fn http2(&self) -> Option<Http2> {
+        self.traffic.figures()
     }
 
     /// Looks up every target, without a practical time limit (one hour each).

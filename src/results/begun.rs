@@ -29,6 +29,7 @@ impl Report {
                 urls: service.targets.iter().map(|target| target.url().to_string()).collect(),
                 model: service.models.join(","),
                 simulated: service.simulated,
+                http2: None,
             },
             label: None,
             metadata: BTreeMap::new(),

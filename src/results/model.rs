@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::ReceiveClock;
+use crate::client::{Http2, ReceiveClock};
 use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
@@ -103,4 +103,7 @@ pub struct Target {
     pub model: String,
     /// Whether the target was a simulated server. Its figures do not describe any real machine.
     pub simulated: bool,
+    /// The connections of HTTP/2 that were opened, and their streams. Absent when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http2: Option<Http2>,
 }

@@ -73,6 +73,14 @@ pub(in crate::cli) struct TargetOptions {
     /// Open a new connection for each request
     #[arg(long)]
     pub(in crate::cli) no_reuse: bool,
+    /// Ask for HTTP/2 alone, over http without asking first. Many requests share a connection, each in a stream of its
+    /// own; when every connection has as many streams as the server allows, a further one is opened [default: over
+    /// https HTTP/2 if the server offers it, over http HTTP/1.1]
+    #[arg(long)]
+    pub(in crate::cli) http2: bool,
+    /// Ask for HTTP/1.1 alone
+    #[arg(long)]
+    pub(in crate::cli) http1: bool,
     /// Certificate authorities to trust for https, in PEM, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ca_cert: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Owns one connection of HTTP/1.1: reads requests, and hands each to the code that answers it.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Socket;
@@ -8,6 +9,7 @@ use crate::sim::server::answering::{Asking, answer};
 use crate::sim::server::chunks::Chunks;
 use crate::sim::server::request::{BadHead, Body, Head, parse_head};
 use crate::sim::server::shared::Shared;
+use crate::sim::server::streams::{self, PREFACE};
 use crate::sim::server::way::{After, Line, Way, discard};
 use crate::sim::server::wire::{Page, error_body, write_all};
 use crate::units::Offset;
@@ -24,22 +26,33 @@ struct Whole {
     chunked: Option<Vec<u8>>,
 }
 
+/// What a connection has brought.
+enum Came {
+    Request(Whole),
+    /// The beginning of HTTP/2.
+    Preface,
+    /// The client closed, was refused, or was silent for too long.
+    Nothing,
+}
+
 /// Serves a connection until one side closes it.
-pub(super) async fn serve(shared: &Shared, socket: &Socket) {
+pub(super) async fn serve(shared: &Rc<Shared>, socket: Socket) {
     // An error here means that the client left. The truth log records this; no other part needs it.
     let _ = requests(shared, socket).await;
 }
 
-async fn requests(shared: &Shared, socket: &Socket) -> io::Result<()> {
+async fn requests(shared: &Rc<Shared>, owned: Socket) -> io::Result<()> {
     let accepted = shared.clock.now();
+    let socket = &owned;
     shared.receiver.prepare(socket);
     let mut received = accepted;
     let mut buffer = Vec::new();
     loop {
-        let Some(whole) = read_request(shared, socket, &mut buffer, &mut received).await? else {
-            return Ok(());
+        let Whole { head, length, chunked } = match read_request(shared, socket, &mut buffer, &mut received).await? {
+            Came::Request(whole) => whole,
+            Came::Preface => return streams::serve(shared, owned, buffer, accepted).await,
+            Came::Nothing => return Ok(()),
         };
-        let Whole { head, length, chunked } = whole;
         let body = chunked.as_deref().unwrap_or_else(|| &buffer[head.length..length]);
         let way = Way::Line(Line { socket, keep_alive: head.keep_alive, bodiless: head.bodiless });
         let asking = Asking { accepted, received, head: &head, body };
@@ -55,25 +68,28 @@ async fn requests(shared: &Shared, socket: &Socket) -> io::Result<()> {
     }
 }
 
-/// Reads until `buffer` begins with one whole request; `None` when the client closed or was silent for too long.
+/// Reads until `buffer` begins with one whole request, or with HTTP/2.
 /// `received` becomes the instant at which the kernel received the last bytes.
 async fn read_request(
     shared: &Shared,
     socket: &Socket,
     buffer: &mut Vec<u8>,
     received: &mut Offset,
-) -> io::Result<Option<Whole>> {
+) -> io::Result<Came> {
     let mut head: Option<Head> = None;
     let mut chunks = Chunks::default();
     loop {
+        if head.is_none() && buffer.starts_with(PREFACE) {
+            return Ok(Came::Preface);
+        }
         match progress(buffer, &mut head, &mut chunks) {
             Ok(Some((length, chunked))) => {
-                return Ok(head.map(|head| Whole { head, length, chunked }));
+                return Ok(head.map_or(Came::Nothing, |head| Came::Request(Whole { head, length, chunked })));
             }
             Ok(None) => {}
             Err(bad) => {
                 refuse(shared, socket, bad).await?;
-                return Ok(None);
+                return Ok(Came::Nothing);
             }
         }
         if let Some(found) = &mut head {
@@ -86,7 +102,7 @@ async fn read_request(
         }
         let read = shared.receiver.try_read(socket, &mut shared.scratch.borrow_mut().read);
         match read {
-            Ok((0, _)) => return Ok(None),
+            Ok((0, _)) => return Ok(Came::Nothing),
             Ok((length, age)) => {
                 *received = shared.clock.now().minus(age.unwrap_or_default());
                 buffer.extend_from_slice(&shared.scratch.borrow().read[..length]);
@@ -94,7 +110,7 @@ async fn read_request(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 match tokio::time::timeout(shared.keep_alive, socket.readable()).await {
                     Ok(ready) => ready?,
-                    Err(_) => return Ok(None),
+                    Err(_) => return Ok(Came::Nothing),
                 }
             }
             Err(error) => return Err(error),
@@ -108,7 +124,7 @@ fn progress(
     head: &mut Option<Head>,
     chunks: &mut Chunks,
 ) -> Result<Option<(usize, Option<Vec<u8>>)>, BadHead> {
-    if head.is_none() && !buffer.is_empty() {
+    if head.is_none() && !buffer.is_empty() && !PREFACE.starts_with(buffer) {
         *head = parse_head(buffer)?;
     }
     let Some(head) = head else { return Ok(None) };

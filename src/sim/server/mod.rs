@@ -1,4 +1,4 @@
-//! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
+//! Owns the simulated server over HTTP/1.1 and HTTP/2: options, accepting, shutting down.
 
 mod answering;
 mod chunks;
@@ -8,6 +8,8 @@ mod generating;
 mod listener;
 mod request;
 mod shared;
+mod stream;
+mod streams;
 mod tokenize;
 mod truth;
 mod vocabulary;
@@ -48,6 +50,8 @@ pub struct Options {
     pub model: String,
     /// How long the server waits for the bytes of a request before it closes the connection. vLLM: 5 s.
     pub keep_alive: Duration,
+    /// The most streams at the same time on one connection of HTTP/2 (`SETTINGS_MAX_CONCURRENT_STREAMS`). nginx: 128.
+    pub most_streams: u32,
     /// The destination of the truth log, one JSON line per request.
     pub truth: Option<Box<dyn Write + Send>>,
     /// How the server sleeps: precisely on a real clock, coarsely under a paused test clock.
@@ -63,6 +67,7 @@ impl Default for Options {
             api_key: None,
             model: MODEL_NAME.to_owned(),
             keep_alive: Duration::from_secs(5),
+            most_streams: 128,
             truth: None,
             pacing: Pacing::Precise,
         }
@@ -131,6 +136,8 @@ impl Server {
             ledger: Ledger::new(options.truth, monotonic_ns())?,
             sequence: Cell::new(0),
             vocabulary: RefCell::default(),
+            most_streams: options.most_streams,
+            streams: RefCell::default(),
             scratch: RefCell::default(),
         });
         let driver = Rc::clone(&shared);
@@ -152,6 +159,8 @@ impl Server {
         let mut connections = JoinSet::new();
         let accepted = accept_until(&shared, &listener, &mut connections, shutdown).await;
         connections.shutdown().await;
+        let mut streams = shared.streams.take();
+        streams.shutdown().await;
         background.shutdown().await;
         let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
         let step_late_ns = shared.desk.engine().and_then(|live| live.late_ns());
@@ -200,6 +209,6 @@ fn take(shared: &Rc<Shared>, socket: Socket, number: u64, connections: &mut Join
         let _ = socket.reset_when_dropped();
     } else if socket.set_nodelay().is_ok() {
         let shared = Rc::clone(shared);
-        connections.spawn_local(async move { connection::serve(&shared, &socket).await });
+        connections.spawn_local(async move { connection::serve(&shared, socket).await });
     }
 }

@@ -47,6 +47,35 @@ pub(super) struct Head {
     pub(super) request_id: Option<Box<str>>,
 }
 
+impl Head {
+    /// The head of a request of `method` for `path`, without its headers.
+    pub(super) fn new(method: &str, path: &str) -> Self {
+        Self {
+            route: route(method, path),
+            length: 0,
+            body: Body::Bytes(0),
+            keep_alive: true,
+            bodiless: method == "HEAD",
+            wants_continue: false,
+            authorization: None,
+            request_id: None,
+        }
+    }
+
+    /// Notes a header that has the same meaning in every version of HTTP.
+    pub(super) fn note_header(&mut self, name: &str, value: &[u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let value = std::str::from_utf8(value).map_or("", str::trim);
+        if is("authorization") {
+            self.authorization = Some(value.into());
+        } else if is("x-api-key") || is("api-key") {
+            self.authorization = Some(format!("Bearer {value}").into());
+        } else if is("x-request-id") {
+            self.request_id = Some(value.into());
+        }
+    }
+}
+
 /// Why a head is refused: the status of the refusal, and its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadHead(pub(super) u16, pub(super) &'static str);
@@ -103,18 +132,8 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
         Err(_) => return Err(BadHead(400, "not an HTTP request")),
     };
     let path = request.path.unwrap_or("").split('?').next().unwrap_or("");
-    let method = request.method.unwrap_or("");
-    let route = route(method, path);
-    let mut head = Head {
-        route,
-        length,
-        body: Body::Bytes(0),
-        keep_alive: request.version == Some(1),
-        bodiless: method == "HEAD",
-        wants_continue: false,
-        authorization: None,
-        request_id: None,
-    };
+    let new = Head::new(request.method.unwrap_or(""), path);
+    let mut head = Head { length, keep_alive: request.version == Some(1), ..new };
     for header in request.headers.iter() {
         let value = || std::str::from_utf8(header.value).map_or("", str::trim);
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -140,12 +159,8 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
             }
         } else if is("expect") {
             head.wants_continue = value().eq_ignore_ascii_case("100-continue");
-        } else if is("authorization") {
-            head.authorization = Some(value().into());
-        } else if is("x-api-key") || is("api-key") {
-            head.authorization = Some(format!("Bearer {}", value()).into());
-        } else if is("x-request-id") {
-            head.request_id = Some(value().into());
+        } else {
+            head.note_header(header.name, header.value);
         }
     }
     Ok(Some(head))

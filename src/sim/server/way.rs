@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::io;
 
+use h2::Reason;
+
 use crate::client::StreamFraming;
 use crate::clock::Socket;
 use crate::sim::script;
 use crate::sim::server::shared::Scratch;
+use crate::sim::server::stream::Stream;
 use crate::sim::server::wire::{Page, append_chunk, response, stream_head, write_all};
 
 /// Buffers of at most twice about this size, in bytes, are kept between writes.
@@ -27,6 +30,8 @@ pub(super) enum After {
 pub(super) enum Way<'a> {
     /// A connection of HTTP/1.1, which the request has alone.
     Line(Line<'a>),
+    /// A stream of HTTP/2.
+    Stream(Stream),
 }
 
 /// A connection of HTTP/1.1.
@@ -48,6 +53,7 @@ impl Way<'_> {
                 let length = if line.bodiless { whole.len() - page.body.len() } else { whole.len() };
                 write_all(line.socket, &whole[..length]).await
             }
+            Self::Stream(stream) => stream.respond(page).await,
         }
     }
 
@@ -58,6 +64,7 @@ impl Way<'_> {
                 let whole = response(page, true);
                 write_all(line.socket, &whole[..whole.len() - page.body.len() / 2 - 1]).await
             }
+            Self::Stream(stream) => stream.respond_partly(page).await,
         }
     }
 
@@ -65,6 +72,7 @@ impl Way<'_> {
     pub(super) async fn begin(&self, framing: StreamFraming) -> io::Result<()> {
         match self {
             Self::Line(line) => write_all(line.socket, stream_head(framing)).await,
+            Self::Stream(stream) => stream.begin_stream(framing),
         }
     }
 
@@ -78,13 +86,18 @@ impl Way<'_> {
     ) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Line(line) => scratch.write(line.socket, head.map_or(b"", stream_head), last),
+            Self::Stream(stream) => {
+                head.map_or(Ok(()), |framing| stream.begin_stream(framing))?;
+                Ok(Some(scratch.events.clone()))
+            }
         }
     }
 
     /// Sends what [`Way::push`] has left.
-    pub(super) async fn push_rest(&self, rest: Vec<u8>, _last: bool) -> io::Result<()> {
+    pub(super) async fn push_rest(&self, rest: Vec<u8>, last: bool) -> io::Result<()> {
         match self {
             Self::Line(line) => write_all(line.socket, &rest).await,
+            Self::Stream(stream) => stream.push(rest, last).await,
         }
     }
 
@@ -97,19 +110,25 @@ impl Way<'_> {
                     append_chunk(&mut out, piece);
                     write_all(line.socket, &out).await?;
                 }
+                Self::Stream(stream) => stream.push(piece.to_vec(), false).await?,
             }
             tokio::task::yield_now().await;
         }
         match self {
             Self::Line(line) if last => write_all(line.socket, b"0\r\n\r\n").await,
-            Self::Line(_) => Ok(()),
+            Self::Stream(stream) if last => stream.push(Vec::new(), true).await,
+            Self::Line(_) | Self::Stream(_) => Ok(()),
         }
     }
 
-    /// Sends bytes that are not HTTP.
+    /// Sends bytes that are not HTTP. A stream is reset instead: its connection also carries others.
     pub(super) async fn break_protocol(&self) -> io::Result<()> {
         match self {
             Self::Line(line) => write_all(line.socket, b"\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n").await,
+            Self::Stream(stream) => {
+                stream.reset(Reason::PROTOCOL_ERROR);
+                Ok(())
+            }
         }
     }
 
@@ -117,6 +136,10 @@ impl Way<'_> {
     pub(super) async fn client_gone(&self, scratch: &RefCell<Scratch>) -> io::Result<()> {
         match self {
             Self::Line(line) => discard(line.socket, scratch).await,
+            Self::Stream(stream) => {
+                stream.client_left().await;
+                Ok(())
+            }
         }
     }
 
@@ -125,6 +148,7 @@ impl Way<'_> {
         match self {
             // An error is an end, too.
             Self::Line(line) => _ = line.socket.closed_by_peer().await,
+            Self::Stream(stream) => stream.client_left().await,
         }
     }
 }

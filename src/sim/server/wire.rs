@@ -20,6 +20,17 @@ impl<'a> Page<'a> {
     }
 }
 
+/// The header `server`.
+pub(super) const SERVER_NAME: &str = "tonnage-sim";
+
+/// The content type of a streamed response.
+pub(super) const fn stream_type(framing: StreamFraming) -> &'static str {
+    match framing {
+        StreamFraming::Events => "text/event-stream; charset=utf-8",
+        StreamFraming::Lines => "application/x-ndjson",
+    }
+}
+
 /// The head of a streamed response.
 pub(super) const fn stream_head(framing: StreamFraming) -> &'static [u8] {
     match framing {

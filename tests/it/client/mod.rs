@@ -7,6 +7,7 @@ mod bodies;
 mod connections;
 mod discovery;
 mod endpoints;
+mod http2;
 mod outcomes;
 mod requests;
 mod sockets;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tonnage::client::{
-    Addresses, Client, Departure, Discovery, Encoder, HttpClient, ReceiveClock, RequestOptions, Target, Tls,
+    Addresses, Client, Departure, Discovery, Encoder, HttpClient, HttpVersion, ReceiveClock, RequestOptions, Target,
+    Tls,
 };
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome};
@@ -18,24 +19,29 @@ use super::{class, paused, spec};
 /// A simulated server on this runtime, and a client of it.
 pub(super) struct Bench {
     pub(super) client: Rc<HttpClient>,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     pub(super) clock: RunClock,
     pub(super) target: Target,
-    stop: tokio::sync::oneshot::Sender<()>,
-    serving: JoinHandle<std::io::Result<Served>>,
+    pub(super) addresses: Addresses,
+    pub(super) stop: tokio::sync::oneshot::Sender<()>,
+    pub(super) serving: JoinHandle<std::io::Result<Served>>,
 }
 
 impl Bench {
-    pub(super) async fn new(listener: Listener, options: Options, adjust: impl FnOnce(Addresses) -> Addresses) -> Self {
+    pub(super) async fn new(listener: impl Into<Listener>, options: Options, http: HttpVersion) -> Self {
+        let listener = listener.into();
         let target = Target::parse(&listener.url().unwrap()).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let options = Options { pacing: Pacing::Coarse, ..options };
         let serving = tokio::task::spawn_local(Server::new(options).serve(listener, async { _ = stopped.await }));
         let requests = RequestOptions::new(vec![target.clone()], vec![MODEL_NAME.to_owned()]);
-        let addresses = adjust(target.resolve(&Tls::nobody().unwrap(), Duration::from_secs(1)).await.unwrap());
-        let client = HttpClient::stamped_by(ReceiveClock::UserSpace, &[addresses], Duration::from_secs(10), 0);
+        let tls = Tls::nobody().unwrap().speaking(http);
+        let addresses = target.resolve(&tls, Duration::from_secs(1)).await.unwrap();
+        let all = std::slice::from_ref(&addresses);
+        let client = HttpClient::stamped_by(ReceiveClock::UserSpace, all, Duration::from_secs(10), 0);
         let clock = RunClock::starting_in(Duration::ZERO);
-        Self { client: Rc::new(client), encoder: Encoder::new(&requests).unwrap(), clock, target, stop, serving }
+        let encoder = Encoder::new(&requests).unwrap();
+        Self { client: Rc::new(client), encoder, clock, target, addresses, stop, serving }
     }
 
     /// Sends request `id` for eight tokens now.
@@ -63,7 +69,7 @@ fn a_unix_socket_is_as_exact_as_tcp_and_its_connection_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.sock");
     paused(async {
-        let bench = Bench::new(listen_at(&path).unwrap(), delay(), |same| same).await;
+        let bench = Bench::new(listen_at(&path).unwrap(), delay(), HttpVersion::Agreed).await;
         for id in 0..3 {
             let start = bench.clock.now();
             let exchange = bench.ask(id).await;
@@ -89,7 +95,7 @@ fn a_unix_socket_that_ends_is_a_failure_of_its_class() {
         paused(async {
             let options = Options { faults: vec![fault.parse().unwrap()], ..delay() };
             let listener = listen_at(&folder.path().join(fault)).unwrap();
-            let bench = Bench::new(listener, options, |same| same).await;
+            let bench = Bench::new(listener, options, HttpVersion::Agreed).await;
             assert_eq!(class(&bench.ask(0).await), Some(expected), "{fault}");
         });
     }
@@ -115,7 +121,7 @@ fn a_request_that_the_server_never_answers_waits_as_over_tcp() {
     let folder = tempfile::tempdir().unwrap();
     paused(async {
         let options = Options { faults: vec!["hang".parse().unwrap()], ..delay() };
-        let bench = Bench::new(listen_at(&folder.path().join("s")).unwrap(), options, |same| same).await;
+        let bench = Bench::new(listen_at(&folder.path().join("s")).unwrap(), options, HttpVersion::Agreed).await;
         let waited = tokio::time::timeout(Duration::from_secs(30), bench.ask(0)).await;
         assert!(waited.is_err());
         assert!(bench.clock.now() >= Offset::from_secs(30.0));
