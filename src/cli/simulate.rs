@@ -30,6 +30,7 @@ use crate::units::{count, seconds};
 ",
     help_template = TEMPLATE
 )]
+#[expect(clippy::doc_markdown, reason = "the help shows an address as it is typed")]
 pub(super) struct SimulateArguments {
     /// Address to listen on; :8000 serves this machine only (127.0.0.1), 0.0.0.0:8000 serves every network; port 0
     /// takes any free port; unix:/path listens at a socket of this machine

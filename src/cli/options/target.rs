@@ -12,6 +12,7 @@ use crate::units::parse_duration;
 /// The target, and how to connect to it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
+#[expect(clippy::doc_markdown, reason = "the help shows a target as it is typed")]
 pub(in crate::cli) struct TargetOptions {
     /// Base URL, with or without /v1, or the full URL of an endpoint; unix:/path, or unix:/path:/v1, is a socket of
     /// this machine; several are used in turn [default: the embedded simulated server]

@@ -118,12 +118,11 @@ async fn read_request(
     }
 }
 
-/// The bytes of the request at the front of `buffer`, and its body if it came in chunks; `None` while it is not whole.
-fn progress(
-    buffer: &[u8],
-    head: &mut Option<Head>,
-    chunks: &mut Chunks,
-) -> Result<Option<(usize, Option<Vec<u8>>)>, BadHead> {
+/// The bytes of a request, head and body, and its body if it came in chunks.
+type Extent = (usize, Option<Vec<u8>>);
+
+/// The request at the front of `buffer`; `None` while it is not whole.
+fn progress(buffer: &[u8], head: &mut Option<Head>, chunks: &mut Chunks) -> Result<Option<Extent>, BadHead> {
     if head.is_none() && !buffer.is_empty() && !PREFACE.starts_with(buffer) {
         *head = parse_head(buffer)?;
     }

@@ -26,7 +26,7 @@ struct AskedBack {
     tokens: Vec<u64>,
 }
 
-fn bad(why: impl ToString) -> Refused {
+fn bad(why: &impl ToString) -> Refused {
     (400, "BadRequestError", why.to_string())
 }
 
@@ -46,7 +46,7 @@ pub(super) fn tokenize(
     context_tokens: u32,
     body: &[u8],
 ) -> Result<Value, Refused> {
-    let asked: Asked = serde_json::from_slice(body).map_err(bad)?;
+    let asked: Asked = serde_json::from_slice(body).map_err(|error| bad(&error))?;
     check_model(asked.model.as_deref(), model)?;
     let (mut ids, mut room) = (Vec::new(), Some(()));
     match (&asked.prompt, asked.messages) {
@@ -59,9 +59,9 @@ pub(super) fn tokenize(
                 }
             });
         }
-        _ => return Err(bad("either a text in `prompt` or a list in `messages` is needed")),
+        _ => return Err(bad(&"either a text in `prompt` or a list in `messages` is needed")),
     }
-    room.ok_or_else(|| bad("the simulated server has seen too many different words; start it again"))?;
+    room.ok_or_else(|| bad(&"the simulated server has seen too many different words; start it again"))?;
     let words = || ids.iter().filter_map(|id| vocabulary.word(u64::from(*id))).collect::<Vec<_>>();
     let words = asked.return_token_strs.unwrap_or(false).then(words);
     Ok(json!({ "count": ids.len(), "max_model_len": context_tokens, "tokens": ids, "token_strs": words }))
@@ -69,11 +69,11 @@ pub(super) fn tokenize(
 
 /// The answer to `/detokenize`.
 pub(super) fn detokenize(vocabulary: &Vocabulary, model: &str, body: &[u8]) -> Result<Value, Refused> {
-    let asked: AskedBack = serde_json::from_slice(body).map_err(bad)?;
+    let asked: AskedBack = serde_json::from_slice(body).map_err(|error| bad(&error))?;
     check_model(asked.model.as_deref(), model)?;
     let mut text = String::new();
     for id in asked.tokens {
-        let unknown = || bad(format!("token id {id} is out of vocabulary: /tokenize has not given it"));
+        let unknown = || bad(&format!("token id {id} is out of vocabulary: /tokenize has not given it"));
         text.push_str(vocabulary.word(id).ok_or_else(unknown)?);
     }
     Ok(json!({ "prompt": text }))

@@ -60,7 +60,9 @@ fn many_streams_share_one_connection_and_each_has_its_own_exact_instants() {
         let bench = bench(delay()).await;
         let start = bench.clock.now();
         let together = at_once(&bench, 50).await;
-        together.iter().for_each(|exchange| assert_exact(exchange, start));
+        for exchange in &together {
+            assert_exact(exchange, start);
+        }
         let start = bench.clock.now();
         let later = bench.ask(50).await;
         assert_exact(&later, start);
@@ -92,7 +94,9 @@ fn reservations_open_as_many_connections_as_their_streams_need() {
         let bench = bench(Options { most_streams: 10, ..delay() }).await;
         bench.ask(0).await;
         let calls: Vec<_> = (0..25).map(|id| HttpClient::prepare(&bench.encoder, spec(id))).collect();
-        calls.iter().for_each(|call| bench.client.reserve(call));
+        for call in &calls {
+            bench.client.reserve(call);
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(bench.addresses.http2().unwrap().connections, 3);
         drop(calls);
@@ -378,22 +382,16 @@ fn over_https_the_version_that_both_sides_offer_is_spoken() {
             let tls = trusted.speaking(asked);
             let (client, encoder, addresses) = client_of(target.clone(), &tls).await;
             let exchange = ask(&client, &encoder).await;
-            match spoken {
-                Some(spoken) => {
-                    assert_eq!(exchange.outcome, Outcome::Completed, "{offered:?} {asked:?}: {exchange:?}");
-                    assert_eq!(*agreed.borrow(), [spoken], "{offered:?} {asked:?}");
-                    assert_eq!(addresses.http2().is_some(), spoken == "h2");
-                    let again = ask(&client, &encoder).await;
-                    assert_eq!((again.outcome, again.connected), (Outcome::Completed, None), "{offered:?}");
-                }
-                None => {
-                    assert_eq!(class(&exchange), Some(FailureClass::Tls));
-                    assert!(
-                        failure_text(&exchange).contains("leave out the option http1 or the option http2"),
-                        "{exchange:?}"
-                    );
-                }
-            }
+            let Some(spoken) = spoken else {
+                assert_eq!(class(&exchange), Some(FailureClass::Tls));
+                let words = "leave out the option http1 or the option http2";
+                return assert!(failure_text(&exchange).contains(words), "{exchange:?}");
+            };
+            assert_eq!(exchange.outcome, Outcome::Completed, "{offered:?} {asked:?}: {exchange:?}");
+            assert_eq!(*agreed.borrow(), [spoken], "{offered:?} {asked:?}");
+            assert_eq!(addresses.http2().is_some(), spoken == "h2");
+            let again = ask(&client, &encoder).await;
+            assert_eq!((again.outcome, again.connected), (Outcome::Completed, None), "{offered:?}");
         });
     }
 }
