@@ -281,7 +281,9 @@ mod tests {
         assert_eq!(ends.last(), Some(&bytes.len()));
         for width in 1..=bytes.len() {
             let frames = Frames::default();
-            [1, 3].into_iter().for_each(|stream| frames.watch(stream));
+            for stream in [1, 3] {
+                frames.watch(stream);
+            }
             for (read, piece) in bytes.chunks(width).enumerate() {
                 frames.note_read(piece, arrival(read as u64 + 1));
             }
