@@ -1,7 +1,7 @@
 //! Owns the cost benchmark: the tool on one core, against a raw reader of the same stream on the same core.
 //!
-//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu versions saturation limit closed streams start]
-//! [growth]`: about 8 minutes in all; `growth` (two million requests, some more minutes) runs when named or with
+//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu versions saturation limit closed streams
+//! start] [growth]`: about 9 minutes in all; `growth` (two million requests, some more minutes) runs when named or with
 //! `--long`.
 #![expect(
     clippy::print_stdout,
