@@ -1,7 +1,7 @@
 //! Owns the cost benchmark: the tool on one core, against a raw reader of the same stream on the same core.
 //!
-//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu saturation limit closed streams start]
-//! [growth]`: about 8 minutes in all; `growth` (two million requests, some more minutes) runs when named or with
+//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu versions saturation limit closed streams
+//! start] [growth]`: about 9 minutes in all; `growth` (two million requests, some more minutes) runs when named or with
 //! `--long`.
 #![expect(
     clippy::print_stdout,
@@ -37,8 +37,9 @@ const START_NS: u64 = 50_000_000;
 /// A section: its name, and the function that measures it.
 type Section = (&'static str, fn(&mut Sheet, &Asked, &Path));
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("cpu", cpu_per_request),
+    ("versions", versions),
     ("saturation", saturation),
     ("limit", highest_rate),
     ("closed", closed_loop),
@@ -148,6 +149,41 @@ fn streamed_run(rate: f64, seconds: f64, seed: u64) -> String {
         "--rate {rate}/s --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens 16 \
          --ignore-eos --records off"
     )
+}
+
+/// What HTTP/2 costs beside HTTP/1.1: the same load on the same server, in turn.
+fn versions(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
+    let repeats = asked.repeats(5);
+    let length = asked.span(5.0);
+    let mut rows = Vec::new();
+    for rate in [200.0, 2_000.0] {
+        let (mut cpu, mut lag_p99_ms) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        for repeat in 0..repeats {
+            choose_cores();
+            for (place, version) in ["--http1", "--http2"].into_iter().enumerate() {
+                let server = Server::start(folder, STREAMED, false);
+                let load = streamed_run(rate, length.as_secs_f64(), repeat as u64 + 1);
+                let tool = run(folder, &server, &format!("{load} {version}"));
+                tool.must_be_whole("versions of HTTP");
+                server.stop();
+                cpu[place].push(1_000.0 * tool.cpu_s / tool.count("sent") as f64);
+                lag_p99_ms[place].push(1e3 * tool.metric("send_lag.value.p99"));
+            }
+        }
+        let [one, two] = cpu.each_ref().map(|cpu| median(cpu));
+        for (what, cpu, lag_ms) in [("HTTP/1.1", one, &lag_p99_ms[0]), ("HTTP/2", two, &lag_p99_ms[1])] {
+            let lag = format!("{:.2}", median(lag_ms));
+            rows.push(vec![
+                format!("{rate}"),
+                what.to_owned(),
+                format!("{cpu:.3}"),
+                format!("{:.2} ×", cpu / one),
+                lag,
+            ]);
+        }
+    }
+    let head = ["rate/s", "version", "CPU-s per 1 000 requests", "against HTTP/1.1", "send lag p99 ms"];
+    sheet.table(&format!("Versions of HTTP: streams of 16 events, {repeats} repeats in turn"), &head, &rows);
 }
 
 fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {

@@ -14,10 +14,12 @@ use tokio::time::Instant;
 use crate::units::Offset;
 
 mod receive;
+mod socket;
 mod timers;
 
 pub(crate) use receive::Receiver;
 pub use receive::{ReceiveClock, receive_clock};
+pub(crate) use socket::Socket;
 pub use timers::{Sleep, Timers};
 
 /// Nanoseconds on this host's `CLOCK_MONOTONIC`, which all processes of the host share. A test cannot pause it: for
@@ -88,6 +90,11 @@ impl RunClock {
         self.instant(at)
             .checked_sub(lead)
             .map_or(Duration::ZERO, |instant| instant.saturating_duration_since(Instant::now()))
+    }
+
+    /// By this clock, the instant that is `at` by `other`; zero before the origin.
+    pub(crate) fn instant_of(&self, other: &Self, at: Offset) -> Offset {
+        Offset::from(other.instant(at).saturating_duration_since(self.origin))
     }
 
     /// The wall-clock time of the origin, read once.

@@ -116,6 +116,7 @@ impl Run {
             trials: vec![trial.view()],
             ..begun
         };
+        report.target.http2 = service.http2();
         worded(&mut report);
         Ok(report)
     }

@@ -57,7 +57,7 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Erro
     };
     let calibration = local_runtime()?.block_on(measure(&Settings::standard(workers), told))?;
     if arguments.json {
-        let printed = Printed { tool: tool(), host: host(workers), calibration: &calibration };
+        let printed = Printed { tool: tool(), host: host(workers, true), calibration: &calibration };
         print(&json_text(&printed, "the calibration")?)?;
     } else {
         print(&text_of(&calibration))?;

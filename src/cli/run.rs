@@ -100,6 +100,7 @@ async fn play(
     let mut report = skeleton(&job, &found, started, command);
     let played = live(&job, &found, &folder, &report, signals).await?;
     report.started = rfc3339(played.started);
+    report.target.http2 = found.http2();
     report.plan_fingerprint = played.plan_fingerprint;
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);

@@ -365,5 +365,6 @@ async fn live(
         report.plan_fingerprint = joint_fingerprint(findings.loads.iter().map(|load| load.plan_fingerprint.as_str()));
     }
     report.search = Some(findings);
+    report.target.http2 = found.http2();
     Ok(report)
 }

@@ -17,7 +17,7 @@ use crate::client::Limits;
 use crate::engine::local_runtime;
 use crate::error::{Error, Refusal};
 use crate::seed::Seed;
-use crate::sim::{InjectedFault, Options, Served, Server, ServiceProfile, listen};
+use crate::sim::{InjectedFault, Listener, Options, Served, Server, ServiceProfile, listen, listen_at};
 use crate::units::{count, seconds};
 
 /// Serve the simulated server
@@ -30,11 +30,12 @@ use crate::units::{count, seconds};
 ",
     help_template = TEMPLATE
 )]
+#[expect(clippy::doc_markdown, reason = "the help shows an address as it is typed")]
 pub(super) struct SimulateArguments {
     /// Address to listen on; :8000 serves this machine only (127.0.0.1), 0.0.0.0:8000 serves every network; port 0
-    /// takes any free port
+    /// takes any free port; unix:/path listens at a socket of this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
-    pub(super) listen: std::net::SocketAddr,
+    pub(super) listen: ListenAt,
     /// Behaviour of the server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
@@ -53,19 +54,45 @@ pub(super) struct SimulateArguments {
     pub(super) api_key: Option<String>,
 }
 
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ListenAt {
+    Tcp(SocketAddr),
+    /// A socket of this machine.
+    Unix(PathBuf),
+}
+
+impl ListenAt {
+    fn listen(&self) -> Result<Listener, Error> {
+        match self {
+            Self::Tcp(address) => listen(*address).map(Listener::from).map_err(|why| {
+                let why = format!("`{address}` cannot be listened on: {why}");
+                Error::usage("--listen", why, "give a free port, or 0 for any")
+            }),
+            Self::Unix(path) => listen_at(path).map_err(|why| {
+                let why = format!("`unix:{}` cannot be listened on: {why}", path.display());
+                Error::usage("--listen", why, "give a path that does not exist yet, in a folder that does")
+            }),
+        }
+    }
+}
+
 /// Reads an address to listen on; without a host it is 127.0.0.1.
-pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
+pub(super) fn parse_listen(text: &str) -> Result<ListenAt, Refusal> {
     let text = text.trim();
+    if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        return Ok(ListenAt::Unix(path.into()));
+    }
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let whole = match host {
         "" | "localhost" => format!("127.0.0.1:{port}"),
         "*" => format!("0.0.0.0:{port}"),
         _ => text.to_owned(),
     };
-    whole.parse().map_err(|_| {
+    whole.parse().map(ListenAt::Tcp).map_err(|_| {
         Refusal::new(
             format!("`{text}` is not an address to listen on"),
-            "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000",
+            "accepted is 127.0.0.1:8000, :8000, 0.0.0.0:8000 or unix:/path",
         )
     })
 }
@@ -97,16 +124,8 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
     let served = local_runtime()?.block_on(async {
         // Before the address is printed, so that a reader of the address can already stop the server.
         let mut signals = Signals::listen()?;
-        let listener = listen(arguments.listen).map_err(|why| {
-            Error::usage(
-                "--listen",
-                format!("`{}` cannot be listened on: {why}", arguments.listen),
-                "give a free port, or 0 for any",
-            )
-        })?;
-        let address =
-            listener.local_addr().map_err(|why| Error::Internal(format!("a listener without an address: {why}")))?;
-        print(&format!("http://{address}\n"))?;
+        let listener = arguments.listen.listen()?;
+        print(&format!("{}\n", listener.url().map_err(|why| Error::Internal(format!("no address: {why}")))?))?;
         say(&format!("serving model {model}, profile {}, seed {}; Ctrl-C ends it", arguments.sim, arguments.seed));
         if !faults.is_empty() {
             say(&format!("faults: {faults}"));

@@ -350,6 +350,7 @@ async fn live(
     heard.abort();
     player.clear();
     let finished = driven?;
+    report.target.http2 = found.http2();
     let prints = first(report.trials.len());
     report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
     if finished.is_some_and(|finished| finished != Finished::NoAnswer) {

@@ -80,6 +80,8 @@ const TABLE: &[OptionRow] = &[
     row("gap-cap").of_a_trace(),
     row("header").resumable(),
     row("help").not_kept(),
+    row("http1").rivals(&["http2"]),
+    row("http2").rivals(&["http1"]),
     row("input-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("json").not_kept().resumable(),
     row("load").rivals(&["rate", "process", "profile", "overlay", "quota"]).refused(&[

@@ -1,17 +1,20 @@
 //! Owns discovery before the run, off the hot path: whether a server is ready, and which model it serves.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
 use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Version};
 use serde::{Deserialize, Deserializer};
 
 use super::access::{Secret, access_headers};
 use super::tls::{tls_error, tls_words};
 use super::words::{self, MOST_ASIDE_BYTES};
-use super::{Target, Tls};
+use super::{HttpVersion, Target, Tls};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::units::{Offset, count, visible};
@@ -29,6 +32,12 @@ const MOST_NAME_BYTES: usize = 512;
 #[derive(Debug, Clone)]
 pub struct Discovery {
     http: reqwest::Client,
+    /// What a client for a socket of this machine is made from.
+    headers: HeaderMap,
+    patience: Duration,
+    tls: Tls,
+    /// Base URLs of the targets that have answered over HTTP/2.
+    over_two: Arc<Mutex<BTreeSet<Arc<str>>>>,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +89,24 @@ impl Discovery {
         tls: &Tls,
     ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
-        let http = reqwest::Client::builder()
+        let http = Self::client(patience, headers.clone(), tls, None)?;
+        Ok(Self { http, headers, patience, tls: tls.clone(), over_two: Arc::default() })
+    }
+
+    /// Whether `target` has answered a query over HTTP/2.
+    #[must_use]
+    pub fn spoke_two(&self, target: &Target) -> bool {
+        self.over_two.lock().unwrap_or_else(PoisonError::into_inner).contains(target.url())
+    }
+
+    /// A client, all of whose connections go to `socket` if that is given.
+    fn client(
+        patience: Duration,
+        headers: HeaderMap,
+        tls: &Tls,
+        socket: Option<&Path>,
+    ) -> Result<reqwest::Client, Error> {
+        let mut http = reqwest::Client::builder()
             // A response with an invalid header still has a status, which says more than the header.
             .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
@@ -89,10 +115,14 @@ impl Discovery {
             .retry(reqwest::retry::never())
             .timeout(PATIENCE)
             .connect_timeout(patience)
-            .default_headers(headers)
-            .build()
-            .map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { http })
+            .default_headers(headers);
+        if tls.http() == HttpVersion::Two {
+            http = http.http2_prior_knowledge();
+        }
+        if let Some(socket) = socket {
+            http = http.unix_socket(socket);
+        }
+        http.build().map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))
     }
 
     /// The first model that the server lists. Fails when the server does not answer or lists no model.
@@ -122,14 +152,22 @@ impl Discovery {
     async fn models(&self, target: &Target) -> Result<Vec<String>, Unanswered> {
         let mut url = target.endpoint("models");
         let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
-        let mut asked = self.http.get(&url).send().await;
+        let http = match target.socket() {
+            None => self.http.clone(),
+            socket => Self::client(self.patience, self.headers.clone(), &self.tls, socket)
+                .map_err(|error| Unanswered { error, passing: false })?,
+        };
+        let mut asked = http.get(&url).send().await;
         // A query belongs to the endpoint that was given; a list of models beside it may not know the query.
         let unknown = asked.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND);
         if let Some(plain) = target.endpoint_without_query("models").filter(|_| unknown) {
-            asked = self.http.get(&plain).send().await;
+            asked = http.get(&plain).send().await;
             url = plain;
         }
         let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;
+        if response.version() == Version::HTTP_2 {
+            self.over_two.lock().unwrap_or_else(PoisonError::into_inner).insert(target.url().clone());
+        }
         let (status, head) = (response.status(), response.headers().clone());
         let body = match body_of(response).await {
             Ok(Some(body)) => body,

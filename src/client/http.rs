@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{Request, Response, StatusCode};
 
 use super::answer::{Answer, End};
+use super::channel::Channel;
 use super::encode::{Call, Encoder};
+use super::opening::Means;
 use super::pool::{CheckedOut, MOST_IDLE, Pool, Reservation, Shared};
-use super::wire::{self, Wire};
+use super::wire;
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
 use crate::clock::{ReceiveClock, Receiver, RunClock};
@@ -26,8 +27,9 @@ use crate::workload::RequestSpec;
 /// How long the body of a failed response may take to arrive.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
 
-/// Sends requests over HTTP/1.1. A request has its connection alone until it has settled. There is one client for each
-/// worker thread. It opens connections ahead in local tasks, so it must run in a `LocalRuntime` or a `LocalSet`.
+/// Sends requests over HTTP/1.1, where a request has its connection alone until it has settled, or over HTTP/2, where
+/// it has a stream of a connection. There is one client for each worker thread. It opens connections ahead in local
+/// tasks, so it must run in a `LocalRuntime` or a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
     shared: Rc<Shared>,
@@ -45,10 +47,12 @@ impl HttpClient {
     #[must_use]
     pub fn stamped_by(clock: ReceiveClock, targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let shared = Rc::new(Shared {
-            clock: RunClock::starting_in(Duration::ZERO),
-            connect_timeout,
-            scratch: wire::scratch(),
-            receiver: Rc::new(Receiver::new(clock)),
+            means: Rc::new(Means {
+                clock: RunClock::starting_in(Duration::ZERO),
+                connect_timeout,
+                scratch: wire::scratch(),
+                receiver: Rc::new(Receiver::new(clock)),
+            }),
             connecting: Cell::new(0),
             most_idle: Cell::new(MOST_IDLE),
             reuse: Cell::new(true),
@@ -78,20 +82,20 @@ impl HttpClient {
             .get(place)
             .ok_or_else(|| Failure::new(FailureClass::Connect, "the client does not know the target of this call"))?;
         let reservation = reservation.into_inner();
-        let (mut wire, response) = ask(pool, request, reservation, clock, departure, exchange).await?;
-        exchange.headers = Some(wire.last_arrival(clock));
-        let (head, mut body) = response.into_parts();
+        let (mut channel, response) = ask(pool, request, reservation, clock, departure, exchange).await?;
+        exchange.headers = Some(channel.last_arrival(clock));
+        let (head, ()) = response.into_parts();
         exchange.status = Some(head.status.as_u16());
 
         if let Some(key) = renewed.filter(|_| head.status == StatusCode::UNAUTHORIZED) {
             key.note_refused();
         }
         if !head.status.is_success() {
-            let (said, ended) = failure_body(&mut wire, &mut body).await;
-            exchange.ended = Some(wire.last_arrival(clock));
+            let (said, ended) = failure_body(&mut channel).await;
+            exchange.ended = Some(channel.last_arrival(clock));
             let failure = words::of_status(head.status, &head.headers, &said);
             if ended {
-                pool.give_back(wire, None).await;
+                pool.give_back(channel, true).await;
             }
             return Err(failure);
         }
@@ -106,7 +110,7 @@ impl HttpClient {
         let answer = Answer::new(endpoint, stream, kind.as_deref(), asked_tokens);
         drop(head);
         exchange.text = keep_text.then(Box::default);
-        read_response(pool, wire, body, answer, stream, clock, exchange).await;
+        read_response(pool, channel, answer, stream, clock, exchange).await;
         Ok(())
     }
 }
@@ -119,43 +123,45 @@ async fn ask(
     clock: RunClock,
     departure: &Departure,
     exchange: &mut Exchange,
-) -> Result<(Wire, Response<Incoming>), Failure> {
+) -> Result<(Channel, Response<()>), Failure> {
     let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
     // The instant of the first write, kept when the request is sent again: no clock is restarted.
     let mut first_written = None;
     loop {
-        let (mut wire, spare) = if let Some(wire) = early.take() {
+        let (mut channel, opened) = if let Some(channel) = early.take() {
             reservation = None;
-            (wire, Some(request.clone()))
+            (channel, false)
         } else if exchange.retried {
-            let wire = pool.open_fresh().await?;
+            let channel = pool.open_fresh().await?;
             exchange.connected = Some(clock.now());
-            (wire, None)
+            (channel, true)
         } else {
             departure.left().await;
-            let CheckedOut { wire, opened } = pool.check_out(reservation.take()).await?;
+            let CheckedOut { channel, opened } = pool.check_out(reservation.take()).await?;
             if opened {
                 exchange.connected = Some(clock.now());
             }
-            (wire, (!opened).then(|| request.clone()))
+            (channel, opened)
         };
-        let answered = wire.exchange(request, clock, departure, &mut exchange.written).await;
+        let may_repeat = !exchange.retried && (!opened || channel.can_refuse_at_first());
+        let spare = may_repeat.then(|| request.clone());
+        let answered = channel.exchange(request, clock, departure, &mut exchange.written).await;
         let written = exchange.written;
         exchange.written = first_written.or(written);
         match (answered, spare) {
             // The connection closed while the request was held. No byte was written, so this is not a retry.
-            (Err(_), Some(unsent)) if written.is_none() => request = unsent,
-            (Err(failure), Some(again)) if !exchange.retried && wire.closed_before_reading(&failure, clock) => {
+            (Err(_), Some(unsent)) if written.is_none() && !opened => request = unsent,
+            (Err(failure), Some(again)) if channel.was_unread(&failure, clock) => {
                 (exchange.retried, first_written, request) = (true, written, again);
             }
             (Err(failure), _) => {
                 // The head is not valid HTTP, for example a redirect to an invalid URL. Its status says more than the
                 // parse error.
-                let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
+                let head = channel.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
                 exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
                 return Err(head.and_then(|(_, refused)| refused).unwrap_or(failure));
             }
-            (Ok(answered), _) => return Ok((wire, answered)),
+            (Ok(answered), _) => return Ok((channel, answered)),
         }
     }
 }
@@ -163,35 +169,34 @@ async fn ask(
 /// Reads a response with status 2xx to its end, settles `answer`, and gives the connection back.
 async fn read_response(
     pool: &Rc<Pool>,
-    mut wire: Wire,
-    mut body: Incoming,
+    mut channel: Channel,
     mut answer: Answer,
     stream: bool,
     clock: RunClock,
     exchange: &mut Exchange,
 ) {
     let (end, at) = loop {
-        match wire.piece(&mut body).await {
+        match channel.piece().await {
             Ok(Some(piece)) => {
-                let at = wire.last_arrival(clock);
+                let at = channel.last_arrival(clock);
                 let goes_on = answer.read(&piece, at, exchange);
                 // What a stamp of our own would have added: to the first token, or to the end of a whole response.
                 if !stream || (exchange.first_token.is_some() && exchange.wake_lag.is_none()) {
-                    exchange.wake_lag = wire.wake_lag();
+                    exchange.wake_lag = channel.wake_lag();
                 }
                 if !goes_on {
                     let whole = answer.is_done();
                     answer.settle(End::Orderly, at, exchange);
                     if whole {
                         drop(piece);
-                        pool.give_back(wire, Some(body)).await;
+                        pool.give_back(channel, false).await;
                     }
                     return;
                 }
             }
             Ok(None) => {
-                let at = wire.last_arrival(clock);
-                pool.give_back(wire, None).await;
+                let at = channel.last_arrival(clock);
+                pool.give_back(channel, true).await;
                 break (End::Orderly, at);
             }
             Err(failure) => break (End::Broken(failure), clock.now()),
@@ -245,10 +250,10 @@ impl Client for HttpClient {
 
 /// Reads the body of a response whose status is not 2xx. Returns its bytes, and whether it ended within
 /// [`MOST_ASIDE_BYTES`] and [`FAILURE_GRACE`]. An endless body does not matter, because the status is known.
-async fn failure_body(wire: &mut Wire, body: &mut Incoming) -> (Vec<u8>, bool) {
+async fn failure_body(channel: &mut Channel) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let reading = async {
-        while let Ok(piece) = wire.piece(body).await {
+        while let Ok(piece) = channel.piece().await {
             let Some(piece) = piece else { return true };
             let room = MOST_ASIDE_BYTES - kept.len();
             kept.extend_from_slice(&piece[..piece.len().min(room)]);

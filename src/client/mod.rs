@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod channel;
 mod counts;
 #[cfg(test)]
 mod definition;
@@ -11,6 +12,7 @@ pub(crate) mod dialect;
 mod discover;
 mod encode;
 mod finish;
+mod frames;
 mod held;
 mod http;
 mod length_field;
@@ -19,6 +21,7 @@ mod limits;
 mod lines;
 #[cfg(test)]
 mod mutations;
+mod opening;
 mod pool;
 mod progress;
 mod reading;
@@ -27,12 +30,17 @@ mod repair;
 mod said;
 mod scheme;
 mod shape;
+mod shared;
 pub mod sse;
+mod stamped;
+mod stream;
 mod tally;
 mod target;
 mod text;
 mod tls;
+mod traffic;
 mod turn;
+mod unix;
 mod value;
 mod wire;
 mod words;
@@ -57,6 +65,7 @@ pub use limits::Limits;
 pub use renewed::RenewedKey;
 pub use target::{Addresses, Target};
 pub use tls::Tls;
+pub use traffic::{Http2, HttpVersion, Traffic};
 
 /// Sends requests. There are two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///

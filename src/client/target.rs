@@ -1,6 +1,7 @@
 //! Owns `Target`, a parsed base URL, and its addresses, which are looked up once before the run.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use hyper::http::uri::Scheme;
 use super::dialect::Endpoint;
 use super::scheme::with_scheme;
 use super::tls::{Secure, Tls};
+use super::traffic::{Http2, HttpVersion, Traffic};
+use super::unix;
 use crate::error::Error;
 use crate::units::seconds;
 use crate::units::secrets::is_secret_name;
@@ -30,6 +33,8 @@ pub struct Target {
     api: String,
     /// The query with its question mark; empty without a query.
     query: String,
+    /// The socket of this machine at which the server listens, in place of host and port.
+    socket: Option<Arc<Path>>,
 }
 
 impl Target {
@@ -39,8 +44,15 @@ impl Target {
     }
 
     /// Reads one URL: a base URL with or without `/v1`, or the full URL of an endpoint, which is used as given. A query
-    /// is kept, and sent with every request. An address without a scheme (`host:8000`) is asked over plain HTTP.
+    /// is kept, and sent with every request. `unix:/path` is a socket of this machine, `unix:/path:/v1` the same with a
+    /// path of HTTP. An address without a scheme (`host:8000`) is asked over plain HTTP.
     pub fn parse(url: &str) -> Result<Self, Error> {
+        if url.starts_with(unix::PREFIX) {
+            let (path, http) = unix::split(url)?;
+            let over_tcp = Self::parse(&http)?;
+            let url = unix::joined(&path, Paths::of(&over_tcp.given).path).into();
+            return Ok(Self { url, socket: Some(path.into()), ..over_tcp });
+        }
         let typed = with_scheme(url);
         let url = typed.as_str();
         let refuse = |why: &str| {
@@ -78,6 +90,7 @@ impl Target {
             base,
             api,
             query: if query.is_empty() { String::new() } else { format!("?{query}") },
+            socket: None,
         })
     }
 
@@ -124,10 +137,18 @@ impl Target {
         self.scheme == "https"
     }
 
+    /// The socket of this machine at which the server listens; `None`: it listens at a host and a port.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
     /// Looks up the host once, for at most `patience`; a numeric address needs no lookup. For an https target, `tls`
     /// decides which certificates are trusted.
     pub async fn resolve(&self, tls: &Tls, patience: Duration) -> Result<Addresses, Error> {
-        let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
+        let addresses = if self.socket.is_some() {
+            Vec::new()
+        } else if let Ok(ip) = self.host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, self.port)]
         } else {
             let found = tokio::time::timeout(patience, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
@@ -149,11 +170,18 @@ impl Target {
             }
             distinct
         };
-        if addresses.is_empty() {
+        if addresses.is_empty() && self.socket.is_none() {
             return Err(self.unresolved("no address"));
         }
         let secure = if self.is_secure() { Some(tls.towards(&self.host)?) } else { None };
-        Ok(Addresses { url: self.url.clone(), all: addresses.into(), secure })
+        Ok(Addresses {
+            url: self.url.clone(),
+            all: addresses.into(),
+            socket: self.socket.clone(),
+            secure,
+            http: tls.http(),
+            traffic: Arc::default(),
+        })
     }
 
     fn unresolved(&self, why: &str) -> Error {
@@ -199,11 +227,14 @@ impl<'url> Paths<'url> {
 pub struct Addresses {
     url: Arc<str>,
     all: Arc<[SocketAddr]>,
+    socket: Option<Arc<Path>>,
     secure: Option<Secure>,
+    http: HttpVersion,
+    traffic: Arc<Traffic>,
 }
 
 impl Addresses {
-    /// All addresses, in the resolver's order; at least one.
+    /// All addresses, in the resolver's order; none for a socket of this machine.
     #[must_use]
     pub fn all(&self) -> &[SocketAddr] {
         &self.all
@@ -211,7 +242,14 @@ impl Addresses {
 
     #[cfg(test)]
     pub(super) fn plain(addresses: &[SocketAddr]) -> Self {
-        Self { url: "http://test".into(), all: addresses.into(), secure: None }
+        Self {
+            url: "http://test".into(),
+            all: addresses.into(),
+            socket: None,
+            secure: None,
+            http: HttpVersion::Agreed,
+            traffic: Arc::default(),
+        }
     }
 
     /// The base URL that they belong to.
@@ -220,9 +258,30 @@ impl Addresses {
         &self.url
     }
 
+    /// The path of a socket of this machine.
+    pub(super) fn socket(&self) -> Option<&Arc<Path>> {
+        self.socket.as_ref()
+    }
+
     /// How connections are secured; `None`: plain TCP.
     pub(super) fn secure(&self) -> Option<&Secure> {
         self.secure.as_ref()
+    }
+
+    /// Whether connections begin with HTTP/2 without asking.
+    pub(super) fn knows_two(&self) -> bool {
+        self.secure.is_none() && self.http == HttpVersion::Two
+    }
+
+    /// What all workers have opened to it.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    /// The connections of HTTP/2 that all workers have opened to it; `None` when there are none.
+    #[must_use]
+    pub fn http2(&self) -> Option<Http2> {
+        self.traffic.figures()
     }
 
     /// Looks up every target, without a practical time limit (one hour each).
@@ -297,6 +356,25 @@ mod tests {
         for url in ["", "host", "ftp://host", "http://", "http://u:p@host", "http://host:99999"] {
             let error = Target::parse(url).unwrap_err().to_string();
             assert!(error.starts_with("target: ") && error.contains("accepted is"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_of_this_machine_is_a_target_with_or_without_a_path_of_http() {
+        for (text, socket, url, full) in [
+            ("unix:/run/vllm.sock", "/run/vllm.sock", "unix:/run/vllm.sock", "/v1/chat/completions"),
+            ("unix:///run/vllm.sock", "/run/vllm.sock", "unix:/run/vllm.sock", "/v1/chat/completions"),
+            ("unix:./a.sock:/api/v3", "./a.sock", "unix:./a.sock:/api/v3", "/api/v3/chat/completions"),
+            ("unix:a:b.sock:/chat/completions?x=1", "a:b.sock", "unix:a:b.sock", "/chat/completions?x=1"),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!((target.socket(), &**target.url()), (Some(Path::new(socket)), url), "{text}");
+            assert_eq!((target.path("chat/completions").as_str(), target.authority()), (full, "localhost"), "{text}");
+            assert!(!target.is_secure());
+        }
+        let long = format!("unix:/{}", "a".repeat(107));
+        for text in ["unix:", "unix::/v1", &long, "unix:/s:/v1?api_key=k"] {
+            assert!(Target::parse(text).unwrap_err().to_string().starts_with("target: "), "{text}");
         }
     }
 

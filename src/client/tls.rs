@@ -16,14 +16,16 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::traffic::HttpVersion;
 use crate::error::Error;
 use crate::units::visible;
 
-/// The TLS configuration: TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name is sent (SNI). It decides which
-/// certificates are trusted. All workers share it.
+/// The TLS configuration: TLS 1.2 and 1.3 with `ring`, HTTP/2 and HTTP/1.1 (ALPN), the server's name is sent (SNI). It
+/// decides which certificates are trusted. All workers share it.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
+    http: HttpVersion,
 }
 
 impl Tls {
@@ -98,12 +100,29 @@ impl Tls {
             .map_err(|why| of_key(format!("does not belong to the certificate, or cannot be used: {why}")))?;
         let mut config = Arc::unwrap_or_clone(self.config);
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), http: self.http })
     }
 
-    fn over(mut config: ClientConfig) -> Self {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { config: Arc::new(config) }
+    /// The same, and offers these versions of HTTP.
+    #[must_use]
+    pub fn speaking(self, http: HttpVersion) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.config);
+        let offered: &[&[u8]] = match http {
+            HttpVersion::Agreed => &[b"h2", b"http/1.1"],
+            HttpVersion::One => &[b"http/1.1"],
+            HttpVersion::Two => &[b"h2"],
+        };
+        config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
+        Self { config: Arc::new(config), http }
+    }
+
+    fn over(config: ClientConfig) -> Self {
+        Self { config: Arc::new(config), http: HttpVersion::Agreed }.speaking(HttpVersion::Agreed)
+    }
+
+    /// The versions of HTTP that are offered.
+    pub(super) fn http(&self) -> HttpVersion {
+        self.http
     }
 
     pub(super) fn config(&self) -> &ClientConfig {
@@ -245,7 +264,9 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
             "what answers there does not speak TLS ({tls}); for a plain port write http:// in the option target"
         ),
         Tls::NoApplicationProtocol | Tls::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            "the server offers no HTTP/1.1 (ALPN), perhaps HTTP/2 only; ask a port that offers HTTP/1.1".to_owned()
+            "the server offers no version of HTTP that is asked for (ALPN); leave out the option http1 or the \
+                option http2"
+                .to_owned()
         }
         Tls::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
             format!(

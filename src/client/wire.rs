@@ -1,6 +1,6 @@
 //! Owns one open connection: hyper on a socket that stamps its bytes, driven by the task that uses the connection.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -15,14 +15,13 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::rt::ReadBufCursor;
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use super::Departure;
-use super::tls::{Secure, tls_error, tls_words};
-use super::turn::{Turn, wake_later};
+use super::stamped::{Layers, Stamps};
+use super::tls::{tls_error, tls_words};
+use super::turn::wake_later;
 use super::words;
-use crate::clock::{Receiver, RunClock};
+use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 
@@ -43,109 +42,41 @@ pub(super) fn scratch() -> Scratch {
 /// was being closed before the write.
 const CLOSE_MARGIN: Duration = Duration::from_millis(1);
 
-/// Bytes of a response that are kept, to say what it is if it is not HTTP.
-const START_BYTES: usize = 16;
-
 /// Bytes of a response's head that are kept, to report its status if the head is not valid HTTP.
 const MOST_HEAD_BYTES: usize = 1 << 10;
 
-/// The instants at which bytes passed. The socket, deep inside hyper, and the driver of the request share them.
-#[derive(Debug, Default)]
-struct Stamps {
-    clock: Cell<Option<RunClock>>,
-    turn: Turn,
-    /// The first bytes read since the request began, before decryption.
-    start: Cell<([u8; START_BYTES], u8)>,
-    /// The first bytes of the response, decrypted; at most [`MOST_HEAD_BYTES`].
-    head: RefCell<Vec<u8>>,
-    /// The request is ready but must not be written yet.
-    held: Cell<bool>,
-    written: Cell<Option<Offset>>,
-    /// When the bytes of the last read arrived.
-    read: Cell<Option<Offset>>,
-    /// How much later than their arrival they were read; `None` without a stamp of the kernel.
-    lag: Cell<Option<Duration>>,
+/// What hyper reads and writes. Bytes are stamped below TLS, so that decryption never counts as the server's time.
+struct Line {
+    socket: Layers,
+    scratch: Scratch,
+    head: Head,
 }
 
-impl Stamps {
-    fn now(&self) -> Option<Offset> {
-        self.clock.get().map(|clock| clock.now())
-    }
+/// The first bytes of a response, decrypted; at most [`MOST_HEAD_BYTES`].
+type Head = Rc<RefCell<Vec<u8>>>;
 
-    /// Notes a read whose bytes the kernel received `age` ago. An arrival is never before the request was written or
-    /// before the arrival of earlier bytes.
-    fn note_arrival(&self, age: Option<Duration>) {
-        let Some(now) = self.now() else { return };
-        let arrived = now.minus(age.unwrap_or_default());
-        let earliest = self.read.get().max(self.written.get()).unwrap_or(Offset::ZERO).min(now);
-        self.read.set(Some(arrived.max(earliest)));
-        self.lag.set(age);
-    }
-
-    fn keep_start(&self, bytes: &[u8]) {
-        let (mut start, length) = self.start.get();
-        let at = usize::from(length);
-        if at < START_BYTES {
-            let more = bytes.len().min(START_BYTES - at);
-            start[at..at + more].copy_from_slice(&bytes[..more]);
-            self.start.set((start, (at + more) as u8));
-        }
-    }
-}
-
-/// A socket that notes when the first byte of a request was written, and when the bytes last read arrived, before they
-/// are decrypted or parsed.
-#[derive(Debug)]
-struct Stamped {
-    socket: TcpStream,
-    receiver: Rc<Receiver>,
-    stamps: Rc<Stamps>,
-}
-
-impl AsyncRead for Stamped {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.stamps.turn.may_read() {
-            wake_later(cx);
-            return Poll::Pending;
-        }
-        let before = buffer.filled().len();
-        let age = ready!(self.receiver.poll_read(&self.socket, cx, buffer))?;
-        self.stamps.note_arrival(age);
-        self.stamps.turn.note_read(buffer.filled().len() - before);
-        self.stamps.keep_start(&buffer.filled()[before..]);
+impl hyper::rt::Read for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let mut scratch = this.scratch.borrow_mut();
+        let room = cursor.remaining().min(scratch.len());
+        let mut buffer = ReadBuf::new(&mut scratch[..room]);
+        ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buffer))?;
+        let mut head = this.head.borrow_mut();
+        let room = MOST_HEAD_BYTES - head.len();
+        head.extend_from_slice(&buffer.filled()[..buffer.filled().len().min(room)]);
+        cursor.put_slice(buffer.filled());
         Poll::Ready(Ok(()))
     }
 }
 
-impl Stamped {
-    fn new(socket: TcpStream, receiver: &Rc<Receiver>, stamps: &Rc<Stamps>) -> Self {
-        receiver.prepare(&socket);
-        Self { socket, receiver: receiver.clone(), stamps: stamps.clone() }
-    }
-
-    /// Runs one write. If it is the first of this request that moves bytes, keeps the instant just before it.
-    fn stamp_write(
-        &mut self,
-        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if self.stamps.held.get() {
-            return Poll::Pending;
-        }
-        if self.stamps.written.get().is_some() {
-            return write(Pin::new(&mut self.socket));
-        }
-        let before = self.stamps.now();
-        let written = write(Pin::new(&mut self.socket));
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.stamps.written.set(before);
-        }
-        written
-    }
-}
-
-impl AsyncWrite for Stamped {
+impl hyper::rt::Write for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stamp_write(|socket| socket.poll_write(cx, bytes))
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -153,7 +84,7 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stamp_write(|socket| socket.poll_write_vectored(cx, slices))
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -169,78 +100,6 @@ impl AsyncWrite for Stamped {
     }
 }
 
-/// What hyper reads and writes. Bytes are stamped below TLS, so that decryption never counts as the server's time.
-struct Line {
-    socket: Socket,
-    scratch: Scratch,
-    stamps: Rc<Stamps>,
-}
-
-enum Socket {
-    Plain(Stamped),
-    Secure(Box<TlsStream<Stamped>>),
-}
-
-impl hyper::rt::Read for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let mut scratch = this.scratch.borrow_mut();
-        let room = cursor.remaining().min(scratch.len());
-        let mut buffer = ReadBuf::new(&mut scratch[..room]);
-        ready!(match &mut this.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
-            Socket::Secure(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
-        })?;
-        let mut head = this.stamps.head.borrow_mut();
-        let room = MOST_HEAD_BYTES - head.len();
-        head.extend_from_slice(&buffer.filled()[..buffer.filled().len().min(room)]);
-        cursor.put_slice(buffer.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl hyper::rt::Write for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Socket::Secure(socket) => Pin::new(socket).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
-            Socket::Secure(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Socket::Secure(socket) => Pin::new(socket).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Socket::Secure(socket) => Pin::new(socket).poll_shutdown(cx),
-        }
-    }
-}
-
 /// An open connection. Nothing happens on it unless one of its methods is awaited: it has no task of its own, so no
 /// wake-up between tasks is needed.
 pub(super) struct Wire {
@@ -248,6 +107,7 @@ pub(super) struct Wire {
     /// `None` once hyper has finished with the connection.
     connection: Option<Box<Connection<Line, Full<Bytes>>>>,
     stamps: Rc<Stamps>,
+    head: Head,
     is_secure: bool,
     /// Requests sent on this connection so far.
     uses: u32,
@@ -256,53 +116,19 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Begins HTTP/1.1 on `socket`.
-    pub(super) async fn over(socket: TcpStream, scratch: Scratch, receiver: &Rc<Receiver>) -> Result<Self, Failure> {
-        let stamps = Rc::new(Stamps::default());
-        let stamped = Stamped::new(socket, receiver, &stamps);
-        let line = Line { socket: Socket::Plain(stamped), scratch, stamps: stamps.clone() };
-        Self::on(line, stamps, false).await
-    }
-
-    /// Makes the TLS handshake with the server that `secure` names, then begins HTTP/1.1.
-    pub(super) async fn secured(
-        socket: TcpStream,
+    /// Begins HTTP/1.1 on `socket`, which took `round_trip` to open.
+    pub(super) async fn over(
+        socket: Layers,
+        stamps: Rc<Stamps>,
         scratch: Scratch,
-        receiver: &Rc<Receiver>,
-        secure: &Secure,
+        round_trip: Duration,
     ) -> Result<Self, Failure> {
-        let stamps = Rc::new(Stamps::default());
-        let stamped = Stamped::new(socket, receiver, &stamps);
-        let (connector, name) = secure.connector();
-        let mut agreeing = pin!(connector.connect(name, stamped));
-        let agreed = poll_fn(|cx| {
-            stamps.turn.begin();
-            agreeing.as_mut().poll(cx)
-        })
-        .await;
-        let stream = agreed.map_err(|error| {
-            Failure::new(FailureClass::Tls, format!("the TLS handshake failed: {}", tls_words(&error)))
-        })?;
-        let line = Line { socket: Socket::Secure(Box::new(stream)), scratch, stamps: stamps.clone() };
-        Self::on(line, stamps, true).await
-    }
-
-    async fn on(line: Line, stamps: Rc<Stamps>, is_secure: bool) -> Result<Self, Failure> {
+        let is_secure = socket.is_secure();
+        let head = Head::default();
+        let line = Line { socket, scratch, head: head.clone() };
         let begun = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(line).await;
         let (sender, connection) = begun.map_err(|error| Failure::new(FailureClass::Connect, error.to_string()))?;
-        Ok(Self {
-            sender,
-            connection: Some(Box::new(connection)),
-            stamps,
-            is_secure,
-            uses: 0,
-            round_trip: Duration::ZERO,
-        })
-    }
-
-    /// The connection with the time that TCP took to open it.
-    pub(super) fn opened_in(self, round_trip: Duration) -> Self {
-        Self { round_trip, ..self }
+        Ok(Self { sender, connection: Some(Box::new(connection)), stamps, head, is_secure, uses: 0, round_trip })
     }
 
     /// Whether the server closed this connection before it read the request that has just failed (RFC 9112, section
@@ -312,7 +138,7 @@ impl Wire {
         let soonest = self.round_trip * 2 + CLOSE_MARGIN;
         self.is_reused()
             && failure.class == FailureClass::Reset
-            && self.stamps.head.borrow().is_empty()
+            && self.head.borrow().is_empty()
             && self.stamps.written.get().is_some_and(|written| clock.now().since(written) <= soonest)
     }
 
@@ -370,8 +196,8 @@ impl Wire {
         self.stamps.written.set(None);
         self.stamps.read.set(None);
         self.stamps.lag.set(None);
-        self.stamps.start.set(Default::default());
-        self.stamps.head.borrow_mut().clear();
+        self.stamps.begin_start();
+        self.head.borrow_mut().clear();
         self.uses += 1;
         let mut response = pin!(self.sender.send_request(request));
         self.stamps.held.set(departure.sent().is_none());
@@ -401,7 +227,7 @@ impl Wire {
 
     /// The status of a response whose head begins like HTTP but is not valid, with a message if the status is not 2xx.
     pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<Failure>)> {
-        words::of_head(&self.stamps.head.borrow())
+        words::of_head(&self.head.borrow())
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -474,9 +300,8 @@ impl Wire {
             }
         }
         if error.is_parse() || matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)) {
-            let (start, length) = self.stamps.start.get();
-            let start = &start[..usize::from(length)];
-            let foreign = words::of_foreign(start).filter(|_| !self.is_secure && !start.starts_with(b"HTTP/"));
+            let start = self.stamps.start();
+            let foreign = words::of_foreign(&start).filter(|_| !self.is_secure && !start.starts_with(b"HTTP/"));
             let (error, cause) = (error.to_string(), cause.to_string());
             let why = if error.contains(&cause) { error } else { format!("{error}: {cause}") };
             let text = foreign.map_or_else(|| format!("not HTTP: {why}"), |said| format!("not HTTP: {said}"));

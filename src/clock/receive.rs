@@ -19,10 +19,10 @@ use nix::sys::time::TimeSpec;
 use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
-use tokio::io::{Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
 use crate::clock::clock_ns;
+use crate::clock::socket::Socket as Stream;
 
 /// Which clock stamps the bytes of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +130,8 @@ impl Receiver {
     }
 
     /// Asks the kernel to stamp what `socket` receives. Where it cannot, reads return no age.
-    pub(crate) fn prepare(&self, socket: &TcpStream) {
-        if self.clock == ReceiveClock::Kernel {
+    pub(crate) fn prepare(&self, socket: &Stream) {
+        if self.clock == ReceiveClock::Kernel && socket.has_stamps() {
             // The result says how many stamps are missing, so a refusal needs no message here.
             _ = setsockopt(socket, ReceiveTimestampns, &true);
         }
@@ -141,14 +141,14 @@ impl Receiver {
     /// bytes; `None` if that is not known.
     pub(crate) fn poll_read(
         &self,
-        socket: &TcpStream,
+        socket: &Stream,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Option<Duration>>> {
         loop {
             ready!(socket.poll_read_ready(cx))?;
             let mut got = None;
-            let outcome = socket.try_io(Interest::READABLE, || {
+            let outcome = socket.try_reading(|| {
                 let room = buffer.remaining();
                 let (length, stamp) = self.receive(socket, buffer.initialize_unfilled())?;
                 got = Some((length, stamp));
@@ -168,12 +168,12 @@ impl Receiver {
 
     /// Reads `socket` once, if it has bytes. Returns their number, and how long ago the kernel received the last of
     /// them; `None` if that is not known.
-    pub(crate) fn try_read(&self, socket: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
-        let (length, stamp) = socket.try_io(Interest::READABLE, || self.receive(socket, into))?;
+    pub(crate) fn try_read(&self, socket: &Stream, into: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+        let (length, stamp) = socket.try_reading(|| self.receive(socket, into))?;
         Ok((length, stamp.and_then(|stamp| self.age(stamp))))
     }
 
-    fn receive(&self, socket: &TcpStream, into: &mut [u8]) -> io::Result<(usize, Option<TimeSpec>)> {
+    fn receive(&self, socket: &Stream, into: &mut [u8]) -> io::Result<(usize, Option<TimeSpec>)> {
         let mut control = self.control.borrow_mut();
         let room = (self.clock == ReceiveClock::Kernel).then_some(control.as_mut_slice());
         let mut pieces = [IoSliceMut::new(into)];
@@ -251,7 +251,8 @@ mod tests {
     async fn a_late_reader_learns_when_the_bytes_came() {
         use tokio::io::AsyncWriteExt as _;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = Stream::Tcp(socket);
         let receiver = Receiver::new(ReceiveClock::Kernel);
         receiver.prepare(&socket);
         let (mut server, _) = listener.accept().await.unwrap();

@@ -25,6 +25,8 @@ pub const NAMED_BELOW: &[&str] = &[
     "format",
     "gap-cap",
     "header",
+    "http1",
+    "http2",
     "input-tokens",
     "insecure",
     "loop",
@@ -60,6 +62,10 @@ pub const NAMED_BELOW: &[&str] = &[
 /// The words before the name of an option in a message.
 const BEFORE: &str = "the option ";
 
+fn is_of_a_name(character: char) -> bool {
+    character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+}
+
 fn is_named_below(option: &str) -> bool {
     NAMED_BELOW.binary_search(&option).is_ok()
 }
@@ -73,7 +79,7 @@ pub fn with_flags(text: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(BEFORE) {
-        let end = after.find(|character: char| !character.is_ascii_lowercase() && character != '-');
+        let end = after.find(|character: char| !is_of_a_name(character));
         let name = &after[..end.unwrap_or(after.len())];
         shown.push_str(before);
         if is_named_below(name) {

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 
-use crate::client::receive_clock;
+use crate::client::{ReceiveClock, receive_clock};
 use crate::results::model::{Host, Tool};
 
-/// The description of this machine, with its number of sending threads.
-pub(crate) fn host(workers: usize) -> Host {
+/// The description of this machine, with its number of sending threads. `over_tcp`: all targets are reached over TCP;
+/// the kernel stamps nothing else.
+pub(crate) fn host(workers: usize, over_tcp: bool) -> Host {
     let system = rustix::system::uname();
     Host {
         name: system.nodename().to_string_lossy().into_owned(),
@@ -18,7 +19,7 @@ pub(crate) fn host(workers: usize) -> Host {
         ),
         cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         workers,
-        receive_clock: Some(receive_clock()),
+        receive_clock: Some(if over_tcp { receive_clock() } else { ReceiveClock::UserSpace }),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::client::Http2;
 use crate::error::Error;
 use crate::metrics::{Concurrency, Ended, Merged};
 use crate::play::Trial;
@@ -99,6 +100,7 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
             report.target.urls.push(url.clone());
         }
     }
+    report.target.http2 = Http2::of(parts.iter().filter_map(|part| part.report.target.http2));
     report.trials = vec![report.config.completed(trial.view())];
     report
 }

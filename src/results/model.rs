@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::ReceiveClock;
+use crate::client::{Http2, ReceiveClock};
 use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
@@ -91,7 +91,8 @@ pub struct Host {
     pub cores: usize,
     /// The number of sending threads.
     pub workers: usize,
-    /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them.
+    /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them. It
+    /// is `user_space`, too, if any target is a unix socket: the kernel does not stamp those.
     /// Absent in a result of an older version, which had stamps of user space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_clock: Option<ReceiveClock>,
@@ -106,4 +107,7 @@ pub struct Target {
     pub model: String,
     /// Whether the target was a simulated server. Its figures do not describe any real machine.
     pub simulated: bool,
+    /// The connections of HTTP/2 that were opened, and their streams. Absent when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http2: Option<Http2>,
 }

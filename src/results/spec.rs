@@ -160,6 +160,10 @@ options! {
     goodput: Option<Setting<String>>,
     /// Further headers, without the values of secret ones.
     header: Vec<Setting<String>>,
+    /// Whether only HTTP/1.1 was asked for.
+    http1: bool,
+    /// Whether only HTTP/2 was asked for.
+    http2: bool,
     /// The time after which an idle connection is dropped.
     idle_timeout: Option<Setting<Span>>,
     /// Whether the server was asked to ignore the end-of-sequence token.

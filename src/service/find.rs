@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::client::{Addresses, Discovery, Encoder, HttpClient, RequestOptions, Secret, Target, Tls};
+use crate::client::{Addresses, Discovery, Encoder, Http2, HttpClient, RequestOptions, Secret, Target, Tls};
 use crate::clock::RunClock;
 use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::Error;
@@ -91,7 +91,17 @@ impl Service {
         let simulated = embedded.is_some()
             || models.iter().any(|model| model == MODEL_NAME)
             || pretends(&discovery, &targets).await;
+        // A target that has answered over HTTP/2 needs few connections: the first load begins with this knowledge.
+        for (_, addresses) in targets.iter().zip(&addresses).filter(|(target, _)| discovery.spoke_two(target)) {
+            addresses.traffic().note_two();
+        }
         Ok(Self { targets, addresses, models, simulated, preflight: None, embedded })
+    }
+
+    /// The connections of HTTP/2 that all sessions have opened; `None` when there are none.
+    #[must_use]
+    pub fn http2(&self) -> Option<Http2> {
+        Http2::of(self.addresses.iter().filter_map(Addresses::http2))
     }
 
     /// Whether it runs in this process.

@@ -3,9 +3,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -15,7 +14,7 @@ use crate::clock::Timers;
 use crate::seed::Seed;
 use crate::sim::ServiceProfile;
 use crate::sim::engine::{Engine, Request, Setup, Token, TooLong};
-use crate::sim::latencies::Latencies;
+use crate::sim::latencies::{Finished, Latencies};
 use crate::sim::model::{Answer, Instants, Model};
 use crate::sim::service_profile::Skin;
 use crate::units::Offset;
@@ -118,17 +117,16 @@ impl Coming {
         }
     }
 
-    /// Waits for the instant of token number `token`. For an engine, a task must run [`Live::drive`].
-    pub(super) async fn reach(&mut self, token: u32) -> Offset {
-        poll_fn(|context| match (self.at(token), &mut *self) {
+    /// The instant of token number `token`, once it is known. For an engine, a task must run [`Live::drive`].
+    pub(super) fn poll_reach(&mut self, context: &mut Context<'_>, token: u32) -> Poll<Offset> {
+        match (self.at(token), &mut *self) {
             (Some(at), _) => Poll::Ready(at),
             (None, Self::Stepped(ticket)) => {
                 ticket.wake_with(context.waker());
                 Poll::Pending
             }
             (None, Self::Known { last, .. }) => Poll::Ready(*last),
-        })
-        .await
+        }
     }
 
     /// Prompt tokens found in the prefix cache; `None` without a cache, or before the first token.
@@ -163,8 +161,9 @@ pub(super) struct Inner {
 /// The tokens that have come for one request and have not been taken yet.
 struct Inbox {
     arrived: Offset,
-    /// The instant of the latest token; `None` before the first.
-    last: Option<Offset>,
+    prompt_tokens: u32,
+    /// The instants of the first token and of the latest; `None` before the first.
+    tokens: Option<(Offset, Offset)>,
     instants: VecDeque<Offset>,
     cached_tokens: Option<u32>,
     /// The request set no length: its finish reason is `stop`.
@@ -175,11 +174,12 @@ struct Inbox {
 
 impl Live {
     fn new(engine: Engine) -> Self {
+        let latencies = Latencies::new(engine.setup().context_tokens());
         let inner = Inner {
             engine,
             inboxes: Vec::new(),
             free: Vec::new(),
-            latencies: Latencies::default(),
+            latencies,
             stopped: 0,
             // 1 ns to 1 h at 3 digits; HDR can always hold this range.
             late_ns: Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok(),
@@ -204,7 +204,8 @@ impl Live {
         }
         let inbox = Inbox {
             arrived: at,
-            last: None,
+            prompt_tokens: request.prompt_tokens.max(1),
+            tokens: None,
             instants: VecDeque::new(),
             cached_tokens: None,
             stops: false,
@@ -265,25 +266,43 @@ impl Inner {
         }
         let (inboxes, latencies, stopped) = (&mut self.inboxes, &mut self.latencies, &mut self.stopped);
         let cache = self.engine.setup().prefix_cache();
+        let before = self.engine.counters();
         self.engine.advance(|at, token| {
             if let Some(inbox) = inboxes.get_mut(token.tag as usize).and_then(Option::as_mut) {
                 inbox.take(at, token, cache, latencies);
                 *stopped += u64::from(token.last && inbox.stops);
             }
         });
+        // As in vLLM: the prompts whose first token comes with the step, and the tokens that come with it.
+        let after = self.engine.counters();
+        let prompt_tokens = after.prompt_tokens - before.prompt_tokens;
+        latencies.step(prompt_tokens + after.generated_tokens - before.generated_tokens);
     }
 }
 
 impl Inbox {
     fn take(&mut self, at: Offset, token: Token, cache: bool, latencies: &mut Latencies) {
-        match self.last {
-            None => latencies.first_token(at.since(self.arrived)),
-            Some(last) => latencies.next_token(at.since(last)),
-        }
+        let first = match self.tokens {
+            None => {
+                latencies.first_token(at.since(self.arrived));
+                at
+            }
+            Some((first, last)) => {
+                latencies.next_token(at.since(last));
+                first
+            }
+        };
         if token.last {
-            latencies.end(at.since(self.arrived));
+            latencies.end(&Finished {
+                arrived: self.arrived,
+                admitted: token.admitted,
+                first,
+                last: at,
+                prompt_tokens: self.prompt_tokens,
+                output_tokens: token.number,
+            });
         }
-        self.last = Some(at);
+        self.tokens = Some((first, at));
         self.instants.push_back(at);
         self.cached_tokens = cache.then_some(token.cached_tokens);
         self.ended = token.last;

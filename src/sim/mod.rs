@@ -1,5 +1,6 @@
 //! Owns the simulated server: a batching engine and simple queues, in virtual time, without sockets, and over HTTP.
 
+mod choices;
 pub mod engine;
 mod exposition;
 mod fault;
@@ -17,6 +18,7 @@ mod server;
 mod service;
 mod service_profile;
 mod station;
+mod words;
 
 pub use fault::InjectedFault;
 pub use fleet::Routing;
@@ -24,7 +26,7 @@ pub use help::help_sim;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
 pub use play::{Played, VirtualPlayer, run};
-pub use server::{Embedded, Options, Served, Server, listen};
+pub use server::{Embedded, Listener, Options, Served, Server, listen, listen_at};
 pub use service::{Call, Collapse, Failing, Limiter, Pace, Paced, Reply, Servers, Service, Shared, Slow};
 pub use service_profile::ServiceProfile;
 

@@ -1,28 +1,31 @@
-//! Owns `Script`: the body of one response, event by event, each with the token that it waits for. Pure: bytes, no
+//! Owns `Script`: one choice of a response, event by event, each with the token that it waits for. Pure: bytes, no
 //! sockets, no time.
 
-use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says, SoFar};
+use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says, SoFar, WholeChoice};
 use crate::client::{Endpoint, StreamFraming};
 use crate::sim::fault::{Break, Fate};
+use crate::sim::words::{Met, Stops, push_words};
 
-/// The words of every response, one token each. Some are not ASCII, so that a stream can be cut inside a character.
-pub(super) const WORDS: [&str; 16] = [
-    " the", " traffic", " naïve", " of", " tokens", " runs", " über", " open", " loops", " and", " waits", " 数据",
-    " for", " nobody", " at", " all",
-];
-
-/// The parts of a request that the response depends on.
+/// The parts of a request that one choice of the response depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) endpoint: Endpoint,
     pub(super) sequence: u64,
     pub(super) created_s: u64,
+    /// Index of the choice.
+    pub(super) choice: u32,
+    /// Tokens of the prompt that the choice answers.
     pub(super) prompt_tokens: u32,
+    /// Tokens of the choice: as asked, or up to the text at which it stops.
     pub(super) output_tokens: u32,
+    /// The text at which it stops.
+    pub(super) met: Option<Met>,
     /// Whether the client set the length. The finish reason is then `length`, otherwise `stop`.
     pub(super) length_asked: bool,
     pub(super) usage_at_end: bool,
     pub(super) usage_in_each: bool,
+    /// Whether the request has stop texts.
+    pub(super) stops: bool,
     /// Items of a batch.
     pub(super) items: u32,
 }
@@ -43,19 +46,25 @@ pub(super) enum Ending {
     Reset,
 }
 
-/// The events of one streamed response.
+/// The events of one choice of a streamed response.
 pub(super) struct Script<'a> {
     wish: Wish,
     fate: &'a Fate,
+    stops: &'a Stops,
     /// The bytes that every event begins with.
     beginning: Vec<u8>,
     /// Text of the event being made.
     words: String,
+    /// Text of the answer that is held back, because a stop text may begin in it; always empty without stop texts.
+    held_back: String,
+    /// Bytes of the answer that events have shown; counted only with stop texts.
+    shown: usize,
     /// Tokens of the whole response.
     tokens: u32,
     sent: u32,
     breaks: Option<(u32, Break)>,
-    started: bool,
+    /// The whole response has ended early.
+    broken: bool,
     over: bool,
     /// Prompt tokens found in a prefix cache, once known.
     cached_tokens: Option<u32>,
@@ -65,23 +74,23 @@ pub(super) struct Script<'a> {
 impl Wish {
     /// The identity of its response; `model_json` is the model name, escaped as inside a JSON string.
     fn identity<'a>(&self, model_json: &'a str) -> AnswerIdentity<'a> {
-        AnswerIdentity { sequence: self.sequence, created_s: self.created_s, model_json }
+        AnswerIdentity { sequence: self.sequence, created_s: self.created_s, model_json, choice: self.choice }
     }
 
     /// The finish reason of a response without a fault.
     const fn finish_reason(&self) -> &'static str {
-        if self.length_asked { "length" } else { "stop" }
+        if self.length_asked && self.met.is_none() { "length" } else { "stop" }
     }
 
     /// The number of reasoning tokens at the start of the response; 0 for an endpoint that has no field for
     /// reasoning.
-    fn reasoning_end(&self, fate: &Fate) -> u32 {
+    pub(super) fn reasoning_end(&self, fate: &Fate) -> u32 {
         if self.endpoint.capabilities().reasoning { fate.reasoning } else { 0 }
     }
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(wish: Wish, model: &str, fate: &'a Fate) -> Self {
+    pub(super) fn new(wish: Wish, model: &str, fate: &'a Fate, stops: &'a Stops) -> Self {
         let beginning = wish.endpoint.dialect().beginning(wish.identity(model), true);
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
@@ -92,20 +101,23 @@ impl<'a> Script<'a> {
         Self {
             wish,
             fate,
+            stops,
             beginning,
             words: String::new(),
+            held_back: String::new(),
+            shown: 0,
             tokens,
             sent: 0,
             breaks,
-            started: false,
+            broken: false,
             over: false,
             cached_tokens: None,
             ending: Ending::Whole,
         }
     }
 
-    /// The number of the token, from 1, with which the next write is due; `None` when the response is over. A write
-    /// that needs no token comes with the first token.
+    /// The number of the token, from 1, with which the next write is due; `None` when the choice is over. A write that
+    /// needs no token comes with the first token.
     pub(super) fn next_token(&self) -> Option<u32> {
         (!self.over).then(|| self.next_end().max(1))
     }
@@ -120,9 +132,14 @@ impl<'a> Script<'a> {
         self.sent
     }
 
-    /// How the response ended; meaningful once [`Script::next_token`] is `None`.
-    pub(super) fn ending(&self) -> Ending {
-        self.ending
+    /// How the response ended, if this choice has ended all of it early.
+    pub(super) fn broke(&self) -> Option<Ending> {
+        self.broken.then_some(self.ending)
+    }
+
+    /// Prompt tokens of this choice, and those of them that a prefix cache held.
+    pub(super) fn prompt(&self) -> (u32, Option<u32>) {
+        (self.wish.prompt_tokens, self.cached_tokens)
     }
 
     /// Tokens written once the next event is out.
@@ -131,28 +148,30 @@ impl<'a> Script<'a> {
         self.sent.saturating_add(self.fate.tokens_per_event).min(limit)
     }
 
+    /// Appends the events that come before the first token.
+    pub(super) fn open(&self, out: &mut Vec<u8>) {
+        if !self.fate.no_role {
+            self.say(out, Says::Opening, self.wish.usage_in_each);
+        }
+    }
+
     /// Appends the events due with [`Script::next_token`].
     pub(super) fn emit(&mut self, out: &mut Vec<u8>) {
-        if !self.started {
-            self.started = true;
-            if !self.fate.no_role {
-                self.say(out, Says::Opening, self.wish.usage_in_each);
-            }
-        }
         let end = self.next_end();
         if end > self.sent {
             self.tokens_event(out, end);
         }
         if let Some((_, how)) = self.breaks.filter(|(after, _)| *after == self.sent) {
             self.breaks = None;
-            self.over = !matches!(how, Break::Malformed);
+            self.broken = !matches!(how, Break::Malformed);
+            self.over = self.broken;
             match how {
                 Break::Cut => return self.ending = Ending::Cut,
                 Break::Drop => return self.ending = Ending::Drop,
                 Break::Reset => return self.ending = Ending::Reset,
                 Break::Error => {
                     self.say(out, Says::Failure(FAULT), false);
-                    return self.done(out);
+                    return self.end(out);
                 }
                 Break::Malformed => self.say(out, Says::Broken, false),
             }
@@ -168,14 +187,34 @@ impl<'a> Script<'a> {
         let answer_from = self.wish.reasoning_end(self.fate).clamp(self.sent, end);
         let mut words = std::mem::take(&mut self.words);
         words.clear();
-        push_words(&mut words, self.sent, answer_from);
+        push_words(&mut words, self.wish.choice, self.sent, answer_from);
         let reasoning_bytes = words.len();
-        push_words(&mut words, answer_from, end);
+        if self.wish.stops {
+            self.push_past_stops(&mut words, answer_from, end);
+        } else {
+            push_words(&mut words, self.wish.choice, answer_from, end);
+        }
         let (reasoning, text) = words.split_at(reasoning_bytes);
         let so_far = self.so_far();
         self.sent = end;
         self.say(out, Says::Tokens { reasoning, text, so_far }, self.wish.usage_in_each);
         self.words = words;
+    }
+
+    /// Appends the text that the tokens `from` to `to` of the answer bring into view: nothing of a stop text, and
+    /// nothing of the end of a stream in which a stop text may begin.
+    fn push_past_stops(&mut self, words: &mut String, from: u32, to: u32) {
+        push_words(&mut self.held_back, self.wish.choice, from, to);
+        let held = &self.held_back;
+        let visible = match self.stops.held_back() {
+            _ if to == self.tokens => {
+                self.wish.met.map_or(held.len(), |met| met.bytes.saturating_sub(self.shown).min(held.len()))
+            }
+            0 => held.len(),
+            most => held.char_indices().rev().nth(most - 1).map_or(0, |(at, _)| at),
+        };
+        words.extend(self.held_back.drain(..visible));
+        self.shown += visible;
     }
 
     /// Appends what the endpoint writes for `says`, with token counts if `counted`.
@@ -198,29 +237,28 @@ impl<'a> Script<'a> {
         let (mut reasoning, mut text) = (String::new(), String::new());
         if self.wish.endpoint.dialect().repeats_text() {
             let answer_from = self.wish.reasoning_end(self.fate).min(self.sent);
-            push_words(&mut reasoning, 0, answer_from);
-            push_words(&mut text, answer_from, self.sent);
+            push_words(&mut reasoning, self.wish.choice, 0, answer_from);
+            push_words(&mut text, self.wish.choice, answer_from, self.sent);
         }
         let (reason, so_far) = (self.wish.finish_reason(), self.so_far());
-        let finish = Says::Finish { reason, reasoning: &reasoning, text: &text, so_far };
+        let stop = self.wish.met.map(|met| self.stops.escaped(met));
+        let finish = Says::Finish { reason, stop, reasoning: &reasoning, text: &text, so_far };
         self.say(out, finish, self.wish.usage_in_each);
-        if self.wish.usage_at_end {
-            self.say(out, Says::Counts, true);
-        }
-        self.done(out);
     }
 
-    fn done(&self, out: &mut Vec<u8>) {
+    /// Appends the token counts of the whole response, if they were asked for, and its end.
+    pub(super) fn close(&self, out: &mut Vec<u8>, usage: AnswerUsage) {
+        if self.wish.usage_at_end {
+            let usage = (!self.fate.no_usage).then_some(usage);
+            self.wish.endpoint.dialect().write(out, &self.beginning, Says::Counts, usage);
+        }
+        self.end(out);
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
         if !self.fate.no_done {
             self.say(out, Says::End, false);
         }
-    }
-}
-
-/// Appends the words of tokens `from` to `to`.
-fn push_words(text: &mut String, from: u32, to: u32) {
-    for token in from..to {
-        text.push_str(WORDS[token as usize % WORDS.len()]);
     }
 }
 
@@ -236,31 +274,64 @@ pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
     if fate.empty { 0 } else { wish.output_tokens }
 }
 
-/// The body of a response that is not streamed, and its tokens.
-pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option<u32>) -> (Vec<u8>, u32) {
-    let tokens = whole_tokens(wish, fate);
-    let breaks = breaks_within(wish, fate, tokens);
+/// The body of a response that is not streamed, and its tokens. `wishes` has one choice at least; `usage` counts all of
+/// them.
+pub(super) fn whole(
+    wishes: &[Wish],
+    stops: &Stops,
+    model: &str,
+    fate: &Fate,
+    usage: AnswerUsage,
+) -> Option<(Vec<u8>, u32)> {
+    let first = wishes.first()?;
+    let breaks = breaks_within(first, fate, whole_tokens(first, fate));
     if let Some((after, Break::Error)) = breaks {
-        return (
+        return Some((
             br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(),
             after,
-        );
+        ));
     }
-    let dialect = wish.endpoint.dialect();
-    let answer_from = wish.reasoning_end(fate).min(tokens);
-    let (mut reasoning, mut text) = (String::new(), String::with_capacity(tokens as usize * 7));
-    push_words(&mut reasoning, 0, answer_from);
-    push_words(&mut text, answer_from, tokens);
-    let usage =
-        (!fate.no_usage).then_some(AnswerUsage { prompt: wish.prompt_tokens, output: tokens, cached: cached_tokens });
-    let items = if tokens > 0 { wish.items } else { 0 };
-    let says = Says::Whole { reasoning: &reasoning, text: &text, finish: wish.finish_reason(), items };
-    let mut out = Vec::with_capacity(320 + text.len());
-    dialect.write(&mut out, &dialect.beginning(wish.identity(model), false), says, usage);
+    let dialect = first.endpoint.dialect();
+    let texts: Vec<(String, String)> = wishes.iter().map(|wish| whole_texts(wish, fate)).collect();
+    let tokens: u32 = wishes.iter().map(|wish| whole_tokens(wish, fate)).fold(0, u32::saturating_add);
+    let choices: Vec<WholeChoice<'_>> = wishes
+        .iter()
+        .zip(&texts)
+        .map(|(wish, (reasoning, text))| WholeChoice {
+            reasoning,
+            text,
+            finish: wish.finish_reason(),
+            stop: wish.met.map(|met| stops.escaped(met)),
+        })
+        .collect();
+    let usage = (!fate.no_usage).then_some(AnswerUsage { output: tokens, ..usage });
+    let mut out = Vec::with_capacity(320 + texts.iter().map(|(_, text)| text.len()).sum::<usize>());
+    let beginning = dialect.beginning(first.identity(model), false);
+    match choices.as_slice() {
+        &[WholeChoice { reasoning, text, finish, stop }] => {
+            let items = if tokens > 0 { first.items } else { 0 };
+            let says = Says::Whole { reasoning, text, finish, stop, items };
+            dialect.write(&mut out, &beginning, says, usage);
+        }
+        choices => dialect.write_choices(&mut out, &beginning, choices, usage),
+    }
     if matches!(breaks, Some((_, Break::Malformed))) {
         out.truncate(out.len() / 2);
     }
-    (out, tokens)
+    Some((out, tokens))
+}
+
+/// The texts of the reasoning and of the answer of a choice that is not streamed.
+fn whole_texts(wish: &Wish, fate: &Fate) -> (String, String) {
+    let tokens = whole_tokens(wish, fate);
+    let answer_from = wish.reasoning_end(fate).min(tokens);
+    let (mut reasoning, mut text) = (String::new(), String::with_capacity(tokens as usize * 7));
+    push_words(&mut reasoning, wish.choice, 0, answer_from);
+    push_words(&mut text, wish.choice, answer_from, tokens);
+    if let Some(met) = wish.met {
+        text.truncate(met.bytes);
+    }
+    (reasoning, text)
 }
 
 /// Rewrites a stream of whole events in unusual but legal SSE: CRLF line ends, a comment before each event, and the
@@ -324,8 +395,11 @@ mod tests {
             endpoint,
             sequence: 10,
             created_s: 1_700_000_000,
+            choice: 0,
             prompt_tokens: 5,
             output_tokens: 8,
+            met: None,
+            stops: false,
             length_asked,
             usage_at_end,
             usage_in_each,
@@ -335,11 +409,17 @@ mod tests {
 
     /// The bytes of a response, first whole, then streamed.
     fn answer(wish: Wish, fate: &Fate) -> Vec<u8> {
-        let mut script = Script::new(wish, "m", fate);
+        let (stops, usage) = (Stops::default(), AnswerUsage { prompt: 5, output: 0, cached: None });
+        let mut script = Script::new(wish, "m", fate, &stops);
         script.note_cached(wish.usage_in_each.then_some(2));
-        let mut out = whole(&wish, "m", fate, None).0;
+        let mut out = whole(&[wish], &stops, "m", fate, usage).unwrap().0;
+        script.open(&mut out);
         while script.next_token().is_some() {
             script.emit(&mut out);
+        }
+        if script.broke().is_none() {
+            let (prompt, cached) = script.prompt();
+            script.close(&mut out, AnswerUsage { prompt, output: script.sent(), cached });
         }
         out
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::client::{Addresses, Client, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::client::{Addresses, Client, Encoder, HttpClient, ReceiveClock, RequestOptions, Target, Tls};
 use tonnage::clock::Pacing;
 use tonnage::engine;
 use tonnage::metrics::{Ended, Objectives};
@@ -69,7 +69,9 @@ async fn play_over_sockets(plan: Plan, text: &str, pacing: Pacing) -> Vec<Record
     let server = tokio::task::spawn_local(Server::new(options).serve(listener, async { _ = stopped.await }));
     let addresses = Addresses::of(std::slice::from_ref(&target), &Tls::nobody().unwrap()).await.unwrap();
     let encoder = Encoder::new(&RequestOptions::new(vec![target], vec![MODEL_NAME.to_owned()])).unwrap();
-    let records = play(plan, encoder, HttpClient::new(&addresses, Duration::from_secs(5), 0)).await;
+    let records =
+        play(plan, encoder, HttpClient::stamped_by(ReceiveClock::UserSpace, &addresses, Duration::from_secs(5), 0))
+            .await;
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
     records

@@ -59,8 +59,13 @@ pub(crate) struct Simulated {
 
 impl Simulated {
     pub(crate) fn start(folder: &Path, words: &[&str]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", words)
+    }
+
+    /// A server that listens at `address`.
+    pub(crate) fn start_at(folder: &Path, address: &str, words: &[&str]) -> Self {
         let mut command = tonnage(folder);
-        command.args(["simulate", "--listen", "127.0.0.1:0"]).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["simulate", "--listen", address]).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut url = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url).expect("the URL");

@@ -84,6 +84,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
             urls: vec!["http://127.0.0.1:8000".to_owned()],
             model: "llama-3.1-8b".to_owned(),
             simulated: false,
+            http2: None,
         },
         label: Some("after the upgrade".to_owned()),
         metadata: BTreeMap::new(),

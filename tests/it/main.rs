@@ -40,6 +40,7 @@ mod sessions_cli;
 mod shards;
 mod size_cli;
 mod sizing;
+mod sockets_cli;
 mod sweep;
 mod sweep_cli;
 mod tokens;

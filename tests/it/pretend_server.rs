@@ -172,7 +172,9 @@ async fn a_completion_has_vllms_shape() {
     let whole = seen(plain(), "/v1/completions", r#"{"prompt":[1,2,3],"max_tokens":2}"#, "").await.text();
     let answer: serde_json::Value = serde_json::from_str(whole.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&answer["choices"][0]["text"], &answer["usage"]["prompt_tokens"]), (&" the traffic".into(), &3.into()));
-    for body in ["{}", r#"{"prompt":""}"#, r#"{"prompt":["a","b"]}"#, r#"{"messages":[{"content":"a"}]}"#] {
+    for body in
+        ["{}", r#"{"prompt":""}"#, r#"{"prompt":["a",""]}"#, r#"{"prompt":[]}"#, r#"{"messages":[{"content":"a"}]}"#]
+    {
         assert!(seen(plain(), "/v1/completions", body, "").await.text().starts_with("HTTP/1.1 400 "), "{body}");
     }
 }
@@ -252,7 +254,12 @@ async fn models_and_health_are_served_and_mistakes_are_told() {
         (CHAT, r#"{"messages":[]}"#, 400),
         (CHAT, r#"{"messages":[{"content":"a"}],"max_tokens":0}"#, 400),
         (CHAT, r#"{"messages":[{"content":"a"}],"max_tokens":4000000000}"#, 400),
-        (CHAT, r#"{"messages":[{"content":"a"}],"n":2}"#, 400),
+        (CHAT, r#"{"messages":[{"content":"a"}],"n":0}"#, 400),
+        (CHAT, r#"{"messages":[{"content":"a"}],"n":1000}"#, 400),
+        ("/v1/models/other", "", 404),
+        ("/tokenize", "{}", 400),
+        ("/tokenize", r#"{"model":"other","prompt":"a"}"#, 404),
+        ("/detokenize", r#"{"tokens":[4000000]}"#, 400),
         ("/v2/else", "", 404),
         (CHAT, "", 405),
     ] {
@@ -375,6 +382,7 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
 
 mod engine;
 mod faults;
+mod vllm;
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_truth_log_names_an_injected_fault() {

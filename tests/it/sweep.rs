@@ -186,6 +186,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
             urls: vec!["http://127.0.0.1:8000".to_owned()],
             model: "llama-3.1-8b".to_owned(),
             simulated: true,
+            http2: None,
         },
         label: None,
         metadata: std::collections::BTreeMap::new(),

@@ -12,9 +12,10 @@ use crate::units::parse_duration;
 /// The target, and how to connect to it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
+#[expect(clippy::doc_markdown, reason = "the help shows a target as it is typed")]
 pub(in crate::cli) struct TargetOptions {
-    /// Base URL, with or without /v1, or the full URL of an endpoint; several are used in turn [default: the embedded
-    /// simulated server]
+    /// Base URL, with or without /v1, or the full URL of an endpoint; unix:/path, or unix:/path:/v1, is a socket of
+    /// this machine; several are used in turn [default: the embedded simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(in crate::cli) target: Vec<String>,
     /// Behaviour of the embedded simulated server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
@@ -73,6 +74,14 @@ pub(in crate::cli) struct TargetOptions {
     /// Open a new connection for each request
     #[arg(long)]
     pub(in crate::cli) no_reuse: bool,
+    /// Ask for HTTP/2 alone, over http without asking first. Many requests share a connection, each in a stream of its
+    /// own; when every connection has as many streams as the server allows, a further one is opened [default: over
+    /// https HTTP/2 if the server offers it, over http HTTP/1.1]
+    #[arg(long)]
+    pub(in crate::cli) http2: bool,
+    /// Ask for HTTP/1.1 alone
+    #[arg(long)]
+    pub(in crate::cli) http1: bool,
     /// Certificate authorities to trust for https, in PEM, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ca_cert: Option<PathBuf>,

@@ -10,9 +10,10 @@ use super::choices;
 use super::kind::{Capabilities, Dialect};
 use super::prompt::{PartNames, for_each_in_messages, write_messages, write_parts};
 use super::served::{
-    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
+    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
+    word_count,
 };
-use super::written::{self, push_all};
+use super::written::{self, Finish, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
@@ -91,6 +92,7 @@ struct ChatBody<'a> {
     max_tokens: Option<u32>,
     max_completion_tokens: Option<u32>,
     n: Option<u32>,
+    stop: Option<StopTexts>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
 }
@@ -110,6 +112,8 @@ impl ServedDialect for Chat {
             usage_at_end,
             usage_in_each,
             items: 1,
+            each_prompt: Vec::new(),
+            stops: StopTexts::listed(body.stop),
         })
     }
 
@@ -132,24 +136,34 @@ impl ServedDialect for Chat {
             Says::Tokens { reasoning, text, .. } => {
                 written::event(out, beginning, |out| write_delta(out, reasoning, text), None, usage);
             }
-            Says::Finish { reason, .. } => {
-                written::event(out, beginning, literal(br#""delta":{"content":""}"#), Some(reason), usage);
+            Says::Finish { reason, stop, .. } => {
+                let finish = Some(Finish { reason, stop });
+                written::event(out, beginning, literal(br#""delta":{"content":""}"#), finish, usage);
             }
             Says::Counts => written::counts(out, beginning, usage),
             Says::End => out.extend_from_slice(written::END),
             Says::Failure(words) => written::failure(out, words),
             Says::Broken => out.extend_from_slice(written::BROKEN),
-            Says::Whole { reasoning, text, finish, .. } => {
-                let message = |out: &mut Vec<u8>| {
-                    push_all(out, &[r#""message":{"role":"assistant","#]);
-                    if !reasoning.is_empty() {
-                        push_all(out, &[r#""reasoning_content":""#, reasoning, r#"","#]);
-                    }
-                    push_all(out, &[r#""content":""#, text, r#"","tool_calls":[]}"#]);
-                };
-                written::choice(out, beginning, message, Some(finish), usage);
+            Says::Whole { reasoning, text, finish, stop, .. } => {
+                self.write_choices(out, beginning, &[WholeChoice { reasoning, text, finish, stop }], usage);
             }
         }
+    }
+
+    fn write_choices(
+        &self,
+        out: &mut Vec<u8>,
+        beginning: &[u8],
+        choices: &[WholeChoice<'_>],
+        usage: Option<AnswerUsage>,
+    ) {
+        written::choices(out, beginning, choices, usage, |out, WholeChoice { reasoning, text, .. }| {
+            push_all(out, &[r#""message":{"role":"assistant","#]);
+            if !reasoning.is_empty() {
+                push_all(out, &[r#""reasoning_content":""#, reasoning, r#"","#]);
+            }
+            push_all(out, &[r#""content":""#, text, r#"","tool_calls":[]}"#]);
+        });
     }
 }
 
@@ -158,7 +172,7 @@ fn write_delta(out: &mut Vec<u8>, reasoning: &str, text: &str) {
     if !reasoning.is_empty() {
         push_all(out, &[r#""reasoning_content":""#, reasoning, "\""]);
     }
-    if !text.is_empty() {
+    if !text.is_empty() || reasoning.is_empty() {
         push_all(out, &[if reasoning.is_empty() { "" } else { "," }, r#""content":""#, text, "\""]);
     }
     out.push(b'}');

@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::choices;
 use super::kind::{Capabilities, Dialect, quote};
 use super::served::{
-    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
+    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
+    word_count,
 };
-use super::written::{self, push_all};
+use super::written::{self, Finish, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
@@ -94,6 +95,7 @@ struct CompletionBody<'a> {
     prompt: Option<PromptCount>,
     max_tokens: Option<u32>,
     n: Option<u32>,
+    stop: Option<StopTexts>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
 }
@@ -102,18 +104,23 @@ impl ServedDialect for Completions {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: CompletionBody<'a> = serde_json::from_slice(body)?;
         let (usage_at_end, usage_in_each) = StreamOptions::usage(body.stream_options);
-        let prompt = body.prompt.filter(|prompt| prompt.prompts == 1 && prompt.tokens > 0);
+        let prompts = body.prompt.map_or_else(Vec::new, |prompt| prompt.0);
+        let tokens = if prompts.is_empty() || prompts.contains(&0) {
+            Err("the simulated server needs a prompt, and no prompt may be empty")
+        } else {
+            Ok(prompts.iter().copied().fold(0, u32::saturating_add))
+        };
         Ok(ServedRequest {
             model: body.model,
-            prompt_tokens: prompt
-                .map(|prompt| prompt.tokens)
-                .ok_or("the simulated server takes exactly one prompt, which must not be empty"),
+            prompt_tokens: tokens,
             output_tokens: body.max_tokens,
             candidates: body.n,
             streamed: body.stream.unwrap_or(false),
             usage_at_end,
             usage_in_each,
             items: 1,
+            each_prompt: if prompts.len() > 1 { prompts } else { Vec::new() },
+            stops: StopTexts::listed(body.stop),
         })
     }
 
@@ -134,36 +141,53 @@ impl ServedDialect for Completions {
             Says::Tokens { reasoning, text, .. } => {
                 written::event(out, beginning, |out| write_text(reasoning, text, out), None, usage);
             }
-            Says::Finish { reason, .. } => {
-                written::event(out, beginning, |out| write_text("", "", out), Some(reason), usage);
+            Says::Finish { reason, stop, .. } => {
+                let finish = Some(Finish { reason, stop });
+                written::event(out, beginning, |out| write_text("", "", out), finish, usage);
             }
             Says::Counts => written::counts(out, beginning, usage),
             Says::End => out.extend_from_slice(written::END),
             Says::Failure(words) => written::failure(out, words),
             Says::Broken => out.extend_from_slice(written::BROKEN),
-            Says::Whole { reasoning, text, finish, .. } => {
-                written::choice(out, beginning, |out| write_text(reasoning, text, out), Some(finish), usage);
+            Says::Whole { reasoning, text, finish, stop, .. } => {
+                self.write_choices(out, beginning, &[WholeChoice { reasoning, text, finish, stop }], usage);
             }
         }
     }
+
+    fn write_choices(
+        &self,
+        out: &mut Vec<u8>,
+        beginning: &[u8],
+        choices: &[WholeChoice<'_>],
+        usage: Option<AnswerUsage>,
+    ) {
+        written::choices(out, beginning, choices, usage, |out, WholeChoice { reasoning, text, .. }| {
+            push_all(out, &[r#""text":""#, reasoning, text, "\""]);
+        });
+    }
 }
 
-/// Hands the parts of the one prompt of a completion to `each`: its text, or its token ids.
+/// Hands the parts of the prompt of a completion to `each`: its text, its token ids, or each prompt of a list.
 fn prompt_parts(prompt: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
     match prompt {
         Value::String(text) => each(PromptPart::Text(text)),
         Value::Number(id) => each(PromptPart::TokenId(id.to_string())),
-        Value::Array(items) => items.iter().for_each(|item| prompt_parts(item, each)),
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 && !item.is_number() {
+                    each(PromptPart::Next);
+                }
+                prompt_parts(item, each);
+            }
+        }
         _ => {}
     }
 }
 
-/// The number of prompts in a completion request, and their tokens. A word of a text and a token id each count as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct PromptCount {
-    prompts: u32,
-    tokens: u32,
-}
+/// Tokens of each prompt in a completion request. A word of a text and a token id each count as one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct PromptCount(Vec<u32>);
 
 /// One item of a prompt list: a token id of the only prompt, or a whole prompt.
 #[derive(Deserialize)]
@@ -184,10 +208,10 @@ impl<'de> Deserialize<'de> for PromptCount {
                 f.write_str("text, token ids, or a list of either")
             }
             fn visit_str<E>(self, text: &str) -> Result<PromptCount, E> {
-                Ok(PromptCount { prompts: 1, tokens: word_count(text) })
+                Ok(PromptCount(vec![word_count(text)]))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PromptCount, A::Error> {
-                let (mut ids, mut count) = (0u32, PromptCount::default());
+                let (mut ids, mut prompts) = (0u32, Vec::new());
                 while let Some(item) = list.next_element::<PromptItem<'de>>()? {
                     let tokens = match item {
                         PromptItem::Token(_) => {
@@ -197,12 +221,11 @@ impl<'de> Deserialize<'de> for PromptCount {
                         PromptItem::Tokens(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
                         PromptItem::Text(text) => word_count(&text),
                     };
-                    count.prompts += 1;
-                    count.tokens = count.tokens.saturating_add(tokens);
+                    prompts.push(tokens);
                 }
-                match (ids, count.prompts) {
-                    (0, _) => Ok(count),
-                    (_, 0) => Ok(PromptCount { prompts: 1, tokens: ids }),
+                match (ids, prompts.is_empty()) {
+                    (0, _) => Ok(PromptCount(prompts)),
+                    (_, true) => Ok(PromptCount(vec![ids])),
                     _ => Err(serde::de::Error::custom("one list holds both token ids and prompts")),
                 }
             }
@@ -235,14 +258,17 @@ mod tests {
 
     #[test]
     fn prompts_are_counted_as_text_and_as_token_ids() {
-        for (prompt, tokens) in
-            [(r#""three short words""#, 3), (r#"["one two"]"#, 2), ("[11, 12, 13]", 3), ("[[11, 12]]", 2)]
-        {
+        for (prompt, tokens) in [
+            (r#""three short words""#, vec![3]),
+            (r#"["one two"]"#, vec![2]),
+            ("[11, 12, 13]", vec![3]),
+            ("[[11, 12]]", vec![2]),
+            (r#"["a", "b c"]"#, vec![1, 2]),
+            ("[[11, 12], [13]]", vec![2, 1]),
+        ] {
             let count: PromptCount = serde_json::from_str(prompt).unwrap();
-            assert_eq!(count, PromptCount { prompts: 1, tokens }, "{prompt}");
+            assert_eq!(count, PromptCount(tokens), "{prompt}");
         }
-        let two: PromptCount = serde_json::from_str(r#"["a", "b c"]"#).unwrap();
-        assert_eq!(two, PromptCount { prompts: 2, tokens: 3 });
         for prompt in ["7", r#"[1, "a"]"#] {
             assert!(serde_json::from_str::<PromptCount>(prompt).is_err(), "{prompt}");
         }

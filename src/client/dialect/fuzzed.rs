@@ -107,9 +107,9 @@ fn simulated() -> Vec<(Endpoint, bool, Vec<u8>)> {
     let mut all = Vec::new();
     for &endpoint in Endpoint::ALL {
         let dialect = endpoint.dialect();
-        let identity = AnswerIdentity { sequence: 1, created_s: 1_700_000_000, model_json: "m" };
+        let identity = AnswerIdentity { sequence: 1, created_s: 1_700_000_000, model_json: "m", choice: 0 };
         let usage = Some(AnswerUsage { prompt: 5, output: 3, cached: Some(1) });
-        let whole = Says::Whole { reasoning: " hm", text: " yes naïve", finish: "stop", items: 2 };
+        let whole = Says::Whole { reasoning: " hm", text: " yes naïve", finish: "stop", stop: None, items: 2 };
         let mut body = Vec::new();
         dialect.write(&mut body, &dialect.beginning(identity, false), whole, usage);
         all.push((endpoint, false, body));
@@ -117,7 +117,8 @@ fn simulated() -> Vec<(Endpoint, bool, Vec<u8>)> {
             continue;
         }
         let so_far = |tokens| SoFar { tokens, reasoned: tokens > 0, answered: tokens > 1 };
-        let finish = Says::Finish { reason: "length", reasoning: " hm", text: " yes naïve", so_far: so_far(3) };
+        let finish =
+            Says::Finish { reason: "length", stop: None, reasoning: " hm", text: " yes naïve", so_far: so_far(3) };
         let steps = [
             Says::Opening,
             Says::Tokens { reasoning: " hm", text: "", so_far: so_far(0) },

@@ -104,7 +104,7 @@ pub(super) fn served<'a>(body: &Value, items: usize, prompt_tokens: Result<u32, 
 
 /// The start of a response: its id, its time of creation and its model.
 pub(super) fn beginning(id_prefix: &str, identity: AnswerIdentity<'_>) -> Vec<u8> {
-    let AnswerIdentity { sequence, created_s, model_json } = identity;
+    let AnswerIdentity { sequence, created_s, model_json, .. } = identity;
     format!(r#"{{"id":"{id_prefix}-{sequence:032x}","object":"list","created":{created_s},"model":"{model_json}""#)
         .into_bytes()
 }

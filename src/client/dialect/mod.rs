@@ -31,4 +31,4 @@ pub use endpoint::Endpoint;
 pub(crate) use kind::{BodyValues, Dialect, StreamFields};
 pub use kind::{Capabilities, StreamFraming};
 pub use raw::RawEndpoint;
-pub(crate) use served::{AnswerIdentity, AnswerUsage, PromptPart, Says, SoFar};
+pub(crate) use served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedRequest, SoFar, WholeChoice};

@@ -159,7 +159,7 @@ impl ServedDialect for Responses {
     }
 
     fn beginning(&self, identity: AnswerIdentity<'_>, _streamed: bool) -> Vec<u8> {
-        let AnswerIdentity { sequence, created_s, model_json } = identity;
+        let AnswerIdentity { sequence, created_s, model_json, .. } = identity;
         let fixed = concat!(
             r#""instructions":null,"metadata":{},"parallel_tool_calls":true,"temperature":1.0,"tool_choice":"auto","#,
             r#""tools":[],"top_p":1.0,"error":null"#
@@ -182,7 +182,7 @@ impl ServedDialect for Responses {
                 }
             }
             Says::Tokens { reasoning, text, so_far } => write_tokens(out, reasoning, text, so_far),
-            Says::Finish { reason, reasoning, text, so_far } => {
+            Says::Finish { reason, reasoning, text, so_far, .. } => {
                 if so_far.answered {
                     let place = if so_far.reasoned { "1" } else { "0" };
                     event(out, "response.output_text.done", place, &[r#","content_index":0,"text":""#, text, "\""]);

@@ -26,6 +26,10 @@ pub(crate) struct ServedRequest<'a> {
     pub(crate) usage_in_each: bool,
     /// Items of a batch: the texts to embed, the documents to rank. 1 for an endpoint without batches.
     pub(crate) items: u32,
+    /// Tokens of each prompt of a list of prompts; empty for a single prompt.
+    pub(crate) each_prompt: Vec<u32>,
+    /// The texts at which the model stops.
+    pub(crate) stops: Vec<String>,
 }
 
 impl ServedRequest<'_> {
@@ -41,6 +45,8 @@ impl ServedRequest<'_> {
             usage_at_end: false,
             usage_in_each: true,
             items: 1,
+            each_prompt: Vec::new(),
+            stops: Vec::new(),
         }
     }
 }
@@ -59,6 +65,8 @@ pub(crate) struct SoFar {
 /// One part of a prompt, as a prefix cache compares prompts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PromptPart<'a> {
+    /// The next prompt of a list of prompts begins.
+    Next,
     /// A message with this role begins.
     Role(&'a str),
     /// Text.
@@ -73,7 +81,7 @@ impl PromptPart<'_> {
         match self {
             Self::Text(text) => word_count(text),
             Self::TokenId(_) => 1,
-            Self::Role(_) => 0,
+            Self::Next | Self::Role(_) => 0,
         }
     }
 }
@@ -87,6 +95,8 @@ pub(crate) struct AnswerIdentity<'a> {
     pub(crate) created_s: u64,
     /// The model's name, escaped for JSON, without the quotes.
     pub(crate) model_json: &'a str,
+    /// Index of the choice whose events begin so; 0 for an endpoint without choices.
+    pub(crate) choice: u32,
 }
 
 /// Token counts of a response.
@@ -118,6 +128,8 @@ pub(crate) enum Says<'a> {
     Finish {
         /// Why the model has finished: `length` or `stop`.
         reason: &'a str,
+        /// The text at which the model stopped; `None` when it met none.
+        stop: Option<&'a str>,
         /// Text of the whole reasoning; empty unless [`ServedDialect::repeats_text`].
         reasoning: &'a str,
         /// Text of the whole answer; empty unless [`ServedDialect::repeats_text`].
@@ -141,9 +153,24 @@ pub(crate) enum Says<'a> {
         text: &'a str,
         /// Why the model has finished: `length` or `stop`.
         finish: &'a str,
+        /// The text at which the model stopped; `None` when it met none.
+        stop: Option<&'a str>,
         /// Items of a batch that are answered; 0 for a response without content.
         items: u32,
     },
+}
+
+/// One choice of a whole response. Texts are escaped for JSON, without the quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WholeChoice<'a> {
+    /// Text of the reasoning.
+    pub(crate) reasoning: &'a str,
+    /// Text of the answer.
+    pub(crate) text: &'a str,
+    /// Why the model has finished: `length` or `stop`.
+    pub(crate) finish: &'a str,
+    /// The text at which the model stopped; `None` when it met none.
+    pub(crate) stop: Option<&'a str>,
 }
 
 /// How a server reads requests and writes responses for one kind of endpoint.
@@ -159,12 +186,46 @@ pub(crate) trait ServedDialect {
         false
     }
 
-    /// The bytes with which all events of one response begin; with `streamed` false, the bytes with which a whole
-    /// response begins. They are made once and passed to [`ServedDialect::write`].
+    /// The bytes with which all events of one response, or of one of its choices, begin; with `streamed` false, the
+    /// bytes with which a whole response begins. They are made once and passed to [`ServedDialect::write`].
     fn beginning(&self, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8>;
 
     /// Appends the events that say `says`: none, one, or several. They carry the token counts `usage`, if given.
     fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>);
+
+    /// Appends a whole response of several choices. An endpoint without choices writes the first one.
+    fn write_choices(
+        &self,
+        out: &mut Vec<u8>,
+        beginning: &[u8],
+        choices: &[WholeChoice<'_>],
+        usage: Option<AnswerUsage>,
+    ) {
+        if let Some(&WholeChoice { reasoning, text, finish, stop }) = choices.first() {
+            self.write(out, beginning, Says::Whole { reasoning, text, finish, stop, items: 1 }, usage);
+        }
+    }
+}
+
+/// The key `stop` of a request: one text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum StopTexts {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl StopTexts {
+    /// The texts, without empty ones.
+    pub(super) fn listed(stop: Option<Self>) -> Vec<String> {
+        let mut texts = match stop {
+            None => Vec::new(),
+            Some(Self::One(text)) => vec![text],
+            Some(Self::Many(texts)) => texts,
+        };
+        texts.retain(|text| !text.is_empty());
+        texts
+    }
 }
 
 /// The key `stream_options` of a request.

@@ -98,6 +98,8 @@ impl ServedDialect for Typed {
             usage_at_end: true,
             usage_in_each: false,
             items: 1,
+            each_prompt: Vec::new(),
+            stops: Vec::new(),
         })
     }
 
@@ -140,7 +142,7 @@ fn a_third_endpoint_is_written_answered_and_read_by_its_own_file() {
     let asked = dialect.read_request(call.body()).unwrap();
     assert_eq!((asked.prompt_tokens, asked.output_tokens, asked.streamed), (Ok(3), Some(2), true));
     let usage = AnswerUsage { prompt: 3, output: 2, cached: None };
-    let beginning = dialect.beginning(AnswerIdentity { sequence: 0, created_s: 0, model_json: "m" }, true);
+    let beginning = dialect.beginning(AnswerIdentity { sequence: 0, created_s: 0, model_json: "m", choice: 0 }, true);
     let mut exchange = Exchange { text: Some(Box::default()), ..Exchange::default() };
     let mut answer = Answer::new(endpoint, true, Some("text/event-stream"), 2);
     let steps = ["a", " b"]

@@ -1,16 +1,26 @@
 //! Owns how a server writes responses with `choices`, for chat and completions: everything except the text of a choice;
 //! and the few pieces that other endpoints write, too.
 
-use super::served::{AnswerIdentity, AnswerUsage};
+use super::served::{AnswerIdentity, AnswerUsage, WholeChoice};
 
-/// The bytes with which a response begins: its id, its object type, its time of creation and its model.
+/// The key with which the choices of a response begin.
+const CHOICES: &[u8] = br#""choices":["#;
+
+/// Why the model has finished a choice.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) reason: &'a str,
+    /// The text at which the model stopped; `None` when it met none.
+    pub(super) stop: Option<&'a str>,
+}
+
+/// The bytes with which a response begins: its id, its object type, its time of creation, its model and the index of
+/// its choice.
 pub(super) fn beginning(id_prefix: &str, object: &str, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
-    let AnswerIdentity { sequence, created_s, model_json } = identity;
+    let AnswerIdentity { sequence, created_s, model_json, choice } = identity;
     let event = if streamed { "data: " } else { "" };
-    format!(
-        r#"{event}{{"id":"{id_prefix}-{sequence:032x}","object":"{object}","created":{created_s},"model":"{model_json}","#
-    )
-    .into_bytes()
+    let head = format!(r#"{event}{{"id":"{id_prefix}-{sequence:032x}","object":"{object}","created":{created_s},"#);
+    format!(r#"{head}"model":"{model_json}","choices":[{{"index":{choice},"#).into_bytes()
 }
 
 /// One event with one choice; `write_text` appends the key and the value that hold its text.
@@ -18,30 +28,51 @@ pub(super) fn event(
     out: &mut Vec<u8>,
     beginning: &[u8],
     write_text: impl FnOnce(&mut Vec<u8>),
-    finish: Option<&str>,
-    usage: Option<AnswerUsage>,
-) {
-    choice(out, beginning, write_text, finish, usage);
-    out.extend_from_slice(b"\n\n");
-}
-
-/// Like [`event`], but without the blank line that ends an event: a whole response.
-pub(super) fn choice(
-    out: &mut Vec<u8>,
-    beginning: &[u8],
-    write_text: impl FnOnce(&mut Vec<u8>),
-    finish: Option<&str>,
+    finish: Option<Finish<'_>>,
     usage: Option<AnswerUsage>,
 ) {
     out.extend_from_slice(beginning);
-    out.extend_from_slice(br#""choices":[{"index":0,"#);
     write_text(out);
+    write_finish(out, finish);
+    end(out, usage);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A whole response; `write_text` appends the key and the value that hold the text of a choice.
+pub(super) fn choices(
+    out: &mut Vec<u8>,
+    beginning: &[u8],
+    choices: &[WholeChoice<'_>],
+    usage: Option<AnswerUsage>,
+    write_text: impl Fn(&mut Vec<u8>, &WholeChoice<'_>),
+) {
+    out.extend_from_slice(beginning);
+    for (index, choice) in choices.iter().enumerate() {
+        if index > 0 {
+            push_all(out, &[r#",{"index":"#, &index.to_string(), ","]);
+        }
+        write_text(out, choice);
+        write_finish(out, Some(Finish { reason: choice.finish, stop: choice.stop }));
+    }
+    end(out, usage);
+}
+
+/// Appends the end of a choice. As in vLLM, a text at which the model stopped is the `stop_reason`.
+fn write_finish(out: &mut Vec<u8>, finish: Option<Finish<'_>>) {
     out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
     match finish {
-        Some(reason) => push_all(out, &["\"", reason, "\""]),
+        Some(Finish { reason, .. }) => push_all(out, &["\"", reason, "\""]),
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(b"}]");
+    if let Some(Finish { stop: Some(stop), .. }) = finish {
+        push_all(out, &[r#","stop_reason":""#, stop, "\""]);
+    }
+    out.push(b'}');
+}
+
+/// Appends the end of the choices, and the token counts.
+fn end(out: &mut Vec<u8>, usage: Option<AnswerUsage>) {
+    out.push(b']');
     if let Some(usage) = usage {
         out.push(b',');
         write_usage(out, usage);
@@ -52,7 +83,9 @@ pub(super) fn choice(
 /// The event after the last token that holds only the token counts.
 pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUsage>) {
     let Some(usage) = usage else { return };
-    out.extend_from_slice(beginning);
+    // The beginning goes on into the choice of its events. These counts belong to no choice.
+    let choices = memchr::memmem::rfind(beginning, CHOICES).unwrap_or(beginning.len());
+    out.extend_from_slice(&beginning[..choices]);
     out.extend_from_slice(br#""choices":[],"#);
     write_usage(out, usage);
     out.extend_from_slice(b"}\n\n");

@@ -6,6 +6,7 @@ mod load;
 mod objectives;
 mod requests;
 
+use crate::client::Http2;
 use crate::figures::TrialView;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::UNKNOWN;
@@ -14,7 +15,7 @@ use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
 use crate::results::Report;
-use crate::units::visible;
+use crate::units::{count, visible};
 use crate::workload::ESTIMATE_NAME;
 use latency::latency_text;
 use load::load_text;
@@ -54,10 +55,26 @@ fn header(report: &Report, ink: Ink) -> String {
             ink.paint(Tone::Warning, "SIMULATED: these figures describe a simulated server, not a real machine."),
         );
     }
+    if let Some(http2) = &target.http2 {
+        lines.push(http2_text(http2));
+    }
     if let Some(label) = &report.label {
         lines.push(format!("label: {label}"));
     }
     lines.join("\n") + "\n"
+}
+
+/// The line on the connections of HTTP/2. A run that reached the stream limit opened further connections for it.
+fn http2_text(http2: &Http2) -> String {
+    let connections = if http2.connections == 1 {
+        "1 connection".to_owned()
+    } else {
+        format!("{} connections", count(http2.connections))
+    };
+    let limit =
+        http2.stream_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("the server allows {}", count(limit)));
+    let text = format!("HTTP/2: {connections}, at most {} streams at once on one ({limit})", count(http2.most_streams));
+    wrapped(&text, WIDTH, 0)
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {

@@ -53,6 +53,8 @@ pub struct Token {
     pub last: bool,
     /// Prompt tokens found in the prefix cache when the request was first admitted.
     pub cached_tokens: u32,
+    /// The beginning of the step to which the request was first admitted.
+    pub admitted: Offset,
 }
 
 /// What an engine has done since it was created.
@@ -133,8 +135,8 @@ pub(super) struct Running {
     offered: u32,
     ids: Box<[u64]>,
     id_tokens: u32,
-    /// Prompt tokens found in the prefix cache at the first admission.
-    cached: Option<u32>,
+    /// The first admission: its instant, and prompt tokens found in the prefix cache.
+    admitted: Option<(Offset, u32)>,
 }
 
 impl Running {
@@ -231,7 +233,7 @@ impl Engine {
             offered: 0,
             ids: if self.setup.prefix_cache() { request.blocks.into() } else { Box::default() },
             id_tokens: request.block_tokens.max(1),
-            cached: None,
+            admitted: None,
         });
         if self.phase == Phase::Idle {
             self.phase = Phase::Due(self.latest);
@@ -321,7 +323,7 @@ impl Engine {
     }
 
     fn begin_step(&mut self, at: Offset) {
-        let mut step = Step { budget: self.setup.batched_tokens(), batch: Batch::default() };
+        let mut step = Step { at, budget: self.setup.batched_tokens(), batch: Batch::default() };
         // After a preemption no new sequence is admitted: it would take the room that was just made.
         if self.schedule_running(&mut step) {
             while self.admit(&mut step) {}
@@ -391,8 +393,8 @@ impl Engine {
         sequence.offered = hits;
         sequence.computed = computed;
         sequence.chunk = chunk;
-        if sequence.cached.is_none() {
-            sequence.cached = Some(computed);
+        if sequence.admitted.is_none() {
+            sequence.admitted = Some((step.at, computed));
             if self.setup.prefix_cache() {
                 self.counters.cache_queried_tokens += u64::from(sequence.prompt);
                 self.counters.cache_hit_tokens += u64::from(computed);
@@ -423,15 +425,8 @@ impl Engine {
                 sequence.free(blocks);
             }
             if sequence.tag != Request::NOBODY {
-                emit(
-                    at,
-                    Token {
-                        tag: sequence.tag,
-                        number: sequence.emitted,
-                        last,
-                        cached_tokens: sequence.cached.unwrap_or(0),
-                    },
-                );
+                let (admitted, cached_tokens) = sequence.admitted.unwrap_or_default();
+                emit(at, Token { tag: sequence.tag, number: sequence.emitted, last, cached_tokens, admitted });
             }
             !last
         });
@@ -469,6 +464,8 @@ impl Engine {
 
 /// A step while it is being scheduled.
 struct Step {
+    /// Its beginning.
+    at: Offset,
     budget: u32,
     batch: Batch,
 }

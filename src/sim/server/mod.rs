@@ -1,30 +1,38 @@
-//! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
+//! Owns the simulated server over HTTP/1.1 and HTTP/2: options, accepting, shutting down.
 
+mod answering;
+mod chunks;
 mod connection;
 mod embedded;
+mod generating;
+mod listener;
 mod request;
 mod shared;
+mod stream;
+mod streams;
+mod tokenize;
 mod truth;
+mod vocabulary;
+mod way;
 mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::clock::{Pacing, ReceiveClock, Receiver, RunClock, Timers, monotonic_ns};
+use crate::clock::{Pacing, ReceiveClock, Receiver, RunClock, Socket, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::{InjectedFault, MODEL_NAME, ServiceProfile};
 pub use embedded::Embedded;
+pub use listener::{Listener, listen, listen_at};
 use shared::Shared;
 use truth::Ledger;
 
@@ -42,6 +50,8 @@ pub struct Options {
     pub model: String,
     /// How long the server waits for the bytes of a request before it closes the connection. vLLM: 5 s.
     pub keep_alive: Duration,
+    /// The most streams at the same time on one connection of HTTP/2 (`SETTINGS_MAX_CONCURRENT_STREAMS`). nginx: 128.
+    pub most_streams: u32,
     /// The destination of the truth log, one JSON line per request.
     pub truth: Option<Box<dyn Write + Send>>,
     /// How the server sleeps: precisely on a real clock, coarsely under a paused test clock.
@@ -57,6 +67,7 @@ impl Default for Options {
             api_key: None,
             model: MODEL_NAME.to_owned(),
             keep_alive: Duration::from_secs(5),
+            most_streams: 128,
             truth: None,
             pacing: Pacing::Precise,
         }
@@ -93,21 +104,6 @@ pub struct Server {
     options: Options,
 }
 
-/// Opens a listening socket with a backlog of 4096 connections (within the system's limit), enough for load
-/// generators.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        Some(socket2::Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4_096)?;
-    TcpListener::from_std(socket.into())
-}
-
 impl Server {
     /// A server with these options; its clock starts with [`Server::serve`].
     #[must_use]
@@ -118,7 +114,8 @@ impl Server {
     /// Serves `listener` until `shutdown` is ready, then closes all connections and writes the rest of the truth log.
     ///
     /// Must run where `spawn_local` works (a `LocalRuntime` or a `LocalSet`).
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
+    pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
+        let listener = listener.into();
         let options = self.options;
         let clock = RunClock::starting_in(Duration::ZERO);
         // Only the truth log has the stamps.
@@ -138,6 +135,9 @@ impl Server {
             keep_alive: options.keep_alive,
             ledger: Ledger::new(options.truth, monotonic_ns())?,
             sequence: Cell::new(0),
+            vocabulary: RefCell::default(),
+            most_streams: options.most_streams,
+            streams: RefCell::default(),
             scratch: RefCell::default(),
         });
         let driver = Rc::clone(&shared);
@@ -159,6 +159,8 @@ impl Server {
         let mut connections = JoinSet::new();
         let accepted = accept_until(&shared, &listener, &mut connections, shutdown).await;
         connections.shutdown().await;
+        let mut streams = shared.streams.take();
+        streams.shutdown().await;
         background.shutdown().await;
         let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
         let step_late_ns = shared.desk.engine().and_then(|live| live.late_ns());
@@ -179,7 +181,7 @@ fn inside_json(text: &str) -> io::Result<String> {
 
 async fn accept_until(
     shared: &Rc<Shared>,
-    listener: &TcpListener,
+    listener: &Listener,
     connections: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()>,
 ) -> u64 {
@@ -189,8 +191,8 @@ async fn accept_until(
         tokio::select! {
             () = &mut shutdown => return accepted,
             connection = listener.accept() => match connection {
-                Ok((stream, _)) => {
-                    take(shared, stream, accepted, connections);
+                Ok(socket) => {
+                    take(shared, socket, accepted, connections);
                     accepted += 1;
                 }
                 // Probably out of file descriptors: wait, so that open connections can finish and free some.
@@ -201,12 +203,12 @@ async fn accept_until(
     }
 }
 
-fn take(shared: &Rc<Shared>, stream: TcpStream, number: u64, connections: &mut JoinSet<()>) {
+fn take(shared: &Rc<Shared>, socket: Socket, number: u64, connections: &mut JoinSet<()>) {
     if shared.faults.refuses(number) {
         // Zero linger: dropping sends RST.
-        let _ = stream.set_zero_linger();
-    } else if stream.set_nodelay(true).is_ok() {
+        let _ = socket.reset_when_dropped();
+    } else if socket.set_nodelay().is_ok() {
         let shared = Rc::clone(shared);
-        connections.spawn_local(async move { connection::serve(&shared, &stream).await });
+        connections.spawn_local(async move { connection::serve(&shared, socket).await });
     }
 }

@@ -4,15 +4,19 @@ use crate::client::Endpoint;
 use crate::client::dialect::PromptPart;
 
 /// The largest accepted body, in bytes.
-const MOST_BODY_BYTES: usize = 64 << 20;
+pub(super) const MOST_BODY_BYTES: usize = 64 << 20;
 /// The largest accepted head, in bytes.
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
 /// Where a request goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     Answer(Endpoint),
     Models,
+    /// The model with this name.
+    Model(Box<str>),
+    Tokenize,
+    Detokenize,
     Health,
     Metrics,
     /// A known path, but another method.
@@ -20,16 +24,56 @@ pub(super) enum Route {
     Unknown,
 }
 
+/// How the body of a request is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// By its length, in bytes.
+    Bytes(usize),
+    Chunks,
+}
+
 /// The parts of a request's head that the server uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) route: Route,
+    /// Bytes of the head.
     pub(super) length: usize,
-    pub(super) body: usize,
+    pub(super) body: Body,
     pub(super) keep_alive: bool,
+    /// Whether the response must end with its head, as for HEAD.
+    pub(super) bodiless: bool,
     pub(super) wants_continue: bool,
     pub(super) authorization: Option<Box<str>>,
     pub(super) request_id: Option<Box<str>>,
+}
+
+impl Head {
+    /// The head of a request of `method` for `path`, without its headers.
+    pub(super) fn new(method: &str, path: &str) -> Self {
+        Self {
+            route: route(method, path),
+            length: 0,
+            body: Body::Bytes(0),
+            keep_alive: true,
+            bodiless: method == "HEAD",
+            wants_continue: false,
+            authorization: None,
+            request_id: None,
+        }
+    }
+
+    /// Notes a header that has the same meaning in every version of HTTP.
+    pub(super) fn note_header(&mut self, name: &str, value: &[u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let value = std::str::from_utf8(value).map_or("", str::trim);
+        if is("authorization") {
+            self.authorization = Some(value.into());
+        } else if is("x-api-key") || is("api-key") {
+            self.authorization = Some(format!("Bearer {value}").into());
+        } else if is("x-request-id") {
+            self.request_id = Some(value.into());
+        }
+    }
 }
 
 /// Why a head is refused: the status of the refusal, and its message.
@@ -44,9 +88,31 @@ fn route(method: &str, path: &str) -> Route {
         ("/v1/models", None) => (Route::Models, "GET"),
         ("/health", None) => (Route::Health, "GET"),
         ("/metrics", None) => (Route::Metrics, "GET"),
-        _ => return Route::Unknown,
+        ("/tokenize", None) => (Route::Tokenize, "POST"),
+        ("/detokenize", None) => (Route::Detokenize, "POST"),
+        _ => match path.strip_prefix("/v1/models/") {
+            Some(name) if !name.is_empty() => (Route::Model(unescaped(name).into()), "GET"),
+            _ => return Route::Unknown,
+        },
     };
-    if method == expected { known } else { Route::WrongMethod }
+    // HEAD is GET without the body of the response (RFC 9110, section 9.3.2).
+    if method == expected || (method == "HEAD" && expected == "GET") { known } else { Route::WrongMethod }
+}
+
+/// A part of a path without its percent signs. What does not escape a byte stays as it is.
+fn unescaped(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).filter(|_| *first == b'%');
+        if let Some(byte) = escaped.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Reads a head from the front of `bytes`; `None` while the head is incomplete. No input makes it panic.
@@ -63,27 +129,25 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
         Err(_) => return Err(BadHead(400, "not an HTTP request")),
     };
     let path = request.path.unwrap_or("").split('?').next().unwrap_or("");
-    let method = request.method.unwrap_or("");
-    let route = route(method, path);
-    let mut head = Head {
-        route,
-        length,
-        body: 0,
-        keep_alive: request.version == Some(1),
-        wants_continue: false,
-        authorization: None,
-        request_id: None,
-    };
+    let new = Head::new(request.method.unwrap_or(""), path);
+    let mut head = Head { length, keep_alive: request.version == Some(1), ..new };
     for header in request.headers.iter() {
         let value = || std::str::from_utf8(header.value).map_or("", str::trim);
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
-            head.body = value().parse().map_err(|_| BadHead(400, "content-length is not a number"))?;
-            if head.body > MOST_BODY_BYTES {
+            let length = value().parse().map_err(|_| BadHead(400, "content-length is not a number"))?;
+            if length > MOST_BODY_BYTES {
                 return Err(BadHead(413, "the body exceeds 64 MiB"));
             }
+            // Chunks decide the length, whatever else the head says (RFC 9112, section 6.3).
+            if head.body != Body::Chunks {
+                head.body = Body::Bytes(length);
+            }
         } else if is("transfer-encoding") {
-            return Err(BadHead(411, "a request body needs a content-length here"));
+            if !value().eq_ignore_ascii_case("chunked") {
+                return Err(BadHead(501, "the only transfer-encoding here is chunked"));
+            }
+            head.body = Body::Chunks;
         } else if is("connection") {
             if value().eq_ignore_ascii_case("close") {
                 head.keep_alive = false;
@@ -92,29 +156,28 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
             }
         } else if is("expect") {
             head.wants_continue = value().eq_ignore_ascii_case("100-continue");
-        } else if is("authorization") {
-            head.authorization = Some(value().into());
-        } else if is("x-api-key") || is("api-key") {
-            head.authorization = Some(format!("Bearer {}", value()).into());
-        } else if is("x-request-id") {
-            head.request_id = Some(value().into());
+        } else {
+            head.note_header(header.name, header.value);
         }
     }
     Ok(Some(head))
 }
 
-/// Ids of the prompt's blocks of `block_tokens` words, for a prefix cache. Each id hashes all words up to the end of
+/// Ids of each prompt's blocks of `block_tokens` words, for a prefix cache. Each id hashes all words up to the end of
 /// its block, with the role and the start of each message. A token id counts as a word. An incomplete block has no
 /// id.
-pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<u64> {
+pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<Vec<u64>> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut chain = Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
+    let new = || Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
+    let (mut chain, mut all) = (new(), Vec::new());
     endpoint.dialect().for_each_prompt_part(&body, &mut |part| match part {
+        PromptPart::Next => all.push(std::mem::replace(&mut chain, new()).ids),
         PromptPart::Role(role) => chain.mix(role),
         PromptPart::Text(text) => text.split_whitespace().for_each(|word| chain.word(word)),
         PromptPart::TokenId(id) => chain.word(&id),
     });
-    chain.ids
+    all.push(chain.ids);
+    all
 }
 
 /// FNV-1a, 64 bits: the same on every machine.
@@ -157,8 +220,8 @@ mod tests {
             r-7\r\nAuthorization: Bearer k\r\n\r\nbody";
         let head = parse_head(text).unwrap().unwrap();
         assert_eq!(
-            (head.route, head.body, head.keep_alive, head.length),
-            (Route::Answer(Endpoint::default()), 12, true, text.len() - 4)
+            (&head.route, head.body, head.keep_alive, head.length),
+            (&Route::Answer(Endpoint::default()), Body::Bytes(12), true, text.len() - 4)
         );
         assert_eq!((head.request_id.as_deref(), head.authorization.as_deref()), (Some("r-7"), Some("Bearer k")));
         assert_eq!(parse_head(&text[..40]), Ok(None));
@@ -167,7 +230,18 @@ mod tests {
             Route::WrongMethod
         );
         assert_eq!(parse_head(b"POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n").unwrap_err().0, 400);
-        assert_eq!(parse_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap_err().0, 411);
+        assert_eq!(parse_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n").unwrap_err().0, 501);
+        for both in
+            ["Transfer-Encoding: Chunked\r\nContent-Length: 3", "content-length: 3\r\ntransfer-encoding: chunked"]
+        {
+            let head = parse_head(format!("POST / HTTP/1.1\r\n{both}\r\n\r\n").as_bytes()).unwrap().unwrap();
+            assert_eq!(head.body, Body::Chunks);
+        }
+        let route = |line: &str| parse_head(format!("{line} HTTP/1.1\r\n\r\n").as_bytes()).unwrap().unwrap().route;
+        assert_eq!(route("HEAD /metrics"), Route::Metrics);
+        assert_eq!(route("HEAD /tokenize"), Route::WrongMethod);
+        assert_eq!(route("GET /v1/models/org%2Fname%20x%"), Route::Model("org/name x%".into()));
+        assert_eq!(route("GET /v1/models/"), Route::Unknown);
         assert!(!parse_head(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap().unwrap().keep_alive);
     }
 
@@ -179,6 +253,7 @@ mod tests {
                 Endpoint::default(),
                 2,
             )
+            .remove(0)
         };
         assert_eq!(blocks("a b c d e").len(), 2);
         assert_eq!(blocks("a b c d e"), blocks("a b c  d f"));
@@ -191,13 +266,14 @@ mod tests {
             Endpoint::default(),
             2,
         );
-        assert_eq!(parts, blocks("a b c d"));
-        assert!(prompt_blocks(b"{nonsense", Endpoint::default(), 2).is_empty());
+        assert_eq!(parts, [blocks("a b c d")]);
+        assert_eq!(prompt_blocks(b"{nonsense", Endpoint::default(), 2), [[0; 0]]);
         let completions = "completions".parse().unwrap();
         let prompt = |prompt: &str| prompt_blocks(format!(r#"{{"prompt":{prompt}}}"#).as_bytes(), completions, 2);
+        assert_eq!(prompt(r#"["a b c d", "x", "a b"]"#).iter().map(Vec::len).collect::<Vec<_>>(), [2, 0, 1]);
         assert_eq!(prompt(r#""a b c d e""#), prompt(r#"["a b c d f"]"#));
-        assert_eq!(prompt("[1, 2, 3, 4, 5]").len(), 2);
-        assert_eq!(prompt("[1, 2, 3, 4]")[0], prompt("[[1, 2, 9, 4]]")[0]);
+        assert_eq!(prompt("[1, 2, 3, 4, 5]")[0].len(), 2);
+        assert_eq!(prompt("[1, 2, 3, 4]")[0][0], prompt("[[1, 2, 9, 4]]")[0][0]);
         assert_ne!(prompt("[1, 2]"), prompt("[12, 2]"));
     }
 

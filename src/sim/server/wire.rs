@@ -2,9 +2,34 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
-
 use crate::client::StreamFraming;
+use crate::clock::Socket;
+
+/// A page: the content type and the bytes of a response that is not streamed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page<'a> {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Page<'a> {
+    /// A page of JSON.
+    pub(super) fn json(status: u16, body: &'a [u8]) -> Self {
+        Self { status, content_type: "application/json", body }
+    }
+}
+
+/// The header `server`.
+pub(super) const SERVER_NAME: &str = "tonnage-sim";
+
+/// The content type of a streamed response.
+pub(super) const fn stream_type(framing: StreamFraming) -> &'static str {
+    match framing {
+        StreamFraming::Events => "text/event-stream; charset=utf-8",
+        StreamFraming::Lines => "application/x-ndjson",
+    }
+}
 
 /// The head of a streamed response.
 pub(super) const fn stream_head(framing: StreamFraming) -> &'static [u8] {
@@ -37,22 +62,19 @@ pub(super) fn error_body(status: u16, kind: &str, why: &str) -> Vec<u8> {
     format!(r#"{{"error":{{"message":{why},"type":"{kind}","param":null,"code":{status}}}}}"#).into_bytes()
 }
 
-pub(super) fn response(status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
-    response_of("application/json", status, body, keep_alive)
-}
+/// The content type of Prometheus text.
+pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A page of Prometheus text.
-pub(super) fn metrics_page(text: &str, keep_alive: bool) -> Vec<u8> {
-    response_of("text/plain; version=0.0.4; charset=utf-8", 200, text.as_bytes(), keep_alive)
-}
-
-fn response_of(content_type: &str, status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
+/// A whole response.
+pub(super) fn response(page: Page<'_>, keep_alive: bool) -> Vec<u8> {
+    let Page { status, content_type, body } = page;
     let reason = match status {
         200 => "OK",
         400 => "Bad Request",
         401 => "Unauthorized",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        413 => "Content Too Large",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",
@@ -70,15 +92,11 @@ fn response_of(content_type: &str, status: u16, body: &[u8], keep_alive: bool) -
     out
 }
 
-pub(super) async fn respond(stream: &TcpStream, status: u16, body: &[u8], keep_alive: bool) -> io::Result<()> {
-    write_all(stream, &response(status, body, keep_alive)).await
-}
-
-pub(super) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn write_all(socket: &Socket, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match stream.try_write(bytes) {
+        match socket.try_write(bytes) {
             Ok(length) => bytes = &bytes[length..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
             Err(error) => return Err(error),
         }
     }

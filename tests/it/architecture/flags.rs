@@ -40,7 +40,8 @@ fn unknown_options_in(text: &str) -> Vec<String> {
 }
 
 fn name_at(text: &str) -> &str {
-    let end = text.find(|character: char| !character.is_ascii_lowercase() && character != '-');
+    let is_of_a_name = |next: char| next.is_ascii_lowercase() || next.is_ascii_digit() || next == '-';
+    let end = text.find(|next: char| !is_of_a_name(next));
     &text[..end.unwrap_or(text.len())]
 }
 

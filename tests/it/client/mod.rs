@@ -7,8 +7,10 @@ mod bodies;
 mod connections;
 mod discovery;
 mod endpoints;
+mod http2;
 mod outcomes;
 mod requests;
+mod sockets;
 mod tls;
 
 use std::cell::{Cell, RefCell};

@@ -37,7 +37,7 @@ struct SecureServer {
 
 impl SecureServer {
     fn start(name: &str, answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static) -> Self {
-        Self::certified(name, |_| (), &[b"h2", b"http/1.1"], answers)
+        Self::certified(name, |_| (), &[b"http/1.1"], answers)
     }
 
     /// A server with an adjusted certificate that offers these protocols.
@@ -91,11 +91,7 @@ impl SecureServer {
                 let (acceptor, shared, answers) = (acceptor.clone(), Rc::clone(&shared), Rc::clone(&answers));
                 tokio::task::spawn_local(async move {
                     let Ok(mut stream) = acceptor.accept(socket).await else { return };
-                    let (name, protocol) = {
-                        let (_, agreed) = stream.get_ref();
-                        (agreed.server_name().map(str::to_owned), agreed.alpn_protocol().map(<[u8]>::to_vec))
-                    };
-                    assert_eq!(protocol.as_deref(), Some(b"http/1.1".as_slice()));
+                    let name = stream.get_ref().1.server_name().map(str::to_owned);
                     shared.borrow_mut().push(name);
                     answers(&mut stream).await;
                 });
@@ -127,6 +123,33 @@ impl SecureServer {
     fn trusted(&self) -> Tls {
         Tls::machine_and(self.pem.as_bytes(), Path::new("test.pem")).unwrap()
     }
+}
+
+/// A server that offers these protocols, and answers well over the one that is agreed on: its target, who trusts it,
+/// and the protocol of each handshake.
+pub(super) fn secure_answering(offered: &[&str]) -> (Target, Tls, Rc<std::cell::RefCell<Vec<String>>>) {
+    let agreed: Rc<std::cell::RefCell<Vec<String>>> = Rc::default();
+    let seen = Rc::clone(&agreed);
+    let offered: Vec<&[u8]> = offered.iter().map(|name| name.as_bytes()).collect();
+    let server = SecureServer::certified(
+        "localhost",
+        |_| (),
+        &offered,
+        async move |stream| {
+            let protocol = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+            let is_two = protocol.as_deref() == Some("h2");
+            seen.borrow_mut().push(protocol.unwrap_or_default());
+            if is_two {
+                return super::http2::serve_two(stream, 0).await;
+            }
+            while read_request(stream).await.is_some() {
+                stream.write_all(&good()).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        },
+    );
+    let target = Target::parse(&format!("https://localhost:{}", server.address.port())).unwrap();
+    (target, server.trusted(), agreed)
 }
 
 /// A server that asks its clients for a certificate of `authority`, and answers well.
@@ -316,7 +339,7 @@ fn each_way_in_which_tls_fails_says_what_to_do() {
         ("localhost", expired, b"http/1.1", "expired on 2021-03-04; renew it"),
         ("localhost", early, b"http/1.1", "valid from 2199-01-02 on"),
         ("", authority, b"http/1.1", "no name (no subjectAltName)"),
-        ("localhost", authority, b"h2", "offers no HTTP/1.1 (ALPN)"),
+        ("localhost", authority, b"http/0.9", "offers no version of HTTP that is asked for (ALPN)"),
     ];
     for (name, adjust, offered, wanted) in cases {
         paused(async {

@@ -64,7 +64,6 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
         ("vllm:num_requests_running", 1.0),
         ("vllm:num_requests_waiting", 0.0),
         ("vllm:kv_cache_usage_perc", 1.0 / 8_192.0),
-        ("vllm:gpu_cache_usage_perc", 1.0 / 8_192.0),
         ("vllm:prompt_tokens_total", 8.0),
         ("vllm:generation_tokens_total", 7.0),
         ("vllm:num_preemptions_total", 0.0),
@@ -72,8 +71,13 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
         ("vllm:prefix_cache_hits_total", 0.0),
         ("vllm:request_success_total", 1.0),
         ("vllm:time_to_first_token_seconds_count", 2.0),
-        ("vllm:time_per_output_token_seconds_count", 5.0),
+        ("vllm:inter_token_latency_seconds_count", 5.0),
         ("vllm:e2e_request_latency_seconds_count", 1.0),
+        ("vllm:request_prompt_tokens_sum", 4.0),
+        ("vllm:request_generation_tokens_sum", 6.0),
+        // The first step of each request, and five steps of one token.
+        ("vllm:iteration_tokens_total_count", 7.0),
+        ("vllm:iteration_tokens_total_sum", 15.0),
     ] {
         assert!((value(&first, name) - known).abs() < 1e-9, "{name} is {}, not {known}", value(&first, name));
     }
@@ -82,6 +86,10 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
         "{first}"
     );
     assert!(first.contains(r#"le="+Inf"} 2.0"#));
+    for gone in ["vllm:time_per_output_token_seconds", "gpu_cache_usage_perc"] {
+        assert!(!first.contains(gone), "{gone}");
+    }
+    assert!(first.contains(r#"block_size="16",cache_dtype="auto",enable_prefix_caching="True",engine="0""#), "{first}");
     let unasked = STREAMED.replace(r#","max_tokens":6"#, "");
     assert_ne!(unasked, STREAMED);
     let (stopped, _) = with_server(options("small", &[]), async |address| {
