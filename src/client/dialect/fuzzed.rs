@@ -344,8 +344,8 @@ fn read_many(endpoint: Endpoint, first: u64, count: u64) {
     }
 }
 
-/// `TONNAGE_FUZZ_INPUTS` inputs for each endpoint, 1 million by default, which is 10 million in all: `cargo test --release --lib
-/// -- --ignored many_inputs`.
+/// `TONNAGE_FUZZ_INPUTS` inputs for each endpoint, 1 million by default, which is 10 million in all: `cargo test
+/// --release --lib -- --ignored many_inputs`.
 #[test]
 #[ignore = "minutes; see its comment"]
 fn many_inputs_break_no_reader() {
