@@ -36,7 +36,7 @@ pub struct Patience {
     pub timeout: Duration,
     /// Timeout of opening a connection.
     pub connect_timeout: Duration,
-    /// How long to wait until the service answers; 0: only as long as [`TRIES`] tries take.
+    /// How long to wait until the service answers; 0: only as long as three tries take.
     pub wait_ready: Duration,
     /// Whether the prompt and the answer are kept ([`PreflightAnswer::sample`]).
     pub sample: bool,

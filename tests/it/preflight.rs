@@ -5,6 +5,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json as json_of};
+use tonnage::client::Endpoint;
 
 use crate::cli::{Simulated, folder, json, run, text};
 use crate::keeping::{Echo, events_of, http, models};
@@ -284,4 +285,21 @@ fn a_resumed_sweep_is_tried_again_and_counts_both() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let preflight = &json(&path)["preflight"];
     assert_eq!((preflight["requests"].as_u64(), preflight["answers"].as_array().map(Vec::len)), (Some(2), Some(1)));
+}
+
+#[test]
+fn every_endpoint_is_tried_with_a_request_of_its_own() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--sim", "delay:ttft=1ms,itl=1ms"]);
+    for endpoint in Endpoint::ALL {
+        let load = ["run", "--target", &server.url, "--requests", "2", "--rate", "100/s", "--out", "out", "--force"];
+        let own = ["--endpoint", endpoint.name(), "--input-tokens", "10"];
+        let length: &[&str] = if endpoint.capabilities().output_tokens { &["--output-tokens", "4"] } else { &[] };
+        let batch: &[&str] = if endpoint.texts(1).is_some() { &["--batch-size", "3"] } else { &[] };
+        let output = run(folder.path(), &[&load[..], &own, length, batch].concat());
+        assert_eq!(output.status.code(), Some(0), "{endpoint}: {}", text(&output.stderr));
+        let preflight = &result(folder.path())["preflight"];
+        assert_eq!(preflight["requests"], 1, "{endpoint}: {preflight}");
+        assert_eq!(preflight["answers"][0]["finding_kinds"], json_of!([]), "{endpoint}: {preflight}");
+    }
 }
