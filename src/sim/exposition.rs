@@ -59,7 +59,11 @@ pub(super) fn exposition(inner: &Inner, model: &str) -> String {
     );
     for (name, help, value) in [
         ("prompt_tokens_total", "Number of prefill tokens processed.", counters.prompt_tokens),
-        ("generation_tokens_total", "Number of generation tokens processed.", counters.generated_tokens),
+        (
+            "generation_tokens_total",
+            "Number of generation tokens processed.",
+            counters.generated_tokens - inner.unwritten_tokens,
+        ),
         ("num_preemptions_total", "Cumulative number of preemption from the engine.", counters.preemptions),
         (
             "prefix_cache_queries_total",

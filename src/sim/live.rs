@@ -77,12 +77,22 @@ impl Coming {
 
     /// The same response, marked as one without a requested length: it ends with `stop`.
     pub(super) fn stopping(self) -> Self {
-        if let Self::Stepped(ticket) = &self
+        self.mark(|inbox| inbox.stops = true);
+        self
+    }
+
+    /// The same response, marked as one without output tokens: its token is the instant at which the prompt was read.
+    pub(super) fn reading_only(self) -> Self {
+        self.mark(|inbox| inbox.reads_only = true);
+        self
+    }
+
+    fn mark(&self, mark: impl FnOnce(&mut Inbox)) {
+        if let Self::Stepped(ticket) = self
             && let Some(Some(inbox)) = ticket.live.inner.borrow_mut().inboxes.get_mut(ticket.place)
         {
-            inbox.stops = true;
+            mark(inbox);
         }
-        self
     }
 
     /// The same response, with a gap between tokens if all would come at once: an endless burst would fill the
@@ -154,6 +164,8 @@ pub(super) struct Inner {
     pub(super) latencies: Latencies,
     /// Finished requests without a requested length (finish reason `stop`).
     pub(super) stopped: u64,
+    /// Tokens of the engine that no response holds, because its endpoint has no output tokens.
+    pub(super) unwritten_tokens: u64,
     /// Actual minus intended end of every step, in nanoseconds.
     late_ns: Option<Histogram<u64>>,
 }
@@ -168,6 +180,8 @@ struct Inbox {
     cached_tokens: Option<u32>,
     /// The request set no length: its finish reason is `stop`.
     stops: bool,
+    /// The response has no output tokens.
+    reads_only: bool,
     ended: bool,
     waker: Option<Waker>,
 }
@@ -181,6 +195,7 @@ impl Live {
             free: Vec::new(),
             latencies,
             stopped: 0,
+            unwritten_tokens: 0,
             // 1 ns to 1 h at 3 digits; HDR can always hold this range.
             late_ns: Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok(),
         };
@@ -209,6 +224,7 @@ impl Live {
             instants: VecDeque::new(),
             cached_tokens: None,
             stops: false,
+            reads_only: false,
             ended: false,
             waker: None,
         };
@@ -264,13 +280,15 @@ impl Inner {
         {
             late_ns.saturating_record(now.as_nanos().saturating_sub(end.as_nanos()));
         }
-        let (inboxes, latencies, stopped) = (&mut self.inboxes, &mut self.latencies, &mut self.stopped);
+        let (inboxes, latencies) = (&mut self.inboxes, &mut self.latencies);
+        let (stopped, unwritten_tokens) = (&mut self.stopped, &mut self.unwritten_tokens);
         let cache = self.engine.setup().prefix_cache();
         let before = self.engine.counters();
         self.engine.advance(|at, token| {
             if let Some(inbox) = inboxes.get_mut(token.tag as usize).and_then(Option::as_mut) {
                 inbox.take(at, token, cache, latencies);
                 *stopped += u64::from(token.last && inbox.stops);
+                *unwritten_tokens += u64::from(inbox.reads_only);
             }
         });
         // As in vLLM: the prompts whose first token comes with the step, and the tokens that come with it.
@@ -299,7 +317,7 @@ impl Inbox {
                 first,
                 last: at,
                 prompt_tokens: self.prompt_tokens,
-                output_tokens: token.number,
+                output_tokens: if self.reads_only { 0 } else { token.number },
             });
         }
         self.tokens = Some((first, at));

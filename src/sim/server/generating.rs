@@ -100,6 +100,8 @@ fn hand_in(shared: &Shared, arrived: Offset, asked: &Asked, fate: &Fate) -> io::
         let coming = shared.desk.arrive(arrived, request);
         let coming = coming.map_err(|_| io::Error::other("a request exceeds the context"))?;
         let coming = if wish.length_asked && wish.met.is_none() { coming } else { coming.stopping() };
+        let writes = wish.endpoint.dialect().capabilities().output_tokens;
+        let coming = if writes { coming } else { coming.reading_only() };
         Ok(if fate.never_ends { coming.endless() } else { coming })
     });
     each.collect()

@@ -44,6 +44,24 @@ async fn a_prompt_sent_again_comes_out_of_the_prefix_cache() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn embeddings_are_counted_without_generation_tokens() {
+    let body = r#"{"input":"four words of text"}"#;
+    let (page, _) = with_server(options("small", &[]), async |address| {
+        read_all(address, &request("/v1/embeddings", body, "connection: close\r\n")).await;
+        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+    })
+    .await;
+    for (name, known) in [
+        ("vllm:prompt_tokens_total", 4.0),
+        ("vllm:generation_tokens_total", 0.0),
+        ("vllm:request_generation_tokens_sum", 0.0),
+        ("vllm:request_success_total", 1.0),
+    ] {
+        assert!((value(&page, name) - known).abs() < 1e-9, "{name} is {}, not {known}", value(&page, name));
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn metrics_have_vllms_names_and_count_what_happened() {
     let (first, _) = with_server(options("small", &[]), async |address| {
         read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await;
