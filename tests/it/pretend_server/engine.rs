@@ -55,7 +55,7 @@ async fn embeddings_are_counted_without_generation_tokens() {
         ("vllm:prompt_tokens_total", 4.0),
         ("vllm:generation_tokens_total", 0.0),
         ("vllm:request_generation_tokens_sum", 0.0),
-        ("vllm:request_success_total", 1.0),
+        ("vllm:e2e_request_latency_seconds_count", 1.0),
     ] {
         assert!((value(&page, name) - known).abs() < 1e-9, "{name} is {}, not {known}", value(&page, name));
     }
