@@ -169,6 +169,8 @@ pub(super) struct Asked {
     pub(super) input_tokens: u32,
     /// Output tokens of all choices together; 0 if none were asked for.
     pub(super) output_tokens: u32,
+    /// The number of choices. An engine writes a token of each at once.
+    pub(super) choices: u32,
     /// The field that asked for the output length; `None`: no length was asked for.
     pub(super) length_field: Option<&'static str>,
     /// Whether the answer was to be streamed.
@@ -217,7 +219,7 @@ pub(super) fn findings(exchange: &Exchange, asked: Asked) -> Vec<PreflightFindin
     if exchange.usage_odd {
         found.push(PreflightFinding::UsageOdd);
     }
-    found.extend(framing(exchange, counted));
+    found.extend(framing(exchange, counted, asked.choices));
     let limits = |asked: u32| {
         let asked = f64::from(asked);
         (asked * (1.0 - PROMPT_SLACK), asked * (1.0 + PROMPT_SLACK) + f64::from(TEMPLATE_TOKENS))
@@ -232,12 +234,15 @@ pub(super) fn findings(exchange: &Exchange, asked: Asked) -> Vec<PreflightFindin
 }
 
 /// Whether the events of a stream came one by one, with one token each.
-fn framing(exchange: &Exchange, counted: Option<u32>) -> Option<PreflightFinding> {
+fn framing(exchange: &Exchange, counted: Option<u32>, choices: u32) -> Option<PreflightFinding> {
     let events = exchange.events;
     let took_s = exchange.ended.zip(exchange.written).map_or(0.0, |(ended, written)| ended.secs_since(written));
     // All events of one read have the same stamp.
     let pieces = 1 + exchange.event_gaps_us.iter().filter(|gap| **gap > 0).count() as u32;
-    if events >= LEAST_BUFFERED_EVENTS && pieces * 2 <= events && took_s >= LEAST_BUFFERED_S {
+    if events >= LEAST_BUFFERED_EVENTS
+        && pieces.saturating_mul(2 * choices.max(1)) <= events
+        && took_s >= LEAST_BUFFERED_S
+    {
         return Some(PreflightFinding::Buffered { events, pieces });
     }
     let hidden = exchange.hidden_tokens;
@@ -276,6 +281,7 @@ mod tests {
         let asked = Asked {
             input_tokens: 64,
             output_tokens: 8,
+            choices: 1,
             length_field: Some("max_completion_tokens"),
             streamed: true,
             images: false,
@@ -317,6 +323,9 @@ mod tests {
         }
         let whole = Asked { streamed: false, ..asked };
         assert_eq!(findings(&streamed(&[], Some((64, 8))), whole), vec![], "one object has no events");
+        let in_pairs: Vec<u64> = (1..=8).flat_map(|token| [token * 10; 2]).collect();
+        let of_two = Asked { output_tokens: 16, choices: 2, ..asked };
+        assert_eq!(findings(&streamed(&in_pairs, Some((64, 16))), of_two), vec![], "a token of each choice at once");
         let items = Asked { output_tokens: 0, length_field: None, streamed: false, ..asked };
         assert_eq!(findings(&streamed(&[], Some((64, 0))), items), vec![], "embeddings write nothing");
     }

@@ -212,6 +212,7 @@ impl Sounding {
         let field = endpoint.dialect().length_key(*length_field).ok().flatten();
         Asked {
             input_tokens: spec.counted_tokens.unwrap_or(spec.outline.input_tokens),
+            choices: self.requests.choices(),
             output_tokens: spec.outline.output_tokens.saturating_mul(self.requests.choices()),
             length_field: field.filter(|field| !extra_body.contains_key(*field)),
             streamed: *stream && can.streams,
