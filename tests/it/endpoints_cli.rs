@@ -1,9 +1,12 @@
 //! Owns the tests of the endpoints as a user asks for them: `--endpoint` and the options beside it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::Value;
 use tonnage::client::Endpoint;
 
 use crate::cli::{Simulated, all_refused, folder, json, run, text};
+use crate::keeping::{Echo, events_of, http};
 
 /// A short load on the embedded server, with `words`.
 const SHORT: [&str; 10] =
@@ -143,6 +146,33 @@ fn a_key_is_sent_in_the_header_of_the_endpoint_or_of_the_user() {
     let output = run(folder.path(), &[&["run", "--target", &full][..], &load, &rest].concat());
     let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(result["trials"][0]["run_totals"]["completed"], 5, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_key_that_the_server_refuses_is_renewed_while_the_load_runs() {
+    let folder = folder();
+    // The first key is good for three requests; later ones need another, which the command prints when it runs again.
+    let asked = AtomicU64::new(0);
+    let server = Echo::start(move |request| {
+        let first = asked.fetch_add(1, Ordering::Relaxed) < 3 && request.contains("Bearer key-number-one");
+        if first || request.contains("Bearer key-number-two") {
+            let answer = serde_json::json!({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]});
+            http("200 OK", "text/event-stream", &format!("{}data: [DONE]\n\n", events_of(&[answer])))
+        } else {
+            http("401 Unauthorized", "application/json", r#"{"error":{"message":"the key has expired"}}"#)
+        }
+    });
+    let command = "if [ -e used ]; then echo key-number-two; else touch used; echo key-number-one; fi";
+    let target = ["run", "--target", &server.url, "--model", "m", "--no-preflight", "--api-key-command", command];
+    let load = ["--rate", "2/s", "--requests", "16", "--process", "even", "--output-tokens", "1", "--out", "out"];
+    let output = run(folder.path(), &[&target[..], &load].concat());
+    let records = std::fs::read_to_string(folder.path().join("out/records.jsonl")).expect("records");
+    let ended = |line: &str| serde_json::from_str::<Value>(line).expect("a record")["status"].as_u64();
+    let statuses: Vec<Option<u64>> = records.lines().skip(1).map(ended).collect();
+    let refused = statuses.iter().filter(|status| **status == Some(401)).count();
+    assert_eq!((statuses.first(), statuses.last()), (Some(&Some(200)), Some(&Some(200))), "{}", text(&output.stderr));
+    assert!((1..=10).contains(&refused), "refused between the end of one key and the next renewal: {statuses:?}");
+    assert!(!records.contains("key-number"), "a key is stored");
 }
 
 #[test]
