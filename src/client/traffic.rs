@@ -48,6 +48,13 @@ impl Traffic {
         self.speaks_two.store(true, Ordering::Relaxed);
     }
 
+    /// Forgets what was counted before a load. What the server speaks and allows is kept.
+    pub(crate) fn begin_load(&self) {
+        for figure in [&self.connections, &self.requests, &self.most_streams] {
+            figure.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the server is known to speak HTTP/2.
     pub(super) fn speaks_two(&self) -> bool {
         self.speaks_two.load(Ordering::Relaxed)

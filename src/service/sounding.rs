@@ -106,6 +106,8 @@ impl Service {
                 Err(unready) => return Ok(Err(unready)),
             }
         }
+        // Its connections and requests are not among those of the load.
+        self.addresses.iter().for_each(|addresses| addresses.traffic().begin_load());
         Ok(Ok(preflight))
     }
 }

@@ -27,9 +27,9 @@
 //!   are a lower bound of the misses of the whole window.
 //! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve, and earlier against
 //!   later probes. If the curve does not fit, the interval is widened to the one that the probes show without it.
-//!   Probes above the best estimate must fail. Requests at moderate rates must show that misses which load does not cause
-//!   leave room below α ([`Doubt::Floor`]). A service that falls behind below a rate with which it kept up has more
-//!   than one answer ([`Doubt::Collapse`]).
+//!   Probes above the best estimate must fail. Requests at moderate rates must show that misses which load does not
+//!   cause leave room below α ([`Doubt::Floor`]). A service that falls behind below a rate with which it kept up has
+//!   more than one answer ([`Doubt::Collapse`]).
 
 mod alarm;
 mod answer;
