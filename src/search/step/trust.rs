@@ -41,7 +41,7 @@ pub enum Doubt {
     /// No rising curve fits, or earlier probes have another answer than later ones: similar rates showed different
     /// shares of misses. The service changed during the search.
     Drift,
-    /// The share of requests that miss whatever the load is nearly the allowed share, so the answer depends on a
+    /// The share of requests that miss whatever the load may be nearly the allowed share, so the answer depends on a
     /// share that load does not change.
     Floor,
     /// Misses cluster, and too few such episodes were seen near the answer: the next one may be of another kind.
