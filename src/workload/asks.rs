@@ -82,7 +82,7 @@ impl Workload {
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { tokenizer: Some(tokenizer), ..self }
+        Self { source: self.source.counted_by(&tokenizer), tokenizer: Some(tokenizer), ..self }
     }
 
     /// The workload with `texts` texts in each request, and without output tokens if `no_output`.
