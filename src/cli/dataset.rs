@@ -25,7 +25,7 @@ pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Optio
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),
     };
-    Ok(workload.salted(salt))
+    Ok(workload.salted(salt).made_of(options.content.unwrap_or_default()))
 }
 
 /// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed, if
@@ -42,6 +42,10 @@ fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option
             None => Ok(None),
         };
     };
+    if options.content.is_some() {
+        let why = "says what synthetic prompts are made of, and --dataset brings prompts";
+        return Err(Error::usage("--content", why, "drop one of them"));
+    }
     let bytes = read_bytes(path, Limit::DATA_SET, "check --dataset")?;
     let columns = options.dataset_columns.clone().unwrap_or_default();
     let reading = DataReading { format: options.dataset_format, columns, streamed };

@@ -109,8 +109,8 @@ impl Job {
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { texts, no_output, images, choices, .. } = self.plan.workload();
-        workload.of_texts(*texts, *no_output).of_images(*images, *choices)
+        let Workload { text, texts, no_output, images, choices, .. } = self.plan.workload();
+        workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -139,11 +139,14 @@ impl Job {
         salt: &Salt,
         parsed: &mut Parsed,
     ) -> Result<Self, Error> {
-        let LoadArguments { mut target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
+        let LoadArguments { mut target, workload: content, wire, schedule, shard, play, judgement, output } = arguments;
         target.endpoint = endpoint_of(&target)?;
         refuse_unknown(&target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
         refuse_empty(&plan)?;
+        if let Some(text) = content.content {
+            plan = plan.made_of(text);
+        }
         plan = sharded(plan, &shard)?;
         plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());

@@ -68,11 +68,12 @@ const TABLE: &[OptionRow] = &[
     row("columns").of_a_trace(),
     row("concurrency").rivals(&["points", "max-rate", "rates", "process", "quota"]),
     row("config").not_kept(),
+    row("content").rivals(&["dataset"]),
     row("cooldown").refused(&[
         (Replay, "drop it; the trace has no load of its own after its last row"),
         (Search, "drop it; the search goes on sending while what it measures is followed"),
     ]),
-    row("dataset").rivals(&["input-tokens"]).refused(&[(Replay, NO_DATA)]),
+    row("dataset").rivals(&["input-tokens", "content"]).refused(&[(Replay, NO_DATA)]),
     row("dataset-columns").refused(&[(Replay, NO_DATA)]),
     row("dataset-format").refused(&[(Replay, NO_DATA)]),
     row("dataset-order").refused(&[(Replay, NO_DATA)]),

@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +136,8 @@ options! {
     concurrency: Option<Setting<String>>,
     /// The timeout of opening a connection.
     connect_timeout: Option<Setting<Span>>,
+    /// What synthetic prompts are made of.
+    content: Option<Setting<TextKind>>,
     /// Whether the server was asked for a token count in each event.
     continuous_usage: bool,
     /// The duration of the load after the window.

@@ -21,7 +21,8 @@ impl Kind {
                 Self::Ideograph
             }
             _ if character.is_whitespace() => Self::Space,
-            _ if character.is_ascii_punctuation() || matches!(character, '\u{3000}'..='\u{303f}') => Self::Mark,
+            '\u{2010}'..='\u{205e}' | '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ffef}' => Self::Mark,
+            _ if character.is_ascii_punctuation() => Self::Mark,
             _ if character.is_alphanumeric() => Self::OtherLetter,
             _ => Self::Symbol,
         }
@@ -44,20 +45,42 @@ impl Kind {
     }
 }
 
+/// Estimates the tokens of a text that grows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Estimator {
+    tokens: u32,
+    kind: Kind,
+    run: u32,
+}
+
+impl Default for Estimator {
+    fn default() -> Self {
+        Self { tokens: 0, kind: Kind::Space, run: 0 }
+    }
+}
+
+impl Estimator {
+    /// Adds the next character.
+    pub(super) fn add(&mut self, character: char) {
+        let next = Kind::of(character);
+        if next != self.kind {
+            *self = Self { tokens: self.tokens(), kind: next, run: 0 };
+        }
+        self.run = self.run.saturating_add(1);
+    }
+
+    /// The estimate of the text so far.
+    pub(super) fn tokens(&self) -> u32 {
+        if self.run > 0 { self.tokens.saturating_add(self.kind.tokens(self.run)) } else { self.tokens }
+    }
+}
+
 /// A rough estimate of the tokens of `text`. For prompts of `words-v1`, it is exactly their words.
 #[must_use]
 pub fn estimate_text(text: &str) -> u32 {
-    let (mut tokens, mut run) = (0_u32, 0_u32);
-    let mut kind = Kind::Space;
-    for character in text.chars() {
-        let next = Kind::of(character);
-        if next != kind {
-            tokens = tokens.saturating_add(kind.tokens(run));
-            (kind, run) = (next, 0);
-        }
-        run = run.saturating_add(1);
-    }
-    if run > 0 { tokens.saturating_add(kind.tokens(run)) } else { tokens }
+    let mut estimator = Estimator::default();
+    text.chars().for_each(|character| estimator.add(character));
+    estimator.tokens()
 }
 
 #[cfg(test)]
@@ -82,7 +105,8 @@ mod tests {
             ("internationalization", 3),
             ("今天天气", 3),
             ("Привет мир", 3),
-            ("a\n\n    b();", 5),
+            ("a\n\n    b();", 6),
+            ("你好，“世界”……", 7),
             ("🙂", 2),
             ("Größe", 1),
         ] {

@@ -13,7 +13,7 @@ use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
     Closed, Dropped, Few, Fit, Fits, Images, Message, Outline, Prefix, Recording, Removal, RequestSpec, Salt, Source,
-    Tokenizer, Turns, Workload, joined_text,
+    TextKind, Tokenizer, Turns, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -48,7 +48,7 @@ impl Plan {
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let source = Source::new(workload.source.clone(), seed);
-        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), seed);
+        let synthetic = Synthetic::new(workload.salt.clone(), workload.text, workload.tokenizer.clone(), seed);
         Self { load, workload, quota, shard: None, seed, source, synthetic }
     }
 
@@ -234,10 +234,17 @@ impl Plan {
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        let workload = self.workload.counted_by(tokenizer);
-        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), self.seed);
-        let source = Source::new(workload.source.clone(), self.seed);
-        Self { workload, source, synthetic, ..self }
+        Self::new(self.load, self.workload.counted_by(tokenizer), self.seed, self.quota).with_shard(self.shard)
+    }
+
+    /// The plan with synthetic prompts made of `text`.
+    #[must_use]
+    pub fn made_of(self, text: TextKind) -> Self {
+        Self::new(self.load, self.workload.made_of(text), self.seed, self.quota).with_shard(self.shard)
+    }
+
+    fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
     }
 
     /// The plan with the fits of its prompts found before the run, so that prompts are made without encoding
@@ -363,6 +370,9 @@ impl Plan {
         if let Some(content) = &self.workload.content {
             hasher.text("content");
             hasher.text(&content.fingerprint());
+        }
+        if self.workload.text != TextKind::Words {
+            hasher.text(&format!("text {}", self.workload.text));
         }
         if let Some(listed) = self.source.listed() {
             hasher.text("data set");

@@ -1,6 +1,9 @@
 //! Owns `DataRow`: one request of a data set.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::workload::{Few, Message, MessagePart, joined_text};
 
@@ -36,12 +39,15 @@ impl DataRow {
         Self { said: Said::Messages(messages), output_tokens: None, answer: None }
     }
 
-    /// The text whose tokens are the input tokens of the row. For a body, the texts in it are unknown, and the text is
-    /// the body itself.
-    pub(super) fn counted_text(&self) -> std::borrow::Cow<'_, str> {
+    /// The text whose tokens are the input tokens of the row. For a body, it is every text under the usual keys of prompts.
+    pub(super) fn counted_text(&self) -> Cow<'_, str> {
         match &self.said {
             Said::Messages(messages) => joined_text(messages),
-            Said::Body(body) => String::from_utf8_lossy(body),
+            Said::Body(body) => {
+                let mut text = String::new();
+                collect(&serde_json::from_slice(body).unwrap_or_default(), false, &mut text);
+                text.into()
+            }
         }
     }
 
@@ -68,5 +74,21 @@ impl DataRow {
             add("answer", answer.as_bytes());
         }
         add("end", b"");
+    }
+}
+
+/// Adds the texts in `value` to `text`: those under the keys of prompts (`is_prompt`), at any depth.
+fn collect(value: &Value, is_prompt: bool, text: &mut String) {
+    match value {
+        Value::String(said) if is_prompt => text.extend([said, "\n"]),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, is_prompt, text)),
+        Value::Object(keys) => {
+            for (key, inner) in keys {
+                let prompt =
+                    matches!(key.as_str(), "content" | "text" | "prompt" | "input" | "system" | "instructions");
+                collect(inner, prompt, text);
+            }
+        }
+        _ => {}
     }
 }
