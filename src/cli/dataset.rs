@@ -28,8 +28,8 @@ pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Optio
     Ok(workload.salted(salt).made_of(options.content.unwrap_or_default()))
 }
 
-/// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed, if
-/// requests are sent.
+/// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,
+/// if requests are sent.
 fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option<Listed>, Error> {
     let Some(path) = &options.dataset else {
         let without = [
@@ -54,8 +54,8 @@ fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option
     Ok(Some(Listed::new(data, options.dataset_order.unwrap_or_default(), output)))
 }
 
-/// The salt beside a data set: none, unless `--salt` was given, because the prompts are the user's. `None` without a data
-/// set.
+/// The salt beside a data set: none, unless `--salt` was given, because the prompts are the user's. `None` without a
+/// data set.
 pub(super) fn salt_beside_data(options: &WorkloadOptions, wire: &WireOptions, parsed: &mut Parsed) -> Option<Salt> {
     let unasked = wire.salt == "random" && !parsed.given.contains("salt");
     if options.dataset.is_none() || !unasked {

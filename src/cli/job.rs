@@ -82,7 +82,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates the options of `run`. Reads no files but the tokenizer's, the data set's and those of `file:PATH` lengths.
+    /// Validates the options of `run`. Reads no files but the tokenizer's, the data set's and those of `file:PATH`
+    /// lengths.
     pub(super) fn of_run(arguments: LoadArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let beside = salt_beside_data(&arguments.workload, &arguments.wire, parsed);
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;

@@ -28,8 +28,8 @@ impl Kind {
         }
     }
 
-    /// Tokens of a run of `length` characters. The figures are those of current vocabularies of 100 000 tokens and more:
-    /// a common word is one token, a long word two, four ideographs are three tokens, three letters of another alphabet
+    /// Tokens of a run of `length` characters. The figures are those of vocabularies of 100 000 tokens and more: a
+    /// common word is one token, a long word two, four ideographs are three tokens, three letters of another alphabet
     /// are one, as are two marks in a row.
     fn tokens(self, length: u32) -> u32 {
         match self {

@@ -118,6 +118,10 @@ impl Tokenizer {
             if nearest.as_ref().is_none_or(|(least, _)| off < *least) {
                 nearest = Some((off, text.clone()));
             }
+            if laid.is_empty() && counted > tokens {
+                // The opening alone is too long, and further attempts would repeat this one.
+                break;
+            }
             excess = i64::from(counted) - spent;
             // Removes the excess and a few more pieces, so that no attempt repeats another.
             let mut also = TAKEN[attempt % TAKEN.len()];
@@ -127,10 +131,6 @@ impl Tokenizer {
                 }
                 text.truncate(last.start);
                 spent -= i64::from(last.cost);
-            }
-            if laid.is_empty() && spent + excess > i64::from(tokens) {
-                // The opening alone is too long, and further attempts would repeat this one.
-                break;
             }
         }
         if let Some((_, best)) = nearest {

@@ -45,8 +45,8 @@ impl Listed {
         Self { lengths: self.data.lengths(Some(tokenizer)), ..self }
     }
 
-    /// The same for load number `place` of many loads on one service. A sequence then begins at another row, so that one
-    /// load does not repeat the prompts of the load before it as long as there are enough rows.
+    /// The same for load number `place` of many loads on one service. A sequence then begins at another row, so that
+    /// one load does not repeat the prompts of the load before it as long as there are enough rows.
     #[must_use]
     pub fn of_load(self, place: usize) -> Self {
         // Multiples of the golden ratio spread over the rows as evenly as any number of loads can.

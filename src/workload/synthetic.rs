@@ -10,8 +10,8 @@ use crate::workload::natural::Corpus;
 use crate::workload::words::append_words;
 use crate::workload::{Fit, Fits, Outline, Prefix, Salt, TextKind, Tokenizer};
 
-/// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share no
-/// block of a prefix cache.
+/// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
+/// no block of a prefix cache.
 const TELLING_WORDS: u32 = 2;
 /// Tokens at the end of a prompt that natural text leaves to single words, which close the gap to the exact number. The
 /// next larger one is tried if the text alone was too long. The last leaves everything to words.
@@ -67,8 +67,8 @@ impl Synthetic {
         (text, fit)
     }
 
-    /// Extends `text`, which has `placed` tokens, to `tokens` tokens: with words that tell requests apart, with a passage
-    /// of `corpus`, and with a tokenizer with the words that make its count exact.
+    /// Extends `text`, which has `placed` tokens, to `tokens` tokens: with words that tell requests apart, with a
+    /// passage of `corpus`, and with a tokenizer with the words that make its count exact.
     fn natural(&self, corpus: &Corpus, text: &mut String, id: u64, placed: u32, tokens: u32) -> Option<Fit> {
         let Some(tokenizer) = self.tokenizer.as_deref() else {
             let mut generator = self.prompts.at(id);

@@ -52,6 +52,33 @@ fn turn(role: &'static str, text: &str) -> (&'static str, String) {
     (role, text.to_owned())
 }
 
+/// `ShareGPT_V3_unfiltered_cleaned_split.json`, with a conversation without turns, and one that begins with an answer.
+const SHAREGPT: &str = r#"[{"id": "QWJhYvA_0", "conversations": [{"from": "human", "value": "Hi"},
+ {"from": "gpt", "value": "one two three"}, {"from": "human", "value": "more"}]},
+{"id": "i6IyJda_0", "conversations": []},
+{"id": "x_1", "conversations": [{"from": "gpt", "value": "lost"}, {"from": "human", "value": "?"}]},
+{"id": "y", "conversations": [{"from": "system", "value": "Be brief"}, {"from": "user", "value": "Ho"}]}]"#;
+
+/// `share_gpt` of `evalscope`: pairs of turns.
+const EVALSCOPE: &str = r#"{"conversation": [{"human": "Q", "assistant": "A b"}, {"human": "R", "assistant": "S"}]}
+"#;
+
+/// OpenAI's messages: a system prompt, parts, an earlier answer, and a last answer that gives the length.
+const OPENAI: &str = concat!(
+    r#"{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": [{"type": "text", "text": "a"}, "#,
+    r#"{"type": "text", "text": "b"}]}, {"role": "assistant", "content": "A"}, {"role": "user", "content": "c"}, "#,
+    r#"{"role": "assistant", "content": "x y z"}]}"#,
+    "\n",
+    r#"{"messages": [{"role": "developer", "content": "D"}, {"role": "user", "content": "q"}], "max_tokens": 7}"#,
+    "\n",
+);
+
+/// A body with blanks of its own, and two recorded bodies as `workload_trace` of `evalscope` has them.
+const BODIES: &str = r#"{"model":"m",  "messages":[], "stream":true, "max_tokens": 9}
+{"timestamp": 1.5, "body": {"b": 1, "stream": true}}
+{"body": "{\"c\": 2, \"stream\": true}"}
+"#;
+
 /// One case: name of the file, its text, columns, the format, and for each row its messages and output tokens.
 type Case = (&'static str, &'static str, &'static str, DataFormat, Vec<(Vec<(&'static str, String)>, u32)>);
 
@@ -77,30 +104,17 @@ fn each_format_is_recognised_and_gives_its_prompts_roles_and_lengths() {
         // ShareGPT_V3_unfiltered_cleaned_split.json: the first question, and the length of the answer to it.
         (
             "ShareGPT.json",
-            "[{\"id\": \"QWJhYvA_0\", \"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}, \
-             {\"from\": \"gpt\", \"value\": \"one two three\"}, {\"from\": \"human\", \"value\": \"more\"}]},\n\
-             {\"id\": \"i6IyJda_0\", \"conversations\": []},\n\
-             {\"id\": \"x_1\", \"conversations\": [{\"from\": \"gpt\", \"value\": \"lost\"}, {\"from\": \"human\", \"value\": \"?\"}]},\n\
-             {\"id\": \"y\", \"conversations\": [{\"from\": \"system\", \"value\": \"Be brief\"}, {\"from\": \"user\", \"value\": \"Ho\"}]}]",
+            SHAREGPT,
             "",
             DataFormat::ShareGpt,
             vec![user("Hi", 3), (vec![turn("system", "Be brief"), turn("user", "Ho")], 64)],
         ),
         // evalscope: share_gpt with pairs of turns.
-        (
-            "s.jsonl",
-            "{\"conversation\": [{\"human\": \"Q\", \"assistant\": \"A b\"}, {\"human\": \"R\", \"assistant\": \"S\"}]}\n",
-            "",
-            DataFormat::ShareGpt,
-            vec![user("Q", 2)],
-        ),
+        ("s.jsonl", EVALSCOPE, "", DataFormat::ShareGpt, vec![user("Q", 2)]),
         // OpenAI: with the model's earlier answers, parts, and the last answer as the length.
         (
             "m.jsonl",
-            "{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", \"content\": [{\"type\": \"text\", \
-             \"text\": \"a\"}, {\"type\": \"text\", \"text\": \"b\"}]}, {\"role\": \"assistant\", \"content\": \"A\"}, \
-             {\"role\": \"user\", \"content\": \"c\"}, {\"role\": \"assistant\", \"content\": \"x y z\"}]}\n\
-             {\"messages\": [{\"role\": \"developer\", \"content\": \"D\"}, {\"role\": \"user\", \"content\": \"q\"}], \"max_tokens\": 7}\n",
+            OPENAI,
             "",
             DataFormat::Messages,
             vec![
@@ -230,8 +244,7 @@ fn a_broken_row_names_file_line_and_what_is_there() {
 
 #[test]
 fn bodies_are_kept_byte_for_byte_and_must_fit_how_answers_are_read() {
-    let text = "{\"model\":\"m\",  \"messages\":[], \"stream\":true, \"max_tokens\": 9}\n{\"timestamp\": 1.5, \"body\": {\"b\": 1, \"stream\": true}}\n\
-        {\"body\": \"{\\\"c\\\": 2, \\\"stream\\\": true}\"}\n";
+    let text = BODIES;
     let bodies = |streamed| DataReading { format: Some(DataFormat::Bodies), streamed, ..DataReading::default() };
     let sent = requests(read_as("b.jsonl", text, &bodies(Some(true))).expect("bodies"));
     let seen: Vec<&[u8]> = sent.iter().map(|spec| spec.body.as_deref().expect("a body")).collect();

@@ -11,6 +11,9 @@ use crate::cli::{all_refused, folder, json, run, text};
 const SHORT: [&str; 9] =
     ["--rate", "200", "--requests", "10", "--process", "even", "--sim", "delay:ttft=5ms,itl=1ms", "--seed=3"];
 
+/// The model that the embedded server serves, as bodies name it.
+const MODEL: &str = r#""model": "tonnage-sim""#;
+
 fn set(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets").join(name).to_string_lossy().into_owned()
 }
@@ -31,17 +34,29 @@ fn every_file_of_datasets_runs_with_its_name_alone() {
         ("chats.json", &[], "6 rows of sharegpt"),
         ("code.jsonl", &[], "8 rows of messages"),
         ("chinese.csv", &columns, "12 rows of csv"),
-        (
-            "bodies.jsonl",
-            &["--dataset-format", "bodies"],
-            "7 requests repeat a row that was sent before (the data set has 3)",
-        ),
     ] {
         let (stderr, result) = played(&[&["--dataset", &set(name)], more].concat());
         assert_eq!(result["trials"][0]["run_totals"]["completed"], 10, "{name}: {stderr}");
         assert!(stderr.contains(said), "{name}: {stderr}");
         assert_eq!(result["config"]["input-tokens"], Value::Null, "{name}: the data set has the lengths");
     }
+}
+
+#[test]
+fn bodies_arrive_as_they_are() {
+    let folder = folder();
+    let bodies = fs::read_to_string(set("bodies.jsonl")).expect("a file").replace("\"model\": \"model\"", MODEL);
+    fs::write(folder.path().join("b.jsonl"), &bodies).expect("a file");
+    let words = ["--dataset", "b.jsonl", "--dataset-format", "bodies", "--show-sample", "--out", "out"];
+    let output = run(folder.path(), &[&["run"], &SHORT[..], &words].concat());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let said = "7 requests repeat a row that was sent before (the data set has 3)";
+    assert!(stderr.contains(said), "{stderr}");
+    let result = json(&folder.path().join("out/result.json"));
+    assert_eq!(result["trials"][0]["run_totals"]["completed"], 10, "{stderr}");
+    // Of ten requests four ask for 8 tokens, three for 16 and three for 12.
+    assert_eq!(result["trials"][0]["tokens"]["output"]["server"], 11.6, "{stderr}");
 }
 
 #[test]
@@ -87,7 +102,7 @@ fn sweep_and_search_take_a_data_set_too() {
     assert!(text(&output.stderr).contains("data set chats.json: 6 rows"), "{}", text(&output.stderr));
     let result = json(&folder.path().join("sweep/result.json"));
     assert_eq!(result["config"]["dataset"], Value::from(chats.as_str()));
-    let search = ["search", "--slo", "p50 ttft<=1s", "--max-rate", "20", "--budget", "40", "--precision", "50%"];
+    let search = ["search", "--slo", "p50 ttft<=1s", "--max-rate", "20", "--budget", "500", "--precision", "50%"];
     let output = run(folder.path(), &[&search[..], &sim, &["--out", "search"]].concat());
     assert!(folder.path().join("search/result.json").exists(), "{}", text(&output.stderr));
 }

@@ -33,8 +33,8 @@ impl Part {
         }
     }
 
-    /// The names under which the part is looked for, the first found wins. An answer has none: a column of that name may
-    /// hold a label.
+    /// The names under which the part is looked for, the first found wins. An answer has none: a column of that name
+    /// may hold a label.
     pub(super) const fn usual(self) -> &'static [&'static str] {
         match self {
             Self::Prompt => &["prompt", "question", "text", "text_input", "query", "instruction", "input"],

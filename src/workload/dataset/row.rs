@@ -39,7 +39,8 @@ impl DataRow {
         Self { said: Said::Messages(messages), output_tokens: None, answer: None }
     }
 
-    /// The text whose tokens are the input tokens of the row. For a body, it is every text under the usual keys of prompts.
+    /// The text whose tokens are the input tokens of the row. For a body, it is every text under the keys of
+    /// prompts.
     pub(super) fn counted_text(&self) -> Cow<'_, str> {
         match &self.said {
             Said::Messages(messages) => joined_text(messages),

@@ -65,8 +65,8 @@ pub(in crate::workload) enum Order {
 }
 
 impl Order {
-    /// The order of `rows` rows by the stream `rows` of `seed`; `start` is the row of the first request if they are taken
-    /// in sequence.
+    /// The order of `rows` rows by the stream `rows` of `seed`; `start` is the row of the first request if they are
+    /// taken in sequence.
     pub(in crate::workload) fn new(sampling: Sampling, rows: u32, start: u64, seed: Seed) -> Self {
         let stream = seed.stream("rows");
         match sampling {

@@ -7,8 +7,8 @@ use super::fault::Fault;
 /// A value and the line where it begins.
 pub(super) type Placed<'a> = (u64, &'a RawValue);
 
-/// The rows of `text`: the values of its lines, or of a document over several lines. A list is its items, unless it is a
-/// list of messages.
+/// The rows of `text`: the values of its lines, or of a document over several lines. A list is its items, unless it
+/// is a list of messages.
 pub(super) fn values(text: &str) -> Result<Vec<Placed<'_>>, Fault> {
     let Some(first) = text.lines().find(|line| !line.trim().is_empty()) else { return Ok(Vec::new()) };
     let tops =

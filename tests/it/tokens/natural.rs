@@ -12,8 +12,8 @@ use super::{ALL, plan, salted};
 
 const NATURAL: [TextKind; 3] = [TextKind::English, TextKind::Code, TextKind::Chinese];
 
-/// Checks that each of `count` prompts of `kind` has exactly `tokens` tokens, and that no two have the first 60 characters
-/// in common.
+/// Checks that each of `count` prompts of `kind` has exactly `tokens` tokens, and that no two have the first 60
+/// characters in common.
 fn exact(tokenizer: &Arc<Tokenizer>, kind: TextKind, tokens: u32, count: u64, salt: &Salt) {
     let plan = plan(tokenizer, &tokens.to_string(), salt.clone()).made_of(kind);
     let mut openings = BTreeSet::new();
