@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::config::Parsed;
+use crate::cli::dataset::{notes_of_data, refuse_beside_data, salt_beside_data, workload_of};
 use crate::cli::endpoint::{
     add_named_fields, endpoint_of, images_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown,
     refuse_unsendable, texts_of,
@@ -81,11 +82,14 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates the options of `run`. Reads no files but the tokenizer's and those of `file:PATH` lengths.
+    /// Validates the options of `run`. Reads no files but the tokenizer's, the data set's and those of `file:PATH`
+    /// lengths.
     pub(super) fn of_run(arguments: LoadArguments, parsed: &mut Parsed) -> Result<Self, Error> {
+        let beside = salt_beside_data(&arguments.workload, &arguments.wire, parsed);
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
-        let salt = of_all.map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
-        let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
+        let salt = beside.or(of_all).map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
+        let workload = workload_of(&arguments.workload, salt.clone(), Some(is_streamed(&arguments.target)))?;
+        let plan = plan_of(&arguments.schedule, workload, arguments.play.load.as_deref())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
 
@@ -106,14 +110,19 @@ impl Job {
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { texts, no_output, images, choices, .. } = self.plan.workload();
-        workload.of_texts(*texts, *no_output).of_images(*images, *choices)
+        let Workload { text, texts, no_output, images, choices, .. } = self.plan.workload();
+        workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
     /// the prompts are prepared while each load runs, and the server counts the answers.
     pub(super) fn counted(&mut self, workload: Workload) -> Workload {
         let Some(tokenizer) = &self.tokenizer else { return workload };
+        if workload.source.listed().is_some() {
+            // The rows were counted for the job's plan, and are not counted again.
+            let source = self.plan.workload().source.clone();
+            return Workload { source, tokenizer: Some(Arc::clone(tokenizer)), ..workload };
+        }
         self.notes.push(format!(
             "prompts have exactly the length that {} counts; they are made while the load runs, about a millisecond \
              for 1 000 tokens, and the server counts the answers",
@@ -131,10 +140,14 @@ impl Job {
         salt: &Salt,
         parsed: &mut Parsed,
     ) -> Result<Self, Error> {
-        let LoadArguments { mut target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
+        let LoadArguments { mut target, workload: content, wire, schedule, shard, play, judgement, output } = arguments;
         target.endpoint = endpoint_of(&target)?;
         refuse_unknown(&target, &wire, parsed)?;
+        refuse_beside_data(&plan, &target, &wire, parsed)?;
         refuse_empty(&plan)?;
+        if let Some(text) = content.content {
+            plan = plan.made_of(text);
+        }
         plan = sharded(plan, &shard)?;
         plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());
@@ -171,6 +184,7 @@ impl Job {
             return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
         }
         plan = plan.of_images(images_of(&wire)?, chat.choices());
+        notes.extend(notes_of_data(&plan));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,

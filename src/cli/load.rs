@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::options::{ScheduleOptions, WorkloadOptions};
+use crate::cli::options::ScheduleOptions;
 use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
 use crate::results::{Limit, read_bytes, read_text};
@@ -21,13 +21,8 @@ use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Tokenizer, Workload}
 pub(super) const DEFAULT_RATE_PER_S: f64 = 10.0;
 pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 
-/// The plan that the options ask for; `closed` is the text of `--load`.
-pub(super) fn plan_of(
-    schedule: &ScheduleOptions,
-    workload: &WorkloadOptions,
-    closed: Option<&str>,
-    salt: Salt,
-) -> Result<Plan, Error> {
+/// The plan of `workload` that the options ask for; `closed` is the text of `--load`.
+pub(super) fn plan_of(schedule: &ScheduleOptions, workload: Workload, closed: Option<&str>) -> Result<Plan, Error> {
     let load = if let Some(name) = closed {
         refuse_open_options(schedule)?;
         let extent = extent_of(schedule)?.unwrap_or(Extent::Duration(DEFAULT_DURATION));
@@ -47,14 +42,7 @@ pub(super) fn plan_of(
     } else {
         Load::Open(timeline_of(schedule)?)
     };
-    Ok(Plan::new(load, workload_of(workload, salt)?, Seed::new(schedule.seed), schedule.quota))
-}
-
-/// The workload that the options ask for: the content of each request.
-pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
-    let (input, output) =
-        (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
-    Ok(Workload::new(input, output).salted(salt))
+    Ok(Plan::new(load, workload, Seed::new(schedule.seed), schedule.quota))
 }
 
 /// The timeline that the options ask for. With `--requests` it is drawn here, to find its end.

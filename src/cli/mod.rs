@@ -3,6 +3,7 @@
 mod arguments;
 mod calibrate;
 mod config;
+mod dataset;
 mod deliver;
 mod elsewhere;
 mod endpoint;

@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::cli::dataset::workload_of;
 use crate::cli::exit::Exit;
 use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
 use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, TEMPLATE, WorkloadOptions};
@@ -53,7 +54,7 @@ pub(super) struct PlanArguments {
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
-    let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
+    let plan = plan_of(&arguments.schedule, workload_of(&arguments.workload, Salt::Off, None)?, None)?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
     for note in idle_overlays(&arguments.schedule.overlay, plan.spans()) {
@@ -169,6 +170,13 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         if trace.sessions > 0 {
             row("sessions", sessions_of(trace));
         }
+    }
+    if let Some(data) = &description.data {
+        let repeated = match data.repeated {
+            0 => "no row is sent twice".to_owned(),
+            repeated => format!("{} requests repeat a row that was sent before", count(repeated)),
+        };
+        row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
     }
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));

@@ -10,10 +10,12 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::config::Parsed;
+use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
+use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
-use crate::cli::load::{salt_of, workload_of};
+use crate::cli::load::salt_of;
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
@@ -118,10 +120,16 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
 fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
     let SearchArguments { file, search: options, replay, load, config: _ } = arguments;
     refuse_other_axes(options.over, file.is_some(), parsed)?;
-    let salt = salt_of(&load.wire.salt)?;
+    let beside = salt_beside_data(&load.workload, &load.wire, parsed);
+    let salt = beside.map_or_else(|| salt_of(&load.wire.salt), Ok)?;
+    let streamed = Some(is_streamed(&load.target));
     let process = load.schedule.process.unwrap_or(Process::Poisson);
     if options.over == Axis::Rate {
         parsed.spec.process.get_or_insert_with(|| process.into());
+    }
+    if let (Some(_), Some(data)) = (&file, &load.workload.dataset) {
+        let why = format!("cannot be combined with a trace ({}), which brings the requests", data.display());
+        return Err(Error::usage("--dataset", why, "drop one of them"));
     }
     let trace = match &file {
         Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone())?),
@@ -133,7 +141,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     let mut blueprint = Blueprint {
         workload: trace
             .as_ref()
-            .map_or_else(|| workload_of(&load.workload, salt.clone()), |plan| Ok(plan.workload().clone()))?,
+            .map_or_else(|| workload_of(&load.workload, salt.clone(), streamed), |plan| Ok(plan.workload().clone()))?,
         process,
         recorded,
         quota: None,

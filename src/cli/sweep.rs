@@ -10,10 +10,12 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::config::Parsed;
+use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
+use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
-use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
+use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of};
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
 use crate::cli::player::{Player, Prints};
@@ -124,7 +126,9 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
 fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Sweep, Blueprint), Error> {
     let SweepArguments { sweep: options, load, config: _ } = arguments;
     let course = course_of(&options, parsed)?;
-    let salt = salt_of(&load.wire.salt)?;
+    let beside = salt_beside_data(&load.workload, &load.wire, parsed);
+    let salt = beside.map_or_else(|| salt_of(&load.wire.salt), Ok)?;
+    let streamed = Some(is_streamed(&load.target));
     if matches!(course, SweepCourse::Concurrencies(_)) {
         let given = [("--process", load.schedule.process.is_some()), ("--quota", load.schedule.quota.is_some())];
         let given = given.into_iter().chain([("--max-in-flight", load.play.max_in_flight.is_some())]);
@@ -150,7 +154,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     }
     let sweep = Sweep { course, window, discard };
     let mut blueprint = Blueprint {
-        workload: workload_of(&load.workload, salt.clone())?,
+        workload: workload_of(&load.workload, salt.clone(), streamed)?,
         process: load.schedule.process.unwrap_or(Process::Poisson),
         recorded: None,
         quota: load.schedule.quota,

@@ -52,6 +52,9 @@ impl OptionRow {
     }
 }
 
+/// What to do with a data set in a replay.
+const NO_DATA: &str = "drop it; the trace brings the length of each request";
+
 /// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
@@ -65,10 +68,15 @@ const TABLE: &[OptionRow] = &[
     row("columns").of_a_trace(),
     row("concurrency").rivals(&["points", "max-rate", "rates", "process", "quota"]),
     row("config").not_kept(),
+    row("content").rivals(&["dataset"]),
     row("cooldown").refused(&[
         (Replay, "drop it; the trace has no load of its own after its last row"),
         (Search, "drop it; the search goes on sending while what it measures is followed"),
     ]),
+    row("dataset").rivals(&["input-tokens", "content"]).refused(&[(Replay, NO_DATA)]),
+    row("dataset-columns").refused(&[(Replay, NO_DATA)]),
+    row("dataset-format").refused(&[(Replay, NO_DATA)]),
+    row("dataset-order").refused(&[(Replay, NO_DATA)]),
     row("delimiter").of_a_trace(),
     row("duration").rivals(&["requests"]).refused(&[
         (Replay, "drop it; --window 0s..300s takes a span of trace time"),
@@ -82,7 +90,9 @@ const TABLE: &[OptionRow] = &[
     row("help").not_kept(),
     row("http1").rivals(&["http2"]),
     row("http2").rivals(&["http1"]),
-    row("input-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
+    row("input-tokens")
+        .rivals(&["dataset"])
+        .refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("json").not_kept().resumable(),
     row("load").rivals(&["rate", "process", "profile", "overlay", "quota"]).refused(&[
         (Replay, "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),

@@ -27,6 +27,10 @@ const STEP: usize = 256;
 /// Returns `Break` after a signal.
 pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<ControlFlow<()>, Error> {
     let Some(tokenizer) = job.tokenizer.clone() else { return Ok(ControlFlow::Continue(())) };
+    if job.plan.workload().source.listed().is_some() {
+        // The prompts are the user's, and their tokens are known already.
+        return Ok(ControlFlow::Continue(()));
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if job.quiet || job.json {

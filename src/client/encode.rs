@@ -163,17 +163,20 @@ impl RequestIds {
         Self { of_run: format!("{}-4{}-a{}", &hash[..4], &hash[4..7], &hash[7..10]), is_given }
     }
 
-    fn mark(&self, headers: &mut HeaderMap, id: u64, messages: &[Message]) {
+    fn mark(&self, headers: &mut HeaderMap, spec: &RequestSpec) {
         if self.is_given {
             return;
         }
         // FNV-1a: the input is not hostile, and the hash takes less than a microsecond.
-        let texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
-        let telling = texts.flat_map(str::bytes).take(TELLING_BYTES);
+        let texts = spec.messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
+        let whole = spec.body.iter().flat_map(|body| body.iter().copied());
+        let telling = texts.flat_map(str::bytes).chain(whole).take(TELLING_BYTES);
         let of_prompt = telling.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        if let Ok(name) =
-            HeaderValue::try_from(format!("{of_prompt:08x}-{}-{:012x}", self.of_run, id & 0xffff_ffff_ffff))
-        {
+        if let Ok(name) = HeaderValue::try_from(format!(
+            "{of_prompt:08x}-{}-{:012x}",
+            self.of_run,
+            spec.outline.id & 0xffff_ffff_ffff
+        )) {
             headers.insert(REQUEST_ID, name);
         }
     }
@@ -308,15 +311,9 @@ impl Encoder {
         })
     }
 
-    /// Encodes one request: headers and body bytes, ready to be written.
-    #[must_use]
-    pub fn encode(&self, spec: &RequestSpec) -> Call {
+    /// The body of a request with messages.
+    fn body(&self, spec: &RequestSpec, model: &EncodedModel) -> Bytes {
         let (id, asked) = (spec.outline.id, spec.outline.output_tokens);
-        let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
-        let place = (id % targets) as usize;
-        let target = &self.targets[place];
-        let model = &self.models[(id / targets % models) as usize];
-
         let mut body = Vec::with_capacity(model.head.len() + prompt_room(&spec.messages) + self.tail.len() + 64);
         let dialect = self.endpoint.dialect();
         let values = BodyValues {
@@ -339,7 +336,18 @@ impl Encoder {
             }
             body.extend_from_slice(&self.tail);
         }
-        let body = Bytes::from(body);
+        Bytes::from(body)
+    }
+
+    /// Encodes one request: headers and body bytes, ready to be written.
+    #[must_use]
+    pub fn encode(&self, spec: &RequestSpec) -> Call {
+        let (id, asked) = (spec.outline.id, spec.outline.output_tokens);
+        let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
+        let place = (id % targets) as usize;
+        let target = &self.targets[place];
+        let model = &self.models[(id / targets % models) as usize];
+        let body = spec.body.clone().unwrap_or_else(|| self.body(spec, model));
 
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
@@ -351,7 +359,7 @@ impl Encoder {
             request.headers_mut().insert(name, value);
             secrets = hidden;
         }
-        self.request_ids.mark(request.headers_mut(), id, &spec.messages);
+        self.request_ids.mark(request.headers_mut(), spec);
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
             request,

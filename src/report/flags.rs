@@ -17,6 +17,8 @@ pub const NAMED_BELOW: &[&str] = &[
     "client-key",
     "columns",
     "connect-timeout",
+    "dataset-columns",
+    "dataset-format",
     "delimiter",
     "duration",
     "export",

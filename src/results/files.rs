@@ -20,6 +20,7 @@ impl Limit {
     pub(crate) const CERTIFICATES: Self = Self { bytes: 16 << 20, what: "certificates" };
     pub(crate) const PROFILE: Self = Self { bytes: 64 << 20, what: "a profile" };
     pub(crate) const TOKENIZER: Self = Self { bytes: 256 << 20, what: "a tokenizer" };
+    pub(crate) const DATA_SET: Self = Self { bytes: 4 << 30, what: "a data set" };
     pub(crate) const RESULT: Self = Self { bytes: 512 << 20, what: "a result" };
 
     /// The limit as text.

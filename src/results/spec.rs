@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::ImageSize;
+use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,10 +136,20 @@ options! {
     concurrency: Option<Setting<String>>,
     /// The timeout of opening a connection.
     connect_timeout: Option<Setting<Span>>,
+    /// What synthetic prompts are made of.
+    content: Option<Setting<TextKind>>,
     /// Whether the server was asked for a token count in each event.
     continuous_usage: bool,
     /// The duration of the load after the window.
     cooldown: Option<Setting<Span>>,
+    /// The file of the data set.
+    dataset: Option<Setting<String>>,
+    /// The columns of the data set.
+    dataset_columns: Option<Setting<DataColumns>>,
+    /// The format of the data set.
+    dataset_format: Option<Setting<DataFormat>>,
+    /// The order of the rows of the data set.
+    dataset_order: Option<Setting<Sampling>>,
     /// The separator of the fields of a trace.
     delimiter: Option<Setting<char>>,
     /// The time for which requests are followed after the load.

@@ -11,7 +11,7 @@ use crate::search::campaign::NextLoad;
 use crate::search::{Level, Point};
 use crate::seed::Seed;
 use crate::units::Rate;
-use crate::workload::{Closed, Load, Plan, Workload};
+use crate::workload::{Closed, Load, Plan, SourceSpec, Workload};
 
 /// What all loads of a sweep or a search have in common.
 #[derive(Debug, Clone)]
@@ -81,6 +81,9 @@ impl Blueprint {
             // The text of a trace's prefix blocks depends on the salt alone. The same text in two loads would be
             // found in the service's cache.
             workload.salt = workload.salt.of(place);
+        }
+        if let SourceSpec::Listed(listed) = workload.source {
+            workload.source = SourceSpec::Listed(listed.of_load(place));
         }
         Ok(Plan::new(load, workload, seed, quota))
     }

@@ -153,6 +153,7 @@ impl Check {
                 (format!("{input} input, {output} output tokens"), false)
             }
             SourceSpec::Recorded(recording) => (recording.provenance().file.clone(), true),
+            SourceSpec::Listed(listed) => (listed.data().sentence(), false),
         };
         let tried = Routing::ALL.into_iter().filter(|routing| has_prefixes || *routing != Routing::PrefixHash);
         Ok(CheckView {

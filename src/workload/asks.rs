@@ -5,13 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::content::stays_here;
-use crate::workload::{Images, LengthSpec, OwnContent, Recording, Salt, SourceSpec, Tokenizer};
+use crate::workload::{Images, LengthSpec, OwnContent, Recording, Salt, SourceSpec, TextKind, Tokenizer};
 
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     /// The tokens and the session of each request.
     pub source: SourceSpec,
+    /// What synthetic prompts are made of.
+    #[serde(default, skip_serializing_if = "is_words")]
+    pub text: TextKind,
     /// The salt in front of each prompt.
     pub salt: Salt,
     /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
@@ -45,6 +48,11 @@ const fn is_one(number: &u32) -> bool {
     *number == 1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_words(kind: &TextKind) -> bool {
+    *kind == TextKind::Words
+}
+
 impl Workload {
     /// Requests of `input` and `output` tokens, without a salt.
     #[must_use]
@@ -63,6 +71,7 @@ impl Workload {
     pub const fn of(source: SourceSpec) -> Self {
         Self {
             source,
+            text: TextKind::Words,
             salt: Salt::Off,
             tokenizer: None,
             content: None,
@@ -82,13 +91,19 @@ impl Workload {
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { tokenizer: Some(tokenizer), ..self }
+        Self { source: self.source.counted_by(&tokenizer), tokenizer: Some(tokenizer), ..self }
     }
 
     /// The workload with `texts` texts in each request, and without output tokens if `no_output`.
     #[must_use]
     pub fn of_texts(self, texts: u32, no_output: bool) -> Self {
         Self { texts: texts.max(1), no_output, ..self }
+    }
+
+    /// The workload with synthetic prompts made of `text`.
+    #[must_use]
+    pub fn made_of(self, text: TextKind) -> Self {
+        Self { text, ..self }
     }
 
     /// The workload with `images` in each request, and with `choices` answers to each.

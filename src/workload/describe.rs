@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
-use crate::workload::{Dropped, Load, Plan, Removal, Turns};
+use crate::workload::{Dropped, Load, Plan, Removal, Turns, repeated_rows};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,12 +34,30 @@ pub struct Description {
     pub share: Option<Share>,
     /// Number of removed requests, by reason.
     pub dropped: Dropped,
+    /// The data set that requests come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataDescription>,
     /// The rate over time, quota applied: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub picture: String,
     /// The requested rate over time, if it varies: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub rate_picture: Option<String>,
+}
+
+/// The data set of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataDescription {
+    /// The file, its rows, and how it was read, in one sentence.
+    pub sentence: String,
+    /// The hash of everything that its rows say.
+    pub digest: String,
+    /// The number of rows.
+    pub rows: u64,
+    /// The order in which requests take rows.
+    pub order: &'static str,
+    /// The number of requests (texts of a batch) whose row was sent before.
+    pub repeated: u64,
 }
 
 /// The part of a plan that one shard sends.
@@ -97,6 +115,13 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         fingerprint: hasher.hex(),
         share,
         dropped,
+        data: plan.workload().source.listed().map(|listed| DataDescription {
+            sentence: listed.data().sentence(),
+            digest: listed.data().digest().to_owned(),
+            rows: listed.data().len() as u64,
+            order: listed.sampling().name(),
+            repeated: repeated_rows(plan).unwrap_or(0),
+        }),
         picture: shape.picture,
         rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),
     })

@@ -20,17 +20,19 @@ const TAKEN: [usize; 8] = [1, 2, 3, 1, 2, 3, 4, 16];
 pub struct Fit {
     counts: Vec<u32>,
     asked: u32,
+    /// How many tokens before the end natural text was cut: a place in the list of reserves; 0 for words.
+    reserve: u8,
 }
 
 impl Fit {
     /// The fit of a text that was right at the first attempt.
     pub(super) fn at_once(asked: u32) -> Self {
-        Self { counts: vec![asked], asked }
+        Self { counts: vec![asked], asked, reserve: 0 }
     }
 
     /// Whether the first attempt was right.
     pub(super) fn is_at_once(&self) -> bool {
-        self.counts == [self.asked]
+        self.reserve == 0 && self.counts == [self.asked]
     }
 
     /// Tokens of the text, as the tokenizer counts it: the requested number, or the nearest number that could be
@@ -38,6 +40,16 @@ impl Fit {
     #[must_use]
     pub fn counted(&self) -> u32 {
         self.counts.iter().copied().min_by_key(|count| count.abs_diff(self.asked)).unwrap_or(0)
+    }
+
+    /// The fit of a text whose natural part was cut by reserve number `reserve`.
+    pub(super) fn reserved(self, reserve: u8) -> Self {
+        Self { reserve, ..self }
+    }
+
+    /// The number of the reserve.
+    pub(super) fn reserve(&self) -> u8 {
+        self.reserve
     }
 
     /// Tokens asked for.
@@ -88,7 +100,7 @@ impl Tokenizer {
         let mut spent = i64::from(opening_tokens);
         // The tokenizer's count minus the sum of costs.
         let mut excess = 0;
-        let mut fit = Fit { counts: Vec::new(), asked: tokens };
+        let mut fit = Fit { counts: Vec::new(), asked: tokens, reserve: 0 };
         let mut nearest: Option<(u32, String)> = None;
         for attempt in 0..=MOST_CORRECTIONS {
             let left = u32::try_from(i64::from(tokens) - excess - spent).unwrap_or(0);
@@ -105,6 +117,10 @@ impl Tokenizer {
             let off = counted.abs_diff(tokens);
             if nearest.as_ref().is_none_or(|(least, _)| off < *least) {
                 nearest = Some((off, text.clone()));
+            }
+            if laid.is_empty() && counted > tokens {
+                // The opening alone is too long, and further attempts would repeat this one.
+                break;
             }
             excess = i64::from(counted) - spent;
             // Removes the excess and a few more pieces, so that no attempt repeats another.

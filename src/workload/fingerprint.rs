@@ -43,6 +43,11 @@ impl PlanHasher {
         self.pending.extend(ids.flat_map(u64::to_le_bytes));
     }
 
+    /// Adds the row that the last request added takes.
+    pub(crate) fn row(&mut self, row: u64) {
+        self.pending.extend_from_slice(&row.to_le_bytes());
+    }
+
     /// Adds a description that is part of the plan.
     pub(crate) fn text(&mut self, text: &str) {
         self.pending.extend_from_slice(&(text.len() as u64).to_le_bytes());

@@ -12,8 +12,8 @@ use crate::units::{Offset, Shard};
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Few, Fit, Fits, Images, Message, Outline, Prefix, Recording, Removal, RequestSpec, Source,
-    Tokenizer, Turns, Workload,
+    Closed, Dropped, Few, Fit, Fits, Images, Message, Outline, Prefix, Recording, Removal, RequestSpec, Salt, Source,
+    TextKind, Tokenizer, Turns, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -48,7 +48,7 @@ impl Plan {
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let source = Source::new(workload.source.clone(), seed);
-        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), seed);
+        let synthetic = Synthetic::new(workload.salt.clone(), workload.text, workload.tokenizer.clone(), seed);
         Self { load, workload, quota, shard: None, seed, source, synthetic }
     }
 
@@ -192,7 +192,23 @@ impl Plan {
     pub fn outline(&self, id: u64) -> Outline {
         let outline = self.source.request(id);
         let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
-        Outline { input_tokens: outline.input_tokens.saturating_mul(self.workload.texts), output_tokens, ..outline }
+        let input_tokens = match self.source.listed() {
+            // Each text of a batch is a row of its own.
+            Some(_) => self.rows_of(id).map(|row| self.source.request(row).input_tokens).sum(),
+            None => outline.input_tokens.saturating_mul(self.workload.texts),
+        };
+        Outline { input_tokens, output_tokens, ..outline }
+    }
+
+    /// The numbers of the texts of request `id` among the texts of all requests.
+    fn rows_of(&self, id: u64) -> impl Iterator<Item = u64> {
+        let texts = u64::from(self.workload.texts);
+        (0..texts).map(move |place| id.wrapping_mul(texts).wrapping_add(place))
+    }
+
+    /// The places of the rows of request `id` in the data set; none without one.
+    pub(super) fn places_of(&self, id: u64) -> impl Iterator<Item = usize> {
+        self.rows_of(id).filter_map(|row| self.source.place(row))
     }
 
     /// The prefix blocks of the trace that the prompt of request `id` begins with. Empty with a tokenizer, because
@@ -218,9 +234,17 @@ impl Plan {
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        let workload = self.workload.counted_by(tokenizer);
-        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), self.seed);
-        Self { workload, synthetic, ..self }
+        Self::new(self.load, self.workload.counted_by(tokenizer), self.seed, self.quota).with_shard(self.shard)
+    }
+
+    /// The plan with synthetic prompts made of `text`.
+    #[must_use]
+    pub fn made_of(self, text: TextKind) -> Self {
+        Self::new(self.load, self.workload.made_of(text), self.seed, self.quota).with_shard(self.shard)
+    }
+
+    fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
     }
 
     /// The plan with the fits of its prompts found before the run, so that prompts are made without encoding
@@ -265,7 +289,10 @@ impl Plan {
     fn spoken(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> (RequestSpec, Option<Fit>) {
         if let Some(content) = &self.workload.content {
             let messages = content.messages(&outline);
-            return (RequestSpec { outline, messages, counted_tokens: None }, None);
+            return (RequestSpec { outline, messages, counted_tokens: None, body: None }, None);
+        }
+        if self.source.listed().is_some() {
+            return (self.listed(outline), None);
         }
         if self.workload.texts > 1 {
             return (self.batch(outline, prefix), None);
@@ -289,7 +316,25 @@ impl Plan {
             Message::user(text)
         };
         let messages = Few::Many((0..texts).map(text).collect());
-        RequestSpec { outline, messages, counted_tokens: counted }
+        RequestSpec { outline, messages, counted_tokens: counted, body: None }
+    }
+
+    /// The request of `outline` with the messages of its row, or of its rows if it has several texts.
+    fn listed(&self, outline: Outline) -> RequestSpec {
+        let salt = &self.workload.salt;
+        let rows: Vec<_> = self.rows_of(outline.id).filter_map(|row| self.source.row(row)).collect();
+        let (messages, body) = match rows.as_slice() {
+            [only] => (only.messages(salt), only.body()),
+            several => {
+                let texts = several.iter().map(|row| Message::user(joined_text(&row.messages(salt)).into_owned()));
+                (Few::Many(texts.collect()), None)
+            }
+        };
+        let counted_tokens = self.workload.tokenizer.as_deref().filter(|_| body.is_none()).map(|tokenizer| {
+            let is_salted = *salt != Salt::Off;
+            if is_salted { tokenizer.count(&joined_text(&messages)) } else { outline.input_tokens }
+        });
+        RequestSpec { outline, messages, counted_tokens, body }
     }
 
     /// The plan with `texts` texts in each request, and without output tokens if `no_output`.
@@ -326,6 +371,13 @@ impl Plan {
             hasher.text("content");
             hasher.text(&content.fingerprint());
         }
+        if self.workload.text != TextKind::Words {
+            hasher.text(&format!("text {}", self.workload.text));
+        }
+        if let Some(listed) = self.source.listed() {
+            hasher.text("data set");
+            hasher.text(&listed.fingerprint());
+        }
         hasher
     }
 
@@ -336,6 +388,9 @@ impl Plan {
             hasher.add(at, &self.outline(id));
             if let Some(recording) = self.recording() {
                 hasher.blocks(recording.blocks(id));
+            }
+            if let Some(place) = self.source.place(id) {
+                hasher.row(place as u64);
             }
         };
         one(id, at);

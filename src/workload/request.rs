@@ -41,13 +41,15 @@ pub struct RequestSpec {
     /// Tokens of the prompt text as the plan's tokenizer counts it, without special tokens; `None` without a
     /// tokenizer.
     pub counted_tokens: Option<u32>,
+    /// A whole request body, which is sent as it is instead of the messages.
+    pub body: Option<bytes::Bytes>,
 }
 
 impl RequestSpec {
     /// A request of `outline` with one user message, `text`, without a count of its tokens.
     #[must_use]
     pub const fn of_text(outline: Outline, text: String) -> Self {
-        Self { outline, messages: Few::One(Message::user(text)), counted_tokens: None }
+        Self { outline, messages: Few::One(Message::user(text)), counted_tokens: None, body: None }
     }
 
     /// The prompt text: the texts of all messages, with a line break between any two.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{Seed, Stream};
-use crate::workload::{LengthSpec, Outline, Prefix, Recording, Turns};
+use crate::workload::dataset::{DataRow, Order};
+use crate::workload::{LengthSpec, Listed, Outline, Prefix, Recording, Tokenizer, Turns};
 
 /// The input and output tokens of requests, and their sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,26 @@ pub enum SourceSpec {
     /// The requests of a trace, with their prefix blocks and sessions. Request i is row i; after the last row the
     /// first follows again.
     Recorded(Arc<Recording>),
+    /// The rows of a data set. They cannot be sent to another process.
+    #[serde(skip)]
+    Listed(Listed),
+}
+
+impl SourceSpec {
+    /// The same with lengths that `tokenizer` counts, where they belong to texts that are not made to a length.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: &Tokenizer) -> Self {
+        match self {
+            Self::Listed(listed) => Self::Listed(listed.counted_by(tokenizer)),
+            other => other,
+        }
+    }
+
+    /// The data set that the requests come from, if any.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Listed> {
+        if let Self::Listed(listed) = self { Some(listed) } else { None }
+    }
 }
 
 /// A [`SourceSpec`] with its seed. Each request is a pure function of (source, id), in any order.
@@ -30,6 +51,8 @@ pub struct Source {
     class: Arc<str>,
     input_lengths: Stream,
     output_lengths: Stream,
+    /// The order of the rows of a data set.
+    order: Option<Order>,
 }
 
 /// The class of every request of a plan without a mix of classes.
@@ -40,8 +63,13 @@ impl Source {
     /// the request's id).
     #[must_use]
     pub fn new(spec: SourceSpec, seed: Seed) -> Self {
+        let order = spec.listed().map(|listed| {
+            let rows = u32::try_from(listed.data().len()).unwrap_or(u32::MAX);
+            Order::new(listed.sampling(), rows, listed.start(), seed)
+        });
         Self {
             spec,
+            order,
             class: ONLY_CLASS.into(),
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
@@ -57,6 +85,11 @@ impl Source {
                 output.as_ref().map_or(0, |output| output.tokens(&self.output_lengths, id)),
             ),
             SourceSpec::Recorded(recording) => recording.tokens(id),
+            SourceSpec::Listed(listed) => {
+                let lengths = listed.lengths_of(self.place(id).unwrap_or(0));
+                let drawn = || listed.output().tokens(&self.output_lengths, id);
+                (lengths.input, lengths.output.unwrap_or_else(drawn))
+            }
         };
         let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
         Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
@@ -76,8 +109,25 @@ impl Source {
     pub fn recording(&self) -> Option<&Recording> {
         match &self.spec {
             SourceSpec::Recorded(recording) => Some(recording),
-            SourceSpec::Drawn { .. } => None,
+            SourceSpec::Drawn { .. } | SourceSpec::Listed(_) => None,
         }
+    }
+
+    /// The data set that the requests come from, if any.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Listed> {
+        self.spec.listed()
+    }
+
+    /// The place of the row of request `id` in the data set, if there is one.
+    #[must_use]
+    pub fn place(&self, id: u64) -> Option<usize> {
+        self.order.as_ref().map(|order| order.row(id))
+    }
+
+    /// The row of request `id`, if requests come from a data set.
+    pub(super) fn row(&self, id: u64) -> Option<&DataRow> {
+        self.listed()?.row(self.place(id)?)
     }
 
     /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.

@@ -1,18 +1,27 @@
-//! Owns `Synthetic`: synthetic prompts from words of `words-v1`, exact tokens of a tokenizer, or the blocks of a
-//! trace.
+//! Owns `Synthetic`: synthetic prompts from words of `words-v1`, passages of natural text, exact tokens of a tokenizer,
+//! or the blocks of a trace.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::seed::{Seed, Stream};
 use crate::workload::blocks::append_blocks;
+use crate::workload::natural::Corpus;
 use crate::workload::words::append_words;
-use crate::workload::{Fit, Fits, Outline, Prefix, Salt, Tokenizer};
+use crate::workload::{Fit, Fits, Outline, Prefix, Salt, TextKind, Tokenizer};
+
+/// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
+/// no block of a prefix cache.
+const TELLING_WORDS: u32 = 2;
+/// Tokens at the end of a prompt that natural text leaves to single words, which close the gap to the exact number. The
+/// next larger one is tried if the text alone was too long. The last leaves everything to words.
+const RESERVES: [u32; 4] = [3, 12, 48, u32::MAX];
 
 /// Makes prompts of exactly the requested length. A pure function of (content, outline, prefix).
 #[derive(Clone)]
 pub(super) struct Synthetic {
     salt: Salt,
+    kind: TextKind,
     tokenizer: Option<Arc<Tokenizer>>,
     prompts: Stream,
     blocks: Stream,
@@ -22,9 +31,9 @@ pub(super) struct Synthetic {
 impl Synthetic {
     /// Prompts drawn from `seed` (stream `prompts`, at the request's id), after the marker of `salt`. `tokenizer`
     /// counts their tokens; without one, each word counts as a token.
-    pub(super) fn new(salt: Salt, tokenizer: Option<Arc<Tokenizer>>, seed: Seed) -> Self {
+    pub(super) fn new(salt: Salt, kind: TextKind, tokenizer: Option<Arc<Tokenizer>>, seed: Seed) -> Self {
         let blocks = salt.stream_of_blocks();
-        Self { salt, tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
+        Self { salt, kind, tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
     }
 
     /// The maker of prompts with `fits` found before the run: prompts are then made without encoding anything.
@@ -43,6 +52,10 @@ impl Synthetic {
         } else {
             append_blocks(&mut text, tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.blocks)
         };
+        if let Some(corpus) = self.kind.corpus() {
+            let fit = self.natural(corpus, &mut text, id, placed, tokens);
+            return (text, fit);
+        }
         let mut generator = self.prompts.at(id);
         let fit = if let Some(tokenizer) = tokenizer {
             let known = self.fits.of(id, tokens);
@@ -52,6 +65,39 @@ impl Synthetic {
             None
         };
         (text, fit)
+    }
+
+    /// Extends `text`, which has `placed` tokens, to `tokens` tokens: with words that tell requests apart, with a
+    /// passage of `corpus`, and with a tokenizer with the words that make its count exact.
+    fn natural(&self, corpus: &Corpus, text: &mut String, id: u64, placed: u32, tokens: u32) -> Option<Fit> {
+        let Some(tokenizer) = self.tokenizer.as_deref() else {
+            let mut generator = self.prompts.at(id);
+            let left = tokens - placed;
+            let telling = TELLING_WORDS.min(left.saturating_sub(1));
+            append_words(text, telling, &mut generator);
+            corpus.append_estimated(text, left - telling, &mut generator);
+            return None;
+        };
+        let known = self.fits.of(id, tokens);
+        let opening = text.len();
+        let first = known.as_ref().map_or(0, Fit::reserve);
+        let mut nearest: Option<Fit> = None;
+        for (number, reserve) in (0..).zip(RESERVES).skip(first.into()) {
+            // Each reserve draws the same words and the same passage.
+            let mut generator = self.prompts.at(id);
+            text.truncate(opening);
+            let left = tokens.saturating_sub(placed);
+            let telling = tokenizer.append_marker(text, TELLING_WORDS, left, &mut generator);
+            let room = left.saturating_sub(telling).saturating_sub(reserve);
+            let passage = if room > 0 { corpus.append_counted(text, room, tokenizer, &mut generator) } else { 0 };
+            let fit = tokenizer.fill(text, placed + telling + passage, tokens, &mut generator, known.as_ref());
+            let fit = fit.reserved(number);
+            if fit.is_exact() || known.is_some() {
+                return Some(fit);
+            }
+            nearest = Some(fit);
+        }
+        nearest
     }
 }
 

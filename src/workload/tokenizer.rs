@@ -3,12 +3,15 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use tokenizers::ModelWrapper;
 
 use crate::error::Refusal;
 use crate::workload::pieces::Pieces;
+
+/// Number of corpora of natural text.
+pub(super) const CORPORA: usize = 3;
 
 /// What is accepted, for refusals.
 const ACCEPTED: &str = "accepted is the `tokenizer.json` of a Hugging Face model, or a folder that holds one";
@@ -19,6 +22,8 @@ pub struct Tokenizer {
     name: String,
     digest: String,
     pub(super) pieces: Pieces,
+    /// For each corpus of natural text, the tokens of its pieces, measured when they are first needed.
+    pub(super) passages: [OnceLock<Vec<u8>>; CORPORA],
 }
 
 impl Tokenizer {
@@ -42,7 +47,13 @@ impl Tokenizer {
         let count = |text: &str| count_with(&inner, text);
         let pieces = Pieces::measured(count)
             .ok_or_else(|| refuse("cannot encode the words that prompts are made of".to_owned()))?;
-        Ok(Self { inner, name: name.to_owned(), digest: blake3::hash(bytes).to_hex()[..16].to_owned(), pieces })
+        Ok(Self {
+            inner,
+            name: name.to_owned(),
+            digest: blake3::hash(bytes).to_hex()[..16].to_owned(),
+            pieces,
+            passages: Default::default(),
+        })
     }
 
     /// The tokenizer's name in reports.

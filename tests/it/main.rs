@@ -12,6 +12,8 @@ mod cli_files;
 mod client;
 mod console;
 mod coverage;
+mod datasets;
+mod datasets_cli;
 mod endings;
 mod endpoints_cli;
 mod fleet;

@@ -2,6 +2,7 @@
 //! run.
 
 mod counted;
+mod natural;
 
 use std::collections::BTreeSet;
 use std::path::Path;

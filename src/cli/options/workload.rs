@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::workload::ImageSize;
+use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
 
 /// The lengths of requests and answers.
 #[derive(Debug, Args)]
@@ -18,6 +18,22 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Output tokens, in the same forms
     #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(in crate::cli) output_tokens: String,
+    /// What prompts are made of: words drawn one by one, or passages of english, code or chinese [default: words]
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) content: Option<TextKind>,
+    /// Prompts from this file: lines of text, CSV, or JSON of several forms; the lengths of answers, too, where it has
+    /// them
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) dataset: Option<PathBuf>,
+    /// Format of --dataset: text, pairs, sharegpt, messages, csv, jsonl or bodies [default: recognised]
+    #[arg(long, value_name = "FORMAT")]
+    pub(in crate::cli) dataset_format: Option<DataFormat>,
+    /// Columns of CSV or keys of JSON in --dataset: prompt=question,output=length; also context, system, answer
+    #[arg(long, value_name = "PART=NAME,…")]
+    pub(in crate::cli) dataset_columns: Option<DataColumns>,
+    /// Order of the rows of --dataset: sequential, shuffled or with-replacement [default: sequential]
+    #[arg(long, value_name = "ORDER")]
+    pub(in crate::cli) dataset_order: Option<Sampling>,
 }
 
 /// How the request is written.

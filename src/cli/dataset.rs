@@ -1,0 +1,138 @@
+//! Owns the workload of the options: drawn lengths, or the rows of `--dataset`, with what cannot be combined with them.
+
+use std::sync::Arc;
+
+use crate::cli::config::Parsed;
+use crate::cli::load::{lengths_of, planned_about};
+use crate::cli::options::{TargetOptions, WireOptions, WorkloadOptions};
+use crate::error::Error;
+use crate::results::{Limit, read_bytes};
+use crate::units::count;
+use crate::workload::{
+    DataFormat, DataReading, DataSet, Listed, Load, Plan, Salt, SourceSpec, Workload, repeated_rows,
+};
+
+/// The most requests whose rows are counted before the load; more would take seconds.
+const MOST_COUNTED: u64 = 20_000_000;
+
+/// The workload that the options ask for: the content of each request. `streamed` is whether answers are streamed, if
+/// requests are sent.
+pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Option<bool>) -> Result<Workload, Error> {
+    let workload = match listed_of(options, streamed)? {
+        Some(listed) => Workload::of(SourceSpec::Listed(listed)),
+        None => Workload::new(
+            lengths_of("--input-tokens", &options.input_tokens)?,
+            lengths_of("--output-tokens", &options.output_tokens)?,
+        ),
+    };
+    Ok(workload.salted(salt).made_of(options.content.unwrap_or_default()))
+}
+
+/// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,
+/// if requests are sent.
+fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option<Listed>, Error> {
+    let Some(path) = &options.dataset else {
+        let without = [
+            ("--dataset-format", options.dataset_format.is_some()),
+            ("--dataset-columns", options.dataset_columns.is_some()),
+            ("--dataset-order", options.dataset_order.is_some()),
+        ];
+        return match without.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Error::usage(flag, "speaks of a data set, and none is given", "add --dataset FILE")),
+            None => Ok(None),
+        };
+    };
+    if options.content.is_some() {
+        let why = "says what synthetic prompts are made of, and --dataset brings prompts";
+        return Err(Error::usage("--content", why, "drop one of them"));
+    }
+    let bytes = read_bytes(path, Limit::DATA_SET, "check --dataset")?;
+    let columns = options.dataset_columns.clone().unwrap_or_default();
+    let reading = DataReading { format: options.dataset_format, columns, streamed };
+    let data = Arc::new(DataSet::read(bytes, path, &reading)?);
+    let output = lengths_of("--output-tokens", &options.output_tokens)?;
+    Ok(Some(Listed::new(data, options.dataset_order.unwrap_or_default(), output)))
+}
+
+/// The salt beside a data set: none, unless `--salt` was given, because the prompts are the user's. `None` without a
+/// data set.
+pub(super) fn salt_beside_data(options: &WorkloadOptions, wire: &WireOptions, parsed: &mut Parsed) -> Option<Salt> {
+    let unasked = wire.salt == "random" && !parsed.given.contains("salt");
+    if options.dataset.is_none() || !unasked {
+        return None;
+    }
+    parsed.spec.salt = "off".parse().ok();
+    Some(Salt::Off)
+}
+
+/// Refuses what a data set decides, and for whole bodies every option that would change them. What it decides is not
+/// stored.
+pub(super) fn refuse_beside_data(
+    plan: &Plan,
+    target: &TargetOptions,
+    wire: &WireOptions,
+    parsed: &mut Parsed,
+) -> Result<(), Error> {
+    let Some(listed) = plan.workload().source.listed() else { return Ok(()) };
+    if parsed.given.contains("input-tokens") {
+        let why = "cannot be combined with --dataset, whose rows have lengths of their own";
+        return Err(Error::usage("--input-tokens", why, "drop one of them"));
+    }
+    parsed.spec.input_tokens = None;
+    if listed.data().format() != DataFormat::Bodies {
+        return Ok(());
+    }
+    parsed.spec.output_tokens = None;
+    let changes = [
+        ("--endpoint raw", target.endpoint.has_template()),
+        ("--extra-body", target.extra_body.is_some()),
+        ("--omit", !wire.omit.is_empty()),
+        ("--temperature", wire.temperature.is_some()),
+        ("--top-p", wire.top_p.is_some()),
+        ("--stop", !wire.stop.is_empty()),
+        ("--choices", wire.choices.is_some()),
+        ("--images", wire.images.is_some()),
+        ("--batch-size", wire.batch_size.is_some()),
+        ("--ignore-eos", wire.ignore_eos),
+        ("--min-tokens", wire.min_tokens),
+        ("--continuous-usage", wire.continuous_usage),
+        ("--output-field", wire.output_field.is_some()),
+        ("--output-tokens", parsed.given.contains("output-tokens")),
+        ("--salt", plan.workload().salt != Salt::Off),
+    ];
+    match changes.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            let why = "would change the bodies of the data set, which are sent as they are";
+            Err(Error::usage(flag, why, "drop it, and write it into the bodies"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is said about the data set of `plan` before the load.
+pub(super) fn notes_of_data(plan: &Plan) -> Vec<String> {
+    let Some(listed) = plan.workload().source.listed() else { return Vec::new() };
+    let data = listed.data();
+    let mut notes = vec![format!("{}, taken in the order {}", data.sentence(), listed.sampling())];
+    if data.format() == DataFormat::Bodies {
+        notes.push(
+            "bodies are sent as they are: model, stream and lengths are theirs, and input tokens are the server's to \
+             count"
+                .to_owned(),
+        );
+    } else if plan.workload().tokenizer.is_none() {
+        notes.push("input lengths are estimated from the text; --tokenizer counts them".to_owned());
+    }
+    let about = if let Load::Open(timeline) = plan.load() { planned_about(timeline) } else { 0 };
+    if about <= MOST_COUNTED
+        && let Some(repeated) = repeated_rows(plan).filter(|repeated| *repeated > 0)
+    {
+        notes.push(format!(
+            "{} requests repeat a row that was sent before (the data set has {}), so the server\u{2019}s prefix cache \
+             may answer them: a longer data set avoids it",
+            count(repeated),
+            count(data.len() as u64)
+        ));
+    }
+    notes
+}

@@ -1,0 +1,116 @@
+//! Owns conversations in OpenAI's form: lists of messages with a role and a content.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::fault::{Fault, shown};
+use super::row::DataRow;
+use super::values::Placed;
+use crate::workload::{Few, Message, MessagePart, Role};
+
+/// A conversation with the settings of its request. Other keys are ignored.
+#[derive(Deserialize)]
+struct Conversation {
+    messages: Option<Vec<Spoken>>,
+    max_completion_tokens: Option<u32>,
+    max_tokens: Option<u32>,
+    output_tokens: Option<u32>,
+    output_length: Option<u32>,
+}
+
+/// One message.
+#[derive(Deserialize)]
+struct Spoken {
+    role: String,
+    #[serde(default)]
+    content: Value,
+}
+
+/// The rows of `values`, and the number of conversations that were left out because the user says nothing in them.
+pub(super) fn read(values: &[Placed<'_>]) -> Result<(Vec<DataRow>, u64), Fault> {
+    let mut left_out = 0;
+    let mut rows = Vec::with_capacity(values.len());
+    for (line, value) in values {
+        match conversation(value.get()).map_err(|why| Fault::new(*line, why))? {
+            Some(row) => rows.push(row),
+            None => left_out += 1,
+        }
+    }
+    Ok((rows, left_out))
+}
+
+fn conversation(text: &str) -> Result<Option<DataRow>, String> {
+    let (spoken, output_tokens) = if text.starts_with('[') {
+        (serde_json::from_str::<Vec<Spoken>>(text).map_err(|why| unlike(&why))?, None)
+    } else {
+        let read: Conversation = serde_json::from_str(text).map_err(|why| unlike(&why))?;
+        let output = read.max_completion_tokens.or(read.max_tokens).or(read.output_tokens).or(read.output_length);
+        let Some(messages) = read.messages else {
+            let there: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+            let there = there.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+            return Err(format!("has no key messages; it has {there}: give the option dataset-format"));
+        };
+        (messages, output)
+    };
+    let said = spoken.into_iter().map(message).collect::<Result<Vec<Message>, String>>()?;
+    Ok(asked(said).map(|row| DataRow { output_tokens: output_tokens.filter(|tokens| *tokens > 0), ..row }))
+}
+
+fn unlike(why: &serde_json::Error) -> String {
+    let said = why.to_string();
+    let what = said.split(" at line ").next().unwrap_or(&said);
+    format!("is no conversation ({what}); a message is {{\"role\": …, \"content\": …}}")
+}
+
+fn message(spoken: Spoken) -> Result<Message, String> {
+    let role = match spoken.role.as_str() {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        other => {
+            let why = format!("has a message of `{}`; the roles are system, user and assistant", shown(other));
+            return Err(format!("{why}: send such requests with the option dataset-format bodies"));
+        }
+    };
+    let parts = match spoken.content {
+        Value::Null => Few::One(MessagePart::Text(String::new())),
+        Value::String(text) => Few::One(MessagePart::Text(text)),
+        Value::Array(parts) => Few::Many(parts.into_iter().map(part).collect::<Result<_, _>>()?),
+        other => return Err(format!("has the content `{}`, where a text is needed", shown(&other.to_string()))),
+    };
+    Ok(Message { role, parts })
+}
+
+fn part(part: Value) -> Result<MessagePart, String> {
+    match part {
+        Value::Object(mut part) => match part.remove("text") {
+            Some(Value::String(text)) => Ok(MessagePart::Text(text)),
+            _ => {
+                let kind = part.get("type").and_then(Value::as_str).unwrap_or("unknown");
+                let why = format!("has a part of the type `{}`; only texts are read", shown(kind));
+                Err(format!("{why}: send such requests with the option dataset-format bodies"))
+            }
+        },
+        Value::String(text) => Ok(MessagePart::Text(text)),
+        other => Err(format!("has the part `{}`, where a text is needed", shown(&other.to_string()))),
+    }
+}
+
+/// The request of a conversation: everything up to the user's last message. What the model said then is its recorded
+/// answer. `None` without a message of the user.
+pub(super) fn asked(mut said: Vec<Message>) -> Option<DataRow> {
+    let last = said.iter().rposition(|message| message.role == Role::User)?;
+    let answer = said.get(last + 1).filter(|after| after.role == Role::Assistant);
+    let answer = answer.map(|after| crate::workload::joined_text(std::slice::from_ref(after)).into_owned());
+    said.truncate(last + 1);
+    let messages = match said.pop() {
+        Some(only) if said.is_empty() => Few::One(only),
+        Some(last) => {
+            said.push(last);
+            Few::Many(said)
+        }
+        None => return None,
+    };
+    let answer = answer.filter(|answer| !answer.is_empty()).map(String::into_boxed_str);
+    Some(DataRow { answer, ..DataRow::of(messages) })
+}

@@ -1,0 +1,122 @@
+//! Owns the tests of all readers together: broken bytes never panic, and files read as their makers write them.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{DataFormat, DataReading, DataSet};
+use crate::error::Error;
+
+/// The files of `datasets/`, each with its format.
+const FILES: [(DataFormat, &str, &[u8]); 7] = [
+    (DataFormat::Text, "short.txt", include_bytes!("../../../datasets/short.txt")),
+    (DataFormat::Pairs, "long_context.json", include_bytes!("../../../datasets/long_context.json")),
+    (DataFormat::ShareGpt, "chats.json", include_bytes!("../../../datasets/chats.json")),
+    (DataFormat::Messages, "code.jsonl", include_bytes!("../../../datasets/code.jsonl")),
+    (DataFormat::Csv, "chinese.csv", include_bytes!("../../../datasets/chinese.csv")),
+    (DataFormat::Jsonl, "prompts.jsonl", b"{\"prompt\": \"a\", \"output_tokens\": 3}\n\"b\"\n{\"text\": \"c\"}\n"),
+    (DataFormat::Bodies, "bodies.jsonl", include_bytes!("../../../datasets/bodies.jsonl")),
+];
+
+fn read(bytes: Vec<u8>, format: Option<DataFormat>, columns: &str) -> Result<DataSet, Error> {
+    let columns = if columns.is_empty() { super::DataColumns::default() } else { columns.parse().unwrap() };
+    DataSet::read(bytes, Path::new("set"), &DataReading { format, columns, streamed: None })
+}
+
+/// Reads `bytes` in every way. Whatever they are, each reader answers with rows or with a message, and a second reading
+/// gives the same.
+fn try_all(bytes: &[u8]) {
+    for format in DataFormat::ALL.into_iter().map(Some).chain([None]) {
+        for columns in ["", "prompt=a,answer=/b/0"] {
+            let seen = || match read(bytes.to_vec(), format, columns) {
+                Ok(set) => {
+                    assert!(!set.is_empty());
+                    Ok(set.digest().to_owned())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            let first = seen();
+            assert_eq!(first, seen());
+            if let Err(message) = first {
+                assert!(message.starts_with("set"), "{message}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        try_all(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_text_is_read_or_refused(text in r#"[\[\]{}",;:\n\t a-c01é你\\|]{0,80}"#) {
+        try_all(text.as_bytes());
+    }
+
+    #[test]
+    fn broken_files_are_read_or_refused(
+        file in 0..FILES.len(),
+        start in 0usize..2000,
+        length in 0usize..1500,
+        changes in prop::collection::vec((0usize..1500, any::<u8>()), 0..4),
+    ) {
+        let bytes = FILES[file].2;
+        let start = start.min(bytes.len());
+        let mut cut = bytes[start..bytes.len().min(start + length)].to_vec();
+        for (place, byte) in changes {
+            if let Some(there) = cut.get_mut(place) {
+                *there = byte;
+            }
+        }
+        try_all(&cut);
+    }
+}
+
+/// Reads drawn bytes for `TONNAGE_FUZZ_SECONDS` (300 by default) with the reader of each format.
+#[test]
+#[ignore = "takes minutes"]
+fn many_inputs_never_panic() {
+    use rand_chacha::rand_core::Rng as _;
+    let seconds = std::env::var("TONNAGE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let clock = crate::clock::RunClock::starting_in(std::time::Duration::ZERO);
+    let mut inputs = 0_u64;
+    while clock.now().as_secs() < f64::from(seconds) {
+        let mut generator = crate::seed::Seed::new(1).stream("fuzz").at(inputs);
+        let bytes = FILES[(inputs % FILES.len() as u64) as usize].2;
+        let mut below = |bound: usize| (generator.next_u64() % bound.max(1) as u64) as usize;
+        let (start, length) = (below(bytes.len()), below(2_000));
+        let mut cut = bytes[start..bytes.len().min(start + length)].to_vec();
+        for _ in 0..below(6) {
+            let place = below(cut.len());
+            match below(3) {
+                _ if cut.is_empty() => {}
+                0 => cut[place] = below(256) as u8,
+                1 => _ = cut.remove(place),
+                _ => cut.insert(place, b"\"{}[],:\n\\"[below(9)]),
+            }
+        }
+        try_all(&cut);
+        inputs += 1;
+    }
+    println!("{inputs} inputs, each with every reader");
+}
+
+#[test]
+fn the_files_of_datasets_are_recognised_and_read() {
+    for (format, name, bytes) in FILES {
+        let columns = if format == DataFormat::Csv { "prompt=问题,output=字数" } else { "" };
+        let reading = DataReading {
+            // Bodies look like messages, and are asked for by name.
+            format: (format == DataFormat::Bodies).then_some(format),
+            columns: if columns.is_empty() { super::DataColumns::default() } else { columns.parse().unwrap() },
+            streamed: Some(true),
+        };
+        let set = DataSet::read(bytes.to_vec(), Path::new(name), &reading).unwrap();
+        assert_eq!(set.format(), format, "{name}");
+        assert!(set.len() >= 3, "{name}: {}", set.sentence());
+    }
+}

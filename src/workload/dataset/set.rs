@@ -1,0 +1,196 @@
+//! Owns `DataSet`: the rows of a file, held once, with their lengths.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::columns::DataColumns;
+use super::decode::decode;
+use super::fault::Fault;
+use super::format::DataFormat;
+use super::row::DataRow;
+use super::table::delimiter_of;
+use super::values::values;
+use super::{bodies, chats, fields, plain, sharegpt};
+use crate::error::Error;
+use crate::workload::Tokenizer;
+use crate::workload::estimate::estimate_text;
+
+/// How a data set is read.
+#[derive(Debug, Clone, Default)]
+pub struct DataReading {
+    /// The format; `None`: recognised.
+    pub format: Option<DataFormat>,
+    /// The columns of a table, or the keys of objects.
+    pub columns: DataColumns,
+    /// Whether answers are streamed, which whole bodies must ask for themselves; `None`: not checked.
+    pub streamed: Option<bool>,
+}
+
+/// The lengths of one row, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::workload) struct RowLengths {
+    /// Input tokens.
+    pub(in crate::workload) input: u32,
+    /// Output tokens; `None` if the row gives none.
+    pub(in crate::workload) output: Option<u32>,
+}
+
+/// The rows of a data set. Shared read-only by all threads.
+#[derive(Debug)]
+pub struct DataSet {
+    file: String,
+    format: DataFormat,
+    recognised: bool,
+    delimiter: Option<char>,
+    rows: Vec<DataRow>,
+    left_out: u64,
+    digest: String,
+}
+
+impl PartialEq for DataSet {
+    /// Whether both send the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl DataSet {
+    /// Reads the bytes of the file `path`. Refused with the line of the first row that cannot be used.
+    pub fn read(bytes: Vec<u8>, path: &Path, reading: &DataReading) -> Result<Self, Error> {
+        Self::rows_of(bytes, path, reading).map_err(|Fault { line, why }| Error::input_at(path, line, why)).and_then(
+            |set| {
+                let most = u32::MAX as usize;
+                match set.rows.len() {
+                    0 if set.left_out > 0 => {
+                        Err(Error::input(path, "has conversations, and none with a question; check its roles"))
+                    }
+                    0 => Err(Error::input(path, "holds no prompt; check the file")),
+                    rows if rows > most => Err(Error::input(path, "has more than 4 294 967 295 rows; split it")),
+                    _ => Ok(set),
+                }
+            },
+        )
+    }
+
+    fn rows_of(bytes: Vec<u8>, path: &Path, reading: &DataReading) -> Result<Self, Fault> {
+        let text = decode(bytes)?;
+        let by_name = reading.format.or_else(|| DataFormat::of_name(path));
+        let looks_like_json = text.trim_start().starts_with(['{', '[']);
+        let format = by_name.or_else(|| (!looks_like_json && !is_named_json(path)).then_some(DataFormat::Text));
+        let values = match format {
+            Some(format) if !format.is_json() => Vec::new(),
+            _ => values(&text)?,
+        };
+        let format = format
+            .unwrap_or_else(|| values.first().map_or(DataFormat::Jsonl, |(_, first)| DataFormat::of_value(first)));
+        let has_columns = matches!(format, DataFormat::Csv | DataFormat::Jsonl | DataFormat::Pairs);
+        if !reading.columns.is_empty() && !has_columns {
+            let why = format!("is read as {format}, which has no columns; drop the option dataset-columns");
+            return Err(Fault::new(1, why));
+        }
+        let delimiter = (format == DataFormat::Csv).then(|| delimiter_of(&text));
+        let (rows, left_out) = match format {
+            DataFormat::Text => (plain::read(&text), 0),
+            DataFormat::Csv => (fields::of_table(&text, delimiter.unwrap_or(','), &reading.columns)?, 0),
+            DataFormat::Jsonl | DataFormat::Pairs => {
+                (fields::of_objects(&values, &reading.columns, format == DataFormat::Pairs)?, 0)
+            }
+            DataFormat::ShareGpt => sharegpt::read(&values)?,
+            DataFormat::Messages => chats::read(&values)?,
+            DataFormat::Bodies => (bodies::read(&values, reading.streamed)?, 0),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 data set");
+        rows.iter().for_each(|row| row.hash(&mut hasher));
+        Ok(Self {
+            file: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            format,
+            recognised: reading.format.is_none(),
+            delimiter,
+            rows,
+            left_out,
+            digest: hasher.finalize().to_hex()[..32].to_owned(),
+        })
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row, which a data set that was read never is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The format.
+    #[must_use]
+    pub fn format(&self) -> DataFormat {
+        self.format
+    }
+
+    /// 32 hexadecimal digits, which differ between any two data sets that send different requests.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether every row gives the length of its answer.
+    #[must_use]
+    pub fn has_output_lengths(&self) -> bool {
+        self.rows.iter().all(|row| row.output_tokens.is_some() || row.answer.is_some())
+    }
+
+    /// The name of the file, its rows and how it was read, in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let separated = match self.delimiter {
+            None | Some(',') => String::new(),
+            Some('\t') => ", separated by tabs".to_owned(),
+            Some(other) => format!(", separated by `{other}`"),
+        };
+        let left_out = match self.left_out {
+            0 => String::new(),
+            number => format!("; {} conversations without a question were left out", crate::units::count(number)),
+        };
+        let how = if self.recognised { " (recognised)" } else { "" };
+        let rows = self.rows.len() as u64;
+        let plural = if rows == 1 { "" } else { "s" };
+        let rows = crate::units::count(rows);
+        format!("data set {}: {rows} row{plural} of {}{how}{separated}{left_out}", self.file, self.format)
+    }
+
+    pub(in crate::workload) fn row(&self, place: usize) -> Option<&DataRow> {
+        self.rows.get(place)
+    }
+
+    /// The lengths of all rows: as `tokenizer` counts them on all cores, or estimated without one.
+    pub(in crate::workload) fn lengths(&self, tokenizer: Option<&Tokenizer>) -> Arc<[RowLengths]> {
+        let of = |row: &DataRow| {
+            let count = |text: &str| tokenizer.map_or_else(|| estimate_text(text), |tokenizer| tokenizer.count(text));
+            let answered = || row.answer.as_deref().map(|answer| count(answer).max(1));
+            RowLengths { input: count(&row.counted_text()).max(1), output: row.output_tokens.or_else(answered) }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        if tokenizer.is_none() || threads == 1 {
+            return self.rows.iter().map(of).collect();
+        }
+        let share = self.rows.len().div_ceil(threads).max(1);
+        let count = |rows: &[DataRow]| rows.iter().map(of).collect::<Vec<_>>();
+        let count = &count;
+        std::thread::scope(|scope| {
+            let counting: Vec<_> =
+                self.rows.chunks(share).map(|rows| (rows, scope.spawn(move || count(rows)))).collect();
+            // The counts of a thread that panicked are made again here.
+            counting.into_iter().flat_map(|(rows, thread)| thread.join().unwrap_or_else(|_| count(rows))).collect()
+        })
+    }
+}
+
+/// Whether the name of `path` says that it holds JSON.
+fn is_named_json(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name).to_owned();
+    [".json", ".jsonl", ".ndjson"].iter().any(|ending| name.ends_with(ending))
+}
