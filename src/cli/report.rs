@@ -1,24 +1,26 @@
 //! Owns verb `report`: shows a saved result again with the same numbers, from its records if they exist.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::options::TEMPLATE;
-use crate::cli::terminal::{ink, print, say_all};
+use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
-use crate::report::{render, worded};
-use crate::results::{Lines, again, json_of, merge};
+use crate::report::{render, render_csv, render_html, render_markdown, worded};
+use crate::results::{Lines, PAGES, Report, again, json_of, merge, write_page};
 
-/// Print a saved result again, with the same numbers; or merge the shards of one plan
+/// Print a saved result again, with the same numbers, or write it as a page; or merge the shards of one plan
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage report results/tonnage-sim/20260102T030405Z-run
   tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
   tonnage report one two three                              all shards of a plan
+  tonnage report results/tonnage-sim/20260102T030405Z-run --to html
+  tonnage report DIR --to console,markdown,csv --out pages
 ",
     help_template = TEMPLATE
 )]
@@ -29,12 +31,30 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
+    /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
+    /// report.md; csv: report.csv, one row a trial, times in seconds. They are written beside result.json. console: on
+    /// standard output
+    #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
+    pub(super) to: Vec<Form>,
+    /// The folder of the pages, instead of the folder of the result
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// A form of the page of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    Console,
+    Html,
+    Markdown,
+    Csv,
 }
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
+    let folder = folder_of(arguments)?;
     let said = Lines::default();
     let report = match arguments.results.as_slice() {
         [path] => again(path, &said),
@@ -43,6 +63,49 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     say_all(&said);
     let mut report = report?;
     worded(&mut report);
-    print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
+    if arguments.json {
+        print(&json_of(&report)?)?;
+        return Ok(Exit::Done.into());
+    }
+    for form in &arguments.to {
+        match form {
+            Form::Console => print(&render(&report, ink()))?,
+            form => {
+                let (name, text) = page(*form, &report)?;
+                let path = write_page(&folder, name, &text)?;
+                say(&format!("{} page in {}", name.trim_start_matches("report."), path.display()));
+            }
+        }
+    }
     Ok(Exit::Done.into())
+}
+
+/// The file name and the text of a page.
+fn page(form: Form, report: &Report) -> Result<(&'static str, String), Error> {
+    let [html, markdown, csv] = PAGES;
+    Ok(match form {
+        Form::Html => (html, render_html(report)?),
+        Form::Markdown => (markdown, render_markdown(report)),
+        Form::Csv => (csv, render_csv(report)),
+        Form::Console => ("", render(report, ink())),
+    })
+}
+
+/// The folder of the pages: that of `--out`, else that of the result. Merged shards have none.
+fn folder_of(arguments: &ReportArguments) -> Result<PathBuf, Error> {
+    let is_written = arguments.to.iter().any(|form| *form != Form::Console);
+    match (&arguments.out, arguments.results.as_slice()) {
+        (Some(_), _) if !is_written => {
+            Err(Error::usage("--out", "has no meaning here: no page is written", "add --to html, markdown or csv"))
+        }
+        (Some(folder), _) => Ok(folder.clone()),
+        (None, [path]) if path.is_dir() => Ok(path.clone()),
+        (None, [path]) => {
+            Ok(path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")).to_owned())
+        }
+        (None, _) if is_written => {
+            Err(Error::usage("--to", "needs --out here: merged shards have no folder", "name one with --out DIR"))
+        }
+        (None, _) => Ok(PathBuf::new()),
+    }
 }

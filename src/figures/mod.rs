@@ -6,6 +6,7 @@ mod answers_tests;
 mod examples;
 #[cfg(test)]
 mod fold_tests;
+mod shares;
 mod trial;
 #[cfg(test)]
 mod verdict_tests;

@@ -43,40 +43,53 @@ impl Ink {
     }
 }
 
-/// A table: the first column holds text, the other columns hold figures.
+/// A table, whatever the page: the first column holds text, the other columns hold figures.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Grid {
-    table: Table,
-    columns: usize,
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Grid {
     pub(super) fn new(headings: &[&str]) -> Self {
+        Self { headings: headings.iter().map(|heading| visible(heading).into_owned()).collect(), rows: Vec::new() }
+    }
+
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.into_iter().map(|cell| visible(&cell).into_owned()).collect());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn headings(&self) -> &[String] {
+        &self.headings
+    }
+
+    pub(super) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    /// The lines of the table on the console, with coloured headings and two blanks between columns.
+    pub(super) fn render(self, ink: Ink) -> String {
+        let columns = self.headings.len();
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Disabled)
-            .set_header(headings.iter().copied());
-        Self { table, columns: headings.len() }
-    }
-
-    pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.table.add_row(cells.into_iter().map(|cell| visible(&cell).into_owned()));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// The lines of the table, with coloured headings and two blanks between columns.
-    pub(super) fn render(mut self, ink: Ink) -> String {
-        for index in 0..self.columns {
-            if let Some(column) = self.table.column_mut(index) {
+            .set_header(self.headings);
+        for row in self.rows {
+            table.add_row(row);
+        }
+        for index in 0..columns {
+            if let Some(column) = table.column_mut(index) {
                 column.set_padding((if index == 0 { 0 } else { 2 }, 0));
                 column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
             }
         }
         let mut text = String::new();
-        for (number, line) in self.table.to_string().lines().enumerate() {
+        for (number, line) in table.to_string().lines().enumerate() {
             let line = line.trim_end();
             text.push_str(&if number == 0 { ink.paint(Tone::Heading, line) } else { line.to_owned() });
             text.push('\n');

@@ -1,14 +1,20 @@
 //! Owns the pages: which parts of a result are shown, and how.
 
+mod answer;
+mod chart;
 mod console;
+mod csv;
 mod endpoints;
 mod failures;
 mod fit;
 mod flags;
 mod fleet;
 mod help;
+mod html;
 mod inspection;
 mod layout;
+mod markdown;
+mod next;
 mod numbers;
 mod offered;
 mod profiles;
@@ -16,18 +22,22 @@ mod search;
 mod sentences;
 mod shown;
 mod sweep;
+mod terms;
 mod tokens;
 mod worded;
 
 pub use console::render;
+pub use csv::render_csv;
 pub use endpoints::help_endpoints;
 pub use failures::loss_text;
 pub use fit::render_fit;
 pub use flags::{NAMED_BELOW, error_text, with_flags};
 pub use fleet::render_fleet;
 pub use help::help_slo;
+pub use html::{MOST_BYTES, render_html};
 pub use inspection::render_inspection;
 pub use layout::{Ink, WIDTH, wrapped};
+pub use markdown::render_markdown;
 pub use numbers::shown_figure;
 pub use profiles::help_profiles;
 pub use search::probe_account;

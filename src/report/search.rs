@@ -22,7 +22,10 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
     if !findings.probes.is_empty() {
         text.push('\n');
-        text.push_str(&probe_table(findings, ink));
+        let (grid, note) = probe_table(findings);
+        text.push_str(&grid.render(ink));
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&note, WIDTH, 0)));
+        text.push('\n');
     }
     text.push('\n');
     for sentence in rest {
@@ -48,12 +51,12 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
 }
 
 /// The faults of the generator that spoilt a load; empty for other loads.
-fn faults(trial: &TrialView, kept: Kept) -> Cow<'_, [String]> {
+pub(super) fn faults(trial: &TrialView, kept: Kept) -> Cow<'_, [String]> {
     if kept == Kept::Spoilt { faults_of(&trial.health) } else { Cow::default() }
 }
 
 /// The table of probes in order of their loads, as the isotonic regression uses them.
-fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
+pub(super) fn probe_table(findings: &SearchFindings) -> (Grid, String) {
     let mut headings = vec!["probe", findings.figures.over.heading(), "requests"];
     headings.extend(findings.objectives.iter().map(String::as_str));
     headings.extend(["in system", "ended"]);
@@ -72,7 +75,7 @@ fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
         "objectives: share of requests that missed{means}; ×N: the misses have N times the variance of \
          independent misses"
     );
-    grid.render(ink) + &ink.paint(Tone::Faint, &wrapped(&note, WIDTH, 0)) + "\n"
+    (grid, note)
 }
 
 fn cell(findings: &SearchFindings, place: usize, counted: &Count) -> String {

@@ -16,6 +16,9 @@ use crate::units::{count, per_second, plain, seconds};
 /// Length of the longest bar, in cells.
 const BAR: usize = 14;
 
+/// The note on the table of flows.
+pub(super) const FLOW_NOTE: &str = "done/s: inside the window; latency: from the planned instant (closed: release)";
+
 /// The text of a sweep between header and footer.
 pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) -> String {
     let mut text = ink.paint(Tone::Heading, &wrapped(&heading(report, findings), WIDTH, 0)) + "\n";
@@ -29,12 +32,13 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     }
     let rows = ordered(report, findings);
     text.push('\n');
-    text.push_str(&flow_table(&rows, ink));
-    text.push('\n');
-    text.push_str(&token_table(&rows, ink));
+    text.push_str(&flow_table(&rows).render(ink));
+    text.push_str(&ink.paint(Tone::Faint, FLOW_NOTE));
+    text.push_str("\n\n");
+    text.push_str(&token_table(&rows).render(ink));
     if is_judged(&rows) {
         text.push('\n');
-        text.push_str(&judgement_table(&rows, ink));
+        text.push_str(&judgement_table(&rows).render(ink));
     }
     text.push('\n');
     text.push_str(&chart(&rows, findings, ink));
@@ -47,7 +51,7 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     text
 }
 
-fn heading(report: &Report, findings: &SweepFindings) -> String {
+pub(super) fn heading(report: &Report, findings: &SweepFindings) -> String {
     let closed = findings.points.iter().all(|point| point.rate_per_s.is_none());
     let what = if closed && !findings.points.is_empty() { "closed loops" } else { "sweep" };
     let window =
@@ -63,13 +67,15 @@ fn heading(report: &Report, findings: &SweepFindings) -> String {
 }
 
 /// One load of a sweep.
-struct PointRow<'a> {
-    trial: &'a TrialView,
-    point: &'a PointFindings,
+pub(super) struct PointRow<'a> {
+    /// The figures of the load.
+    pub(super) trial: &'a TrialView,
+    /// What it shows about the service.
+    pub(super) point: &'a PointFindings,
 }
 
 impl PointRow<'_> {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match (self.point.rate_per_s, self.point.concurrency) {
             (Some(per_s), _) => per_second(per_s),
             (None, Some(in_flight)) => format!("closed {in_flight}"),
@@ -78,11 +84,11 @@ impl PointRow<'_> {
     }
 
     /// Good requests per second of an open load. `None` for a closed loop, because its cohort begins with a burst.
-    fn good_per_s(&self) -> Option<f64> {
+    pub(super) fn good_per_s(&self) -> Option<f64> {
         self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == LoadOrigin::Planned)
     }
 
-    fn stats(&self, metric: Metric) -> Option<&StatsView> {
+    pub(super) fn stats(&self, metric: Metric) -> Option<&StatsView> {
         self.trial.metrics.get(&metric).map(crate::figures::MetricView::headline)
     }
 
@@ -96,7 +102,7 @@ impl PointRow<'_> {
 }
 
 /// The loads in order: first closed loops, then rates, each ascending.
-fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<PointRow<'a>> {
+pub(super) fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<PointRow<'a>> {
     let mut rows: Vec<PointRow<'_>> =
         report.trials.iter().zip(&findings.points).map(|(trial, point)| PointRow { trial, point }).collect();
     rows.sort_by(|one, other| {
@@ -107,7 +113,7 @@ fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<PointRow<
     rows
 }
 
-fn flow_table(rows: &[PointRow<'_>], ink: Ink) -> String {
+pub(super) fn flow_table(rows: &[PointRow<'_>]) -> Grid {
     let mut grid = Grid::new(&["load", "sent/s", "done/s", "in flight", "ttft p50", "p99", "e2e p50", "p99"]);
     for row in rows {
         let trial = row.trial;
@@ -122,12 +128,10 @@ fn flow_table(rows: &[PointRow<'_>], ink: Ink) -> String {
             row.figure(Metric::E2e, |stats| stats.p99),
         ]);
     }
-    grid.render(ink)
-        + &ink.paint(Tone::Faint, "done/s: inside the window; latency: from the planned instant (closed: release)")
-        + "\n"
+    grid
 }
 
-fn token_table(rows: &[PointRow<'_>], ink: Ink) -> String {
+pub(super) fn token_table(rows: &[PointRow<'_>]) -> Grid {
     let mut grid = Grid::new(&["load", "tpot p50", "p99", "itl p50", "p99", "out tok/s"]);
     for row in rows {
         grid.row(vec![
@@ -139,15 +143,15 @@ fn token_table(rows: &[PointRow<'_>], ink: Ink) -> String {
             rate(row.trial.throughput.output_tokens_per_s),
         ]);
     }
-    grid.render(ink)
+    grid
 }
 
-fn is_judged(rows: &[PointRow<'_>]) -> bool {
+pub(super) fn is_judged(rows: &[PointRow<'_>]) -> bool {
     rows.iter().any(|row| !row.trial.slo.objectives.is_empty())
 }
 
 /// The table of objectives by load: one column for each objective that decides, with its observed value.
-fn judgement_table(rows: &[PointRow<'_>], ink: Ink) -> String {
+pub(super) fn judgement_table(rows: &[PointRow<'_>]) -> Grid {
     let deciding = |trial: &TrialView| {
         trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
     };
@@ -171,7 +175,7 @@ fn judgement_table(rows: &[PointRow<'_>], ink: Ink) -> String {
         cells.push(verdict.to_owned());
         grid.row(cells);
     }
-    grid.render(ink)
+    grid
 }
 
 /// The chart: two bars for each load. The latency bar is on a logarithmic scale between powers of ten, which a note
@@ -255,6 +259,26 @@ fn told(health: &HealthView) -> Vec<ToldFault> {
 
 /// The lines on why open loads did not pass, on failures, and on faults of the generator.
 fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
+    let told = told_of(rows);
+    let mut lines: Vec<String> = told.plain.iter().map(|line| wrapped(line, WIDTH, 2)).collect();
+    lines.extend(
+        told.warnings.iter().map(|line| ink.paint(Tone::Warning, &wrapped(&format!("warning: {line}"), WIDTH, 2))),
+    );
+    lines.extend(notes_of_run(report).map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+/// What a reader of a sweep has to know about its loads, in sentences.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Why open loads did not pass, and failures.
+    pub(super) plain: Vec<String>,
+    /// Faults of the generator.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The sentences on the loads of a sweep.
+pub(super) fn told_of(rows: &[PointRow<'_>]) -> Told {
     let mut lines = Vec::new();
     // Faults of one kind are printed once, with all their loads.
     let mut faults: Vec<(ToldFault, Vec<String>)> = Vec::new();
@@ -264,17 +288,13 @@ fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
         if let (VerdictResult::Fail | VerdictResult::Inconclusive, LoadOrigin::Planned, Some(reason)) =
             (trial.verdict.result, trial.load.origin, reason)
         {
-            lines.push(wrapped(&format!("{}: {reason}", row.name()), WIDTH, 2));
+            lines.push(format!("{}: {reason}", row.name()));
         }
         let lost = losses_of(&trial.requests);
         if !lost.is_empty() {
-            lines.push(wrapped(
-                &format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)),
-                WIDTH,
-                2,
-            ));
+            lines.push(format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)));
         }
-        lines.extend(most_frequent(trial).map(|words| wrapped(&format!("{}: {words}", row.name()), WIDTH, 2)));
+        lines.extend(most_frequent(trial).map(|words| format!("{}: {words}", row.name())));
         for fault in told(&trial.health).into_iter().filter(|fault| reason != Some(&fault.sentence)) {
             match faults.iter_mut().find(|(told, _)| told.is_like(&fault)) {
                 Some((_, loads)) => loads.push(row.name()),
@@ -282,10 +302,9 @@ fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
             }
         }
     }
-    for (ToldFault { sentence, .. }, loads) in faults {
+    let warnings = faults.into_iter().map(|(ToldFault { sentence, .. }, loads)| {
         let others = if loads.len() > 1 { format!(" (also: {})", loads[1..].join(", ")) } else { String::new() };
-        lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {sentence}{others}", loads[0]), WIDTH, 2)));
-    }
-    lines.extend(notes_of_run(report).map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
-    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+        format!("{}: {sentence}{others}", loads[0])
+    });
+    Told { plain: lines, warnings: warnings.collect() }
 }

@@ -74,8 +74,10 @@ pub(crate) enum Replace {
     Resumed,
 }
 
+/// Pages made of a result, by `report --to`.
+pub(crate) const PAGES: [&str; 3] = ["report.html", "report.md", "report.csv"];
 /// The files of a result.
-const OURS: [&str; 5] = [RESULT, CONFIG, RECORDS, FAILURES, SPOOL];
+const OURS: [&str; 8] = [RESULT, CONFIG, RECORDS, FAILURES, SPOOL, PAGES[0], PAGES[1], PAGES[2]];
 /// Temporary files that exist while another file is written.
 const PARTS: [&str; 4] = [".result.json.part", ".config.yaml.part", ".records.jsonl.part", ".tonnage-proof"];
 
@@ -216,14 +218,7 @@ impl Folder {
 
     /// Writes a whole file atomically. The file is synced to disk when this returns. On an error, no new file is left.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
-        let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
-        _ = fs::remove_file(&part);
-        let written =
-            create(&part).and_then(|mut file| file.write_all(hidden(text).as_bytes()).and_then(|()| file.sync_all()));
-        written.and_then(|()| fs::rename(&part, &path)).map_err(|why| {
-            _ = fs::remove_file(&part);
-            Error::output(path, format!("{why}; is there room on the disk?"))
-        })
+        write_whole(&self.path, name, text)
     }
 
     /// Removes the folder if it is empty.
@@ -234,9 +229,10 @@ impl Folder {
     }
 
     /// Writes the result and the configuration that repeats the run. The result comes first, because it identifies the
-    /// run of the other files.
+    /// run of the other files. A page of an earlier state of the result is removed.
     pub(crate) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
         self.write(RESULT, &json_of(report)?)?;
+        PAGES.into_iter().try_for_each(|name| self.remove(name))?;
         self.write(CONFIG, config)
     }
 
@@ -249,6 +245,33 @@ impl Folder {
             self.losses.note(&error);
         }
     }
+}
+
+/// Writes the whole file `name` in `folder` atomically.
+fn write_whole(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
+    _ = fs::remove_file(&part);
+    let written =
+        create(&part).and_then(|mut file| file.write_all(hidden(text).as_bytes()).and_then(|()| file.sync_all()));
+    written.and_then(|()| fs::rename(&part, &path)).map_err(|why| {
+        _ = fs::remove_file(&part);
+        Error::output(path, format!("{why}; is there room on the disk?"))
+    })
+}
+
+/// Writes a page of a result into `folder`, which is created if it is missing, and returns its path. A page that is
+/// there already is replaced; a link or a folder of that name is refused.
+pub(crate) fn write_page(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    create_out(folder)?;
+    let path = folder.join(name);
+    if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
+        return Err(Error::output(
+            &path,
+            "is a link or a folder; move it away, or name another folder with the option out",
+        ));
+    }
+    write_whole(folder, name, text)?;
+    Ok(path)
 }
 
 /// The keys of an existing result that are checked.

@@ -21,7 +21,7 @@ mod spec;
 pub(crate) use begun::rfc3339;
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
-pub(crate) use folder::{Folder, Replace, header_after, header_before, json_of};
+pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
 pub(crate) use host::{host, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub use lines::Lines;

@@ -10,6 +10,12 @@ const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval
 
 /// The latency table of a trial, one row for each metric; empty without latencies.
 pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
+    let Some((grid, notes)) = latency_table(trial) else { return String::new() };
+    grid.render(ink) + &ink.paint(Tone::Faint, &notes.join("\n")) + "\n"
+}
+
+/// The latency table of a trial with its notes; `None` without latencies.
+pub(in crate::report) fn latency_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
     let from = match trial.load.origin {
         LoadOrigin::Planned => "from the planned instant",
         LoadOrigin::Released => "from the release",
@@ -55,15 +61,12 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
         ]);
     }
     if grid.is_empty() {
-        return String::new();
+        return None;
     }
-    let mut text = grid.render(ink);
-    let mut note = format!("counted {from} (sent: from the send)");
-    if withheld {
-        note.push_str("; — needs more requests");
-    }
+    let more = if withheld { "; — needs more requests" } else { "" };
+    let mut notes = vec![format!("counted {from} (sent: from the send){more}")];
     if slow_tail {
-        note.push_str("\noutput tok/s: 90 % and 99 % of the requests are above the values of p90 and p99");
+        notes.push("output tok/s: 90 % and 99 % of the requests are above the values of p90 and p99".to_owned());
     }
     let tokens = |metric: Metric| {
         let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
@@ -71,14 +74,12 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
     };
     match (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
         (Some(input), _) if trial.throughput.items_per_s.is_some() => {
-            note.extend(["\ntokens per request: in ", &input]);
+            notes.push(format!("tokens per request: in {input}"));
         }
-        (Some(input), Some(output)) => note.extend(["\ntokens per request: in ", &input, "; out ", &output]),
+        (Some(input), Some(output)) => notes.push(format!("tokens per request: in {input}; out {output}")),
         _ => {}
     }
-    text.push_str(&ink.paint(Tone::Faint, &note));
-    text.push('\n');
-    text
+    Some((grid, notes))
 }
 
 /// The metrics that a reader needs first. `ttfo` is shown only where reasoning makes it differ from `ttft`; the other

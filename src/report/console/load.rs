@@ -10,32 +10,7 @@ use crate::units::{Offset, count, per_second, seconds};
 pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == LoadOrigin::Released;
-    let what = if closed {
-        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
-    } else {
-        open_load(load)
-    };
-    let window = trial.window;
-    let what = load.shard.map_or_else(
-        || what.clone(),
-        |shard| {
-            let article = if load.origin == LoadOrigin::Mixed { "a" } else { "an" };
-            format!("shard {shard} of {article} {what}")
-        },
-    );
-    let mut line = format!("{what} for {}", seconds(window.length_s()));
-    if window.start > Offset::ZERO {
-        line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
-    }
-    if trial.ended != Ended::Complete && window.end <= window.start {
-        line = format!("{what}, interrupted during warm-up: nothing was measured");
-    } else {
-        line.push_str(match trial.ended {
-            Ended::Complete => "",
-            Ended::Stopped => ", stopped early",
-            Ended::Interrupted => ", INTERRUPTED",
-        });
-    }
+    let line = load_line(trial);
     let mut text = ink.paint(Tone::Heading, &wrapped(&line, WIDTH, 0)) + "\n";
     if report.is_unfinished() {
         let line = format!("the run did not end: {} records were on disk", count(trial.run_totals.planned));
@@ -62,6 +37,39 @@ pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String 
         text.push_str("from the release.\n");
     }
     text
+}
+
+/// The load in one line: what was offered, for how long, and whether it was cut short.
+pub(in crate::report) fn load_line(trial: &TrialView) -> String {
+    let load = &trial.load;
+    let closed = load.origin == LoadOrigin::Released;
+    let what = if closed {
+        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
+    } else {
+        open_load(load)
+    };
+    let window = trial.window;
+    let what = load.shard.map_or_else(
+        || what.clone(),
+        |shard| {
+            let article = if load.origin == LoadOrigin::Mixed { "a" } else { "an" };
+            format!("shard {shard} of {article} {what}")
+        },
+    );
+    let mut line = format!("{what} for {}", seconds(window.length_s()));
+    if window.start > Offset::ZERO {
+        line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
+    }
+    if trial.ended != Ended::Complete && window.end <= window.start {
+        line = format!("{what}, interrupted during warm-up: nothing was measured");
+    } else {
+        line.push_str(match trial.ended {
+            Ended::Complete => "",
+            Ended::Stopped => ", stopped early",
+            Ended::Interrupted => ", INTERRUPTED",
+        });
+    }
+    line
 }
 
 /// The lines for a load of sessions, in which later turns are released by completions.

@@ -17,9 +17,13 @@ use crate::report::tokens::tokens_text;
 use crate::results::Report;
 use crate::units::{count, visible};
 use crate::workload::ESTIMATE_NAME;
+pub(super) use latency::latency_table;
 use latency::latency_text;
+pub(super) use load::load_line;
 use load::load_text;
+pub(super) use objectives::slo_table;
 use objectives::{slo_text, verdict_text};
+pub(super) use requests::{requests_table, throughput_table};
 use requests::{requests_text, throughput_text};
 
 /// The text of a report, as `run` prints it and `report` prints it again.

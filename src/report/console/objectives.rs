@@ -10,14 +10,24 @@ use crate::units::{count, per_second};
 
 /// The table of objectives, one row each; empty without objectives.
 pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
+    let Some((grid, notes)) = slo_table(slo, origin) else { return String::new() };
+    let mut text = grid.render(ink);
+    if !notes.is_empty() {
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
+        text.push('\n');
+    }
+    text
+}
+
+/// The table of objectives with its notes; `None` without objectives.
+pub(in crate::report) fn slo_table(slo: &SloView, origin: LoadOrigin) -> Option<(Grid, Vec<String>)> {
     if slo.objectives.is_empty() {
-        return String::new();
+        return None;
     }
     let mut grid = Grid::new(&["objective", "observed", "missed", "of", "allowed", "95 % bounds", "met"]);
     for objective in &slo.objectives {
         grid.row(objective_row(objective));
     }
-    let mut text = grid.render(ink);
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
         let whole = match origin {
@@ -39,11 +49,7 @@ pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
             count(undecided)
         ));
     }
-    if !notes.is_empty() {
-        text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
-        text.push('\n');
-    }
-    text
+    Some((grid, notes))
 }
 
 fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {

@@ -15,6 +15,36 @@ const USUAL_REASONS: [&str; 8] =
 
 /// The table of requests by outcome, with the lines on failures.
 pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
+    let counts = &trial.requests;
+    let mut text = requests_table(trial).render(ink);
+    if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) {
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)));
+        text.push('\n');
+    }
+    if !counts.failures.is_empty() {
+        text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
+        text.push('\n');
+    }
+    text.push_str(&failures_text(trial, ink));
+    // An unusual finish reason shows why answers are short, or that answers were filtered.
+    if counts.finish_reasons.keys().any(|reason| !USUAL_REASONS.contains(&reason.as_str())) {
+        let each = counts.finish_reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));
+        text.push_str(&wrapped(&format!("finish reasons: {}", each.collect::<Vec<_>>().join(" · ")), WIDTH, 2));
+        text.push('\n');
+    }
+    if let [_, _, ..] = report.target.urls.as_slice()
+        && !counts.missed_by_target.is_empty()
+    {
+        let of = |url: &String| format!("{url} {}", count(counts.missed_by_target.get(url).copied().unwrap_or(0)));
+        let each: Vec<String> = report.target.urls.iter().map(of).collect();
+        text.push_str(&wrapped(&format!("failed or timed out: {}", each.join(" · ")), WIDTH, 2));
+        text.push('\n');
+    }
+    text
+}
+
+/// The table of requests by outcome.
+pub(in crate::report) fn requests_table(trial: &TrialView) -> Grid {
     let (counts, rates) = (&trial.requests, &trial.rates);
     // Without objectives every completed request is good, so the column is left out.
     let judged = !trial.slo.objectives.is_empty();
@@ -53,35 +83,16 @@ pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> Str
             .chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain)))
             .collect(),
     );
-    let mut text = grid.render(ink);
-    if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) {
-        text.push_str(&ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)));
-        text.push('\n');
-    }
-    if !counts.failures.is_empty() {
-        text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
-        text.push('\n');
-    }
-    text.push_str(&failures_text(trial, ink));
-    // An unusual finish reason shows why answers are short, or that answers were filtered.
-    if counts.finish_reasons.keys().any(|reason| !USUAL_REASONS.contains(&reason.as_str())) {
-        let each = counts.finish_reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));
-        text.push_str(&wrapped(&format!("finish reasons: {}", each.collect::<Vec<_>>().join(" · ")), WIDTH, 2));
-        text.push('\n');
-    }
-    if let [_, _, ..] = report.target.urls.as_slice()
-        && !counts.missed_by_target.is_empty()
-    {
-        let of = |url: &String| format!("{url} {}", count(counts.missed_by_target.get(url).copied().unwrap_or(0)));
-        let each: Vec<String> = report.target.urls.iter().map(of).collect();
-        text.push_str(&wrapped(&format!("failed or timed out: {}", each.join(" · ")), WIDTH, 2));
-        text.push('\n');
-    }
-    text
+    grid
+}
+
+/// The table of throughput on the console.
+pub(super) fn throughput_text(trial: &TrialView, ink: Ink) -> String {
+    throughput_table(trial).render(ink)
 }
 
 /// The table of throughput inside the window, with the requests in flight.
-pub(super) fn throughput_text(trial: &TrialView, ink: Ink) -> String {
+pub(in crate::report) fn throughput_table(trial: &TrialView) -> Grid {
     let flow = &trial.throughput;
     let of_items = flow.items_per_s.is_some();
     let (mut headings, figures) = if of_items {
@@ -105,5 +116,5 @@ pub(super) fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     cells.extend([rate(trial.concurrency.mean), trial.concurrency.peak.map_or_else(|| UNKNOWN.to_owned(), count)]);
     let mut grid = Grid::new(&headings);
     grid.row(cells);
-    grid.render(ink)
+    grid
 }

@@ -1,0 +1,254 @@
+//! Owns `Chart`, what a chart shows: axes, series, reference lines and ranges. `draw` makes SVG of it.
+
+mod draw;
+mod scale;
+
+use crate::report::layout::Grid;
+use scale::Scale;
+
+/// How values are placed along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Equal distances for equal differences.
+    Linear,
+    /// Equal distances for equal ratios.
+    Log,
+    /// For shares of requests: equal distances for equal ratios of the share above, so that p50, p90, p99 and p99.9
+    /// are about equally far apart.
+    Tail,
+}
+
+/// One axis.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    /// The quantity with its unit.
+    pub(super) name: String,
+    /// The placement of values.
+    pub(super) kind: Kind,
+    /// The text of a value, by the rounding rule of the console.
+    pub(super) show: fn(f64) -> String,
+}
+
+/// One point of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    /// Place on the horizontal axis.
+    pub(super) x: f64,
+    /// Place on the vertical axis; `None` leaves a gap in the line.
+    pub(super) y: Option<f64>,
+    /// The interval of `y`, if one is known.
+    pub(super) interval: Option<[f64; 2]>,
+}
+
+impl Point {
+    /// A point without an interval.
+    pub(super) const fn at(x: f64, y: Option<f64>) -> Self {
+        Self { x, y, interval: None }
+    }
+}
+
+/// How the points of a series are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A line from point to point; intervals as a band.
+    Line,
+    /// A level from each point to the next.
+    Steps,
+    /// A line with a mark at each point; intervals as a band.
+    MarkedLine,
+    /// Marks only; intervals as bars.
+    Marks,
+}
+
+/// One series. Its place in the chart selects colour, dashes and mark: each alone distinguishes it.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    /// The name in the legend and in the table.
+    pub(super) name: String,
+    /// How it is drawn.
+    pub(super) form: Form,
+    /// Its points, ascending in `x`.
+    pub(super) points: Vec<Point>,
+}
+
+/// A reference line.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    /// The text beside the line.
+    pub(super) name: String,
+    /// The value that it marks.
+    pub(super) at: f64,
+    /// Whether `at` is on the vertical axis.
+    pub(super) is_level: bool,
+}
+
+/// A shaded range of the horizontal axis.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    /// The name in the legend.
+    pub(super) name: String,
+    /// The two ends.
+    pub(super) ends: [f64; 2],
+}
+
+/// A chart.
+#[derive(Debug, Clone)]
+pub(super) struct Chart {
+    /// What it shows, in a few words.
+    pub(super) title: String,
+    /// What a reader who cannot see it has to know, in sentences.
+    pub(super) description: String,
+    /// The horizontal axis.
+    pub(super) x: Axis,
+    /// The vertical axis.
+    pub(super) y: Axis,
+    /// The series, at most six.
+    pub(super) series: Vec<Series>,
+    /// Reference lines.
+    pub(super) rules: Vec<Rule>,
+    /// Shaded ranges.
+    pub(super) ranges: Vec<Range>,
+}
+
+/// The most rows of the table of a chart. More are thinned out: the whole series is in the JSON of the page.
+const MOST_ROWS: usize = 60;
+
+impl Chart {
+    /// A chart without series.
+    pub(super) fn new(title: &str, description: &str, x: Axis, y: Axis) -> Self {
+        let (title, description) = (title.to_owned(), description.to_owned());
+        Self { title, description, x, y, series: Vec::new(), rules: Vec::new(), ranges: Vec::new() }
+    }
+
+    /// Adds a series, unless it has no value.
+    pub(super) fn series(mut self, name: &str, form: Form, points: Vec<Point>) -> Self {
+        if points.iter().any(|point| point.y.is_some()) {
+            self.series.push(Series { name: name.to_owned(), form, points });
+        }
+        self
+    }
+
+    /// Adds a reference line at a value of the vertical axis.
+    pub(super) fn level(mut self, name: &str, at: f64) -> Self {
+        self.rules.push(Rule { name: name.to_owned(), at, is_level: true });
+        self
+    }
+
+    /// Adds a reference line at a value of the horizontal axis.
+    pub(super) fn mark(mut self, name: &str, at: f64) -> Self {
+        self.rules.push(Rule { name: name.to_owned(), at, is_level: false });
+        self
+    }
+
+    /// Adds a shaded range.
+    pub(super) fn range(mut self, name: &str, ends: [f64; 2]) -> Self {
+        self.ranges.push(Range { name: name.to_owned(), ends });
+        self
+    }
+
+    /// Whether there is nothing to draw.
+    pub(super) fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The values of the chart: one row for each place on the horizontal axis, one column for each series.
+    pub(super) fn table(&self) -> Grid {
+        let mut headings = vec![self.x.name.as_str()];
+        headings.extend(self.series.iter().map(|series| series.name.as_str()));
+        let mut grid = Grid::new(&headings);
+        let mut places: Vec<f64> =
+            self.series.iter().flat_map(|series| series.points.iter().map(|point| point.x)).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup_by(|one, other| one.total_cmp(other).is_eq());
+        let step = places.len().div_ceil(MOST_ROWS).max(1);
+        for &x in places.iter().step_by(step) {
+            let mut cells = vec![(self.x.show)(x)];
+            cells.extend(self.series.iter().map(|series| {
+                let point = series.points.iter().find(|point| point.x.total_cmp(&x).is_eq());
+                let Some((point, y)) = point.and_then(|point| Some((point, point.y?))) else { return "—".to_owned() };
+                let between = point.interval.map_or_else(String::new, |[low, high]| {
+                    format!(" ({} to {})", (self.y.show)(low), (self.y.show)(high))
+                });
+                format!("{}{between}", (self.y.show)(y))
+            }));
+            grid.row(cells);
+        }
+        grid
+    }
+
+    /// The scales of both axes, wide enough for every value, reference line and range.
+    fn scales(&self) -> [Scale; 2] {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let across = points()
+            .filter(|point| point.y.is_some())
+            .map(|point| point.x)
+            .chain(self.rules.iter().filter(|rule| !rule.is_level).map(|rule| rule.at))
+            .chain(self.ranges.iter().flat_map(|range| range.ends));
+        let up = points()
+            .flat_map(|point| point.y.into_iter().chain(point.interval.into_iter().flatten()))
+            .chain(self.rules.iter().filter(|rule| rule.is_level).map(|rule| rule.at));
+        [Scale::over(self.x.kind, across), Scale::over(self.y.kind, up)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::plain;
+
+    fn axis(kind: Kind) -> Axis {
+        Axis { name: "rate".to_owned(), kind, show: plain }
+    }
+
+    fn chart() -> Chart {
+        Chart::new("a <b>", "told", axis(Kind::Linear), axis(Kind::Log))
+            .series("p50", Form::Line, vec![Point::at(1.0, Some(0.1)), Point::at(2.0, None)])
+            .series(
+                "p99",
+                Form::MarkedLine,
+                vec![Point { x: 2.0, y: Some(3.0), interval: Some([2.0, 4.0]) }, Point::at(3.0, Some(5.0))],
+            )
+            .series("nothing", Form::Line, vec![Point::at(1.0, None)])
+            .level("most", 4.0)
+            .mark("knee", 2.5)
+            .range("interval", [2.2, 2.8])
+    }
+
+    #[test]
+    fn the_table_beside_a_chart_holds_every_value_that_is_drawn() {
+        let grid = chart().table();
+        assert_eq!(grid.headings(), ["rate", "p50", "p99"]);
+        assert_eq!(grid.rows(), [["1.00", "0.10", "—"], ["2.00", "—", "3.00 (2.00 to 4.00)"], ["3.00", "—", "5.00"]]);
+        let long = (0..1000).map(|x| Point::at(f64::from(x), Some(1.0))).collect();
+        let thinned = Chart::new("", "", axis(Kind::Linear), axis(Kind::Linear)).series("a", Form::Line, long).table();
+        assert!(thinned.rows().len() <= MOST_ROWS, "{}", thinned.rows().len());
+    }
+
+    #[test]
+    fn a_drawing_has_title_and_description_and_escapes_both() {
+        let drawn = chart().draw(3).into_string();
+        for wanted in ["role=\"img\"", "<title id=\"c3-title\">a &lt;b&gt;</title>", "<desc id=\"c3-told\">told</desc>"]
+        {
+            assert!(drawn.contains(wanted), "{wanted}: {drawn}");
+        }
+        assert!(!drawn.contains("NaN") && !drawn.contains("inf") && !drawn.contains("<b>"), "{drawn}");
+    }
+
+    #[test]
+    fn a_chart_of_one_value_or_of_zeros_is_drawn_within_its_frame() {
+        for kind in [Kind::Linear, Kind::Log, Kind::Tail] {
+            for value in [0.0, 1e-9, 0.5, 1.0, 7.0, 1e9] {
+                let chart = Chart::new("", "", axis(kind), axis(kind)).series(
+                    "a",
+                    Form::MarkedLine,
+                    vec![Point::at(value, Some(value))],
+                );
+                let drawn = chart.draw(0).into_string();
+                assert!(
+                    !drawn.contains("NaN") && !drawn.contains("inf") && !drawn.contains("=\"-"),
+                    "{value}: {drawn}"
+                );
+            }
+        }
+    }
+}

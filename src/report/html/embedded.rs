@@ -1,0 +1,59 @@
+//! Owns the JSON of the result inside its page: as it is where it fits, else compressed, else without its time series.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::results::{Report, json_of};
+use crate::units::visible_json;
+
+/// Stands in the page where the JSON goes. Text of the page cannot contain it, because `<` is escaped there.
+pub(super) const PLACE: &str = "<!--result-->";
+
+/// `page` with the JSON of `report`, at most `most` bytes long where that is possible.
+pub(super) fn with_json(page: String, report: &Report, most: usize) -> Result<String, Error> {
+    let mut value: Value = serde_json::from_str(&json_of(report)?)
+        .map_err(|why| Error::Internal(format!("the result is no JSON: {why}")))?;
+    let room = most.saturating_sub(page.len());
+    let plain = block(&value);
+    if plain.len() <= room {
+        return Ok(page.replace(PLACE, &plain));
+    }
+    let packed = packed(&value)?;
+    if packed.len() <= room {
+        return Ok(page.replace(PLACE, &packed));
+    }
+    for trial in value.get_mut("trials").and_then(Value::as_array_mut).into_iter().flatten() {
+        for key in ["samples", "blocks"] {
+            if let Some(series) = trial.get_mut(key) {
+                *series = Value::Array(Vec::new());
+            }
+        }
+    }
+    let short = self::packed(&value)?;
+    let note =
+        "<p class=\"note\">The JSON in this page lacks the time series, which are too long: see result.json.</p>";
+    Ok(page.replace(PLACE, &format!("{note}{short}")))
+}
+
+/// The JSON as a block of the page. `<` is written as an escape, so no text in it can end the block.
+fn block(value: &Value) -> String {
+    let text = visible_json(&value.to_string()).replace('<', "\\u003c");
+    format!("<script type=\"application/json\" id=\"result\">{text}</script>")
+}
+
+/// The JSON compressed: gzip in base64.
+fn packed(value: &Value) -> Result<String, Error> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let bytes = packer
+        .write_all(value.to_string().as_bytes())
+        .and_then(|()| packer.finish())
+        .map_err(|why| Error::Internal(format!("the result cannot be compressed: {why}")))?;
+    let text = STANDARD.encode(bytes);
+    Ok(format!("<script type=\"application/gzip;base64\" id=\"result\">{text}</script>"))
+}

@@ -1,0 +1,97 @@
+//! Owns the commands that a reader may type next.
+
+use crate::report::numbers::UNKNOWN;
+use crate::results::{Report, Setting};
+use crate::units::plain;
+
+/// A command with its purpose.
+#[derive(Debug, Clone)]
+pub(super) struct Next {
+    /// What it answers.
+    pub(super) why: &'static str,
+    /// The command.
+    pub(super) command: String,
+}
+
+/// Three commands for the reader of `report`.
+pub(super) fn next_of(report: &Report) -> Vec<Next> {
+    let service = service_of(report);
+    let slo = objectives_of(report);
+    let with = |verb: &str, options: &str| format!("tonnage {verb}{service}{options}");
+    let next = |why, command| Next { why, command };
+    if let Some(found) = &report.search {
+        let safe = found.figures.texts().map_or_else(|| UNKNOWN.to_owned(), |([safe, _], _)| safe);
+        let mut commands = Vec::new();
+        if found.figures.over == crate::search::Axis::Rate && found.figures.safe.is_some() {
+            commands.push(next("How many replicas does a demand of 50 requests a second need?", size("result.json")));
+            commands.push(next(
+                "Does the rate hold for longer?",
+                with("run", &format!(" --rate {safe} --duration 10m{slo}")),
+            ));
+        }
+        commands.push(next("Where does the service saturate?", with("sweep", &slo)));
+        return commands;
+    }
+    if let Some(found) = &report.sweep {
+        let mut commands =
+            vec![next("Which rate meets an objective, and how sure is that?", with("search", &asked(&slo)))];
+        if let Some(knee) = found.knee_per_s {
+            commands.push(next(
+                "Does the service hold the knee for longer?",
+                with("run", &format!(" --rate {} --duration 10m{slo}", plain(knee))),
+            ));
+        }
+        commands.push(next("The same sweep again, for a comparison", "tonnage sweep --config config.yaml".to_owned()));
+        return commands;
+    }
+    vec![
+        next("Which rate meets the objectives, and how sure is that?", with("search", &asked(&slo))),
+        next("Where does the service saturate?", with("sweep", &slo)),
+        next("The same load again, for a comparison", "tonnage run --config config.yaml".to_owned()),
+    ]
+}
+
+fn size(file: &str) -> String {
+    format!("tonnage size {file} --demand 50/s")
+}
+
+/// The options that name the service. A simulated service that tonnage started itself needs none.
+fn service_of(report: &Report) -> String {
+    let options = |name: &str, settings: &[Setting<String>]| {
+        settings.iter().map(|setting| format!(" --{name} {}", quoted(setting.text()))).collect::<String>()
+    };
+    options("target", &report.config.target) + &options("model", &report.config.model)
+}
+
+/// The objectives of the run as options.
+fn objectives_of(report: &Report) -> String {
+    report.config.slo.iter().map(|slo| format!(" --slo {}", quoted(slo.text()))).collect()
+}
+
+/// The objectives, or an example where none was given.
+fn asked(slo: &str) -> String {
+    if slo.is_empty() { " --slo 'p99 ttft<=500ms'".to_owned() } else { slo.to_owned() }
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_command_is_quoted_where_a_shell_would_obey_it() {
+        for (text, expected) in [
+            ("http://h:8000/v1", "http://h:8000/v1"),
+            ("p99 ttft<=1s", "'p99 ttft<=1s'"),
+            ("a'$(b)", "'a'\\''$(b)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}
