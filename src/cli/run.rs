@@ -69,7 +69,7 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
 /// Runs a job: finds its target, sends the load, judges it, shows and writes the result.
 pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
     job.start_at.map(until).transpose()?;
-    on_target(job, async |job, found, claimed, signals| play(job, found, claimed, signals, command).await)
+    on_target(job, async |job, found, claimed, signals| Box::pin(play(job, found, claimed, signals, command)).await)
 }
 
 async fn play(

@@ -87,7 +87,8 @@ impl Synthetic {
             let mut generator = self.prompts.at(id);
             text.truncate(opening);
             let left = tokens.saturating_sub(placed);
-            let telling = tokenizer.append_marker(text, TELLING_WORDS, left, &mut generator);
+            let telling = if reserve == u32::MAX { 0 } else { TELLING_WORDS };
+            let telling = tokenizer.append_marker(text, telling, left, &mut generator);
             let room = left.saturating_sub(telling).saturating_sub(reserve);
             let passage = if room > 0 { corpus.append_counted(text, room, tokenizer, &mut generator) } else { 0 };
             let fit = tokenizer.fill(text, placed + telling + passage, tokens, &mut generator, known.as_ref());

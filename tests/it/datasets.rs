@@ -7,8 +7,8 @@ use std::time::Duration;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{
-    DataFormat, DataReading, DataSet, Listed, Load, Plan, RequestSpec, Salt, Sampling, SourceSpec, Workload,
-    repeated_rows,
+    DataColumns, DataFormat, DataReading, DataSet, Listed, Load, Plan, RequestSpec, Salt, Sampling, SourceSpec,
+    Workload, repeated_rows,
 };
 
 fn read_as(name: &str, text: &str, reading: &DataReading) -> Result<DataSet, String> {
@@ -16,7 +16,7 @@ fn read_as(name: &str, text: &str, reading: &DataReading) -> Result<DataSet, Str
 }
 
 fn read(name: &str, text: &str, columns: &str) -> Result<DataSet, String> {
-    let columns = if columns.is_empty() { Default::default() } else { columns.parse().expect("columns") };
+    let columns = if columns.is_empty() { DataColumns::default() } else { columns.parse().expect("columns") };
     read_as(name, text, &DataReading { columns, ..DataReading::default() })
 }
 
@@ -263,7 +263,7 @@ fn bodies_are_kept_byte_for_byte_and_must_fit_how_answers_are_read() {
 
 #[test]
 fn oversampling_is_counted_and_the_fingerprint_covers_rows_and_order() {
-    let text: String = (0..10).map(|row| format!("prompt number {row}\n")).collect();
+    let text = (0..10).map(|row| format!("prompt number {row}")).collect::<Vec<_>>().join("\n");
     let plan = |text: &str, sampling, requests, salt| {
         plan_of(read("a.txt", text, "").expect("rows"), sampling, requests, salt)
     };

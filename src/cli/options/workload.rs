@@ -26,10 +26,10 @@ pub(in crate::cli) struct WorkloadOptions {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) dataset: Option<PathBuf>,
     /// Format of --dataset: text, pairs, sharegpt, messages, csv, jsonl or bodies [default: recognised]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "NAME")]
     pub(in crate::cli) dataset_format: Option<DataFormat>,
     /// Columns of CSV or keys of JSON in --dataset: prompt=question,output=length; also context, system, answer
-    #[arg(long, value_name = "PART=NAME,…")]
+    #[arg(long, value_name = "MAP")]
     pub(in crate::cli) dataset_columns: Option<DataColumns>,
     /// Order of the rows of --dataset: sequential, shuffled or with-replacement [default: sequential]
     #[arg(long, value_name = "ORDER")]

@@ -83,14 +83,14 @@ fn message(spoken: Spoken) -> Result<Message, String> {
 
 fn part(part: Value) -> Result<MessagePart, String> {
     match part {
-        Value::Object(mut part) => match part.remove("text") {
-            Some(Value::String(text)) => Ok(MessagePart::Text(text)),
-            _ => {
-                let kind = part.get("type").and_then(Value::as_str).unwrap_or("unknown");
-                let why = format!("has a part of the type `{}`; only texts are read", shown(kind));
-                Err(format!("{why}: send such requests with the option dataset-format bodies"))
+        Value::Object(mut part) => {
+            if let Some(Value::String(text)) = part.remove("text") {
+                return Ok(MessagePart::Text(text));
             }
-        },
+            let kind = part.get("type").and_then(Value::as_str).unwrap_or("unknown");
+            let why = format!("has a part of the type `{}`; only texts are read", shown(kind));
+            Err(format!("{why}: send such requests with the option dataset-format bodies"))
+        }
         Value::String(text) => Ok(MessagePart::Text(text)),
         other => Err(format!("has the part `{}`, where a text is needed", shown(&other.to_string()))),
     }

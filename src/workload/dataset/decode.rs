@@ -54,7 +54,7 @@ fn utf_16_of(bytes: &[u8]) -> Option<&'static str> {
         _ => {}
     }
     let start = &bytes[..bytes.len().min(LOOKED_AT)];
-    let zeros = start.iter().filter(|byte| **byte == 0).count();
+    let zeros = memchr::memchr_iter(0, start).count();
     (zeros > start.len() / 4).then_some("UTF-16 (without a byte-order mark)")
 }
 

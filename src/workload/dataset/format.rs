@@ -17,7 +17,7 @@ pub enum DataFormat {
     Text,
     /// JSON objects with a `context` and a `prompt`.
     Pairs,
-    /// JSON conversations of ShareGPT: the first question of each.
+    /// JSON conversations of `ShareGPT`: the first question of each.
     ShareGpt,
     /// JSON conversations of OpenAI's form: everything up to the user's last message.
     Messages,

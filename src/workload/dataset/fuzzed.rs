@@ -102,7 +102,7 @@ fn many_inputs_never_panic() {
         try_all(&cut);
         inputs += 1;
     }
-    println!("{inputs} inputs, each with every reader");
+    assert!(inputs > 0);
 }
 
 #[test]

@@ -100,7 +100,9 @@ impl DataSet {
             DataFormat::Bodies => (bodies::read(&values, reading.streamed)?, 0),
         };
         let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 data set");
-        rows.iter().for_each(|row| row.hash(&mut hasher));
+        for row in &rows {
+            row.hash(&mut hasher);
+        }
         Ok(Self {
             file: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             format,

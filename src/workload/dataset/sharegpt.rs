@@ -1,4 +1,4 @@
-//! Owns ShareGPT's form of conversations: turns with `from` and `value`.
+//! Owns conversations in the form of `ShareGPT`: turns with `from` and `value`.
 
 use serde::Deserialize;
 use serde_json::Value;

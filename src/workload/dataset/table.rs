@@ -50,16 +50,12 @@ impl<'a> Rows<'a> {
             let (piece, after) = (&inner[..end], &inner[end + 1..]);
             self.line += piece.matches('\n').count() as u64;
             text.push_str(piece);
-            match after.strip_prefix('"') {
-                Some(further) => {
-                    text.push('"');
-                    inner = further;
-                }
-                None => {
-                    inner = after;
-                    break;
-                }
-            }
+            let Some(further) = after.strip_prefix('"') else {
+                inner = after;
+                break;
+            };
+            text.push('"');
+            inner = further;
         }
         let end = bare(inner);
         let between = inner[..end].trim();
