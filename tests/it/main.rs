@@ -30,6 +30,7 @@ mod profiles_cli;
 mod queues;
 mod replay;
 mod replay_cli;
+mod report_pages;
 mod run_cli;
 mod scripted;
 mod search;

@@ -9,14 +9,14 @@ use crate::report::chart::scale::Scale;
 use crate::report::chart::{Chart, Form, Kind, Point, Series};
 
 /// Width of the drawing, in its own units.
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 560.0;
 /// Height of the drawing.
-const HEIGHT: f64 = 320.0;
+const HEIGHT: f64 = 300.0;
 /// Left, right, upper and lower edge of the plot.
 const LEFT: f64 = 66.0;
-const RIGHT: f64 = 704.0;
+const RIGHT: f64 = 546.0;
 const TOP: f64 = 34.0;
-const BOTTOM: f64 = 270.0;
+const BOTTOM: f64 = 248.0;
 /// Vertical distance of the names of reference lines that stand beside each other.
 const LINE: f64 = 15.0;
 
@@ -128,7 +128,7 @@ impl Chart {
                         text-anchor="end" { (rule.name) }
                 } @else {
                     @let at = frame.x(rule.at);
-                    @let right = at > (LEFT + RIGHT) / 2.0;
+                    @let right = at > LEFT + (RIGHT - LEFT) * 0.65;
                     path.rule.upright d=(format!("M{at:.1} {TOP}V{BOTTOM}")) {}
                     text.rule-name x=(format!("{:.1}", if right { at - 5.0 } else { at + 5.0 }))
                         y=(format!("{:.1}", { upright += 1.0; TOP - 2.0 + LINE * upright }))

@@ -68,7 +68,7 @@ impl Scale {
     pub(super) fn ticks(&self) -> Vec<f64> {
         let inside = |tick: &f64| *tick >= self.low * (1.0 - 1e-9) && *tick <= self.high * (1.0 + 1e-9);
         match self.kind {
-            Kind::Tail => TAIL_TICKS.into_iter().filter(inside).collect(),
+            Kind::Tail => TAIL_TICKS.into_iter().skip(1).filter(inside).collect(),
             Kind::Linear => {
                 let step = step(self.high - self.low);
                 let number = libm::round((self.high - self.low) / step) as usize;
@@ -128,7 +128,7 @@ mod tests {
             (Kind::Linear, vec![], vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
             (Kind::Log, vec![0.03, 1.4], vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]),
             (Kind::Log, vec![1e-5, 0.0, 30.0], vec![1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]),
-            (Kind::Tail, vec![0.2, 0.997], vec![0.0, 0.5, 0.9, 0.99, 0.999]),
+            (Kind::Tail, vec![0.2, 0.997], vec![0.5, 0.9, 0.99, 0.999]),
         ] {
             let scale = Scale::over(kind, values.iter().copied());
             let ticks = scale.ticks();

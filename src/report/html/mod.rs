@@ -104,8 +104,12 @@ fn page(report: &Report) -> Markup {
     }
 }
 
-/// `text` with a capital letter first.
+/// `text` with a capital letter first, unless it begins with a term such as `p99`.
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    let Some(first) = characters.next() else { return String::new() };
+    if characters.clone().next().is_some_and(|second| second.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    first.to_uppercase().chain(characters).collect()
 }

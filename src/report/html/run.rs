@@ -62,12 +62,12 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
 fn key_figures(trial: &TrialView) -> Vec<(&'static str, String, String)> {
     let counts = &trial.requests;
     let mut tiles = vec![(
-        if trial.load.origin == LoadOrigin::Released { "sent per second" } else { "offered per second" },
+        if trial.load.origin == LoadOrigin::Released { "sent /s" } else { "offered /s" },
         rate(trial.rates.offered_per_s.or(trial.rates.sent_per_s)),
         format!("{} requests", count(counts.planned)),
     )];
     tiles.push((
-        "completed per second",
+        "completed /s",
         rate(trial.rates.completed_per_s),
         format!("{} of {}", count(counts.completed), count(counts.planned)),
     ));
@@ -82,9 +82,9 @@ fn key_figures(trial: &TrialView) -> Vec<(&'static str, String, String)> {
         }
     }
     if trial.throughput.items_per_s.is_some() {
-        tiles.push(("items per second", rate(trial.throughput.items_per_s), String::new()));
+        tiles.push(("items /s", rate(trial.throughput.items_per_s), String::new()));
     } else if trial.throughput.output_tokens_per_s.is_some_and(|per_s| per_s > 0.0) {
-        tiles.push(("output tokens per second", rate(trial.throughput.output_tokens_per_s), String::new()));
+        tiles.push(("output tokens /s", rate(trial.throughput.output_tokens_per_s), String::new()));
     }
     if let Some(attainment) = trial.slo.attainment.filter(|_| !trial.slo.objectives.is_empty()) {
         tiles.push(("good requests", percent(attainment), format!("{} per second", rate(trial.slo.goodput_per_s))));
