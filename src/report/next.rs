@@ -58,14 +58,15 @@ fn size(file: &str) -> String {
 /// The options that name the service. A simulated service that tonnage started itself needs none.
 fn service_of(report: &Report) -> String {
     let options = |name: &str, settings: &[Setting<String>]| {
-        settings.iter().map(|setting| format!(" --{name} {}", quoted(setting.text()))).collect::<String>()
+        let words = settings.iter().map(|setting| [" --", name, " ", &quoted(setting.text())].concat());
+        words.collect::<String>()
     };
     options("target", &report.config.target) + &options("model", &report.config.model)
 }
 
 /// The objectives of the run as options.
 fn objectives_of(report: &Report) -> String {
-    report.config.slo.iter().map(|slo| format!(" --slo {}", quoted(slo.text()))).collect()
+    report.config.slo.iter().map(|slo| [" --slo ", &quoted(slo.text())].concat()).collect()
 }
 
 /// The objectives, or an example where none was given.

@@ -16,7 +16,7 @@ use crate::units::visible_json;
 pub(super) const PLACE: &str = "<!--result-->";
 
 /// `page` with the JSON of `report`, at most `most` bytes long where that is possible.
-pub(super) fn with_json(page: String, report: &Report, most: usize) -> Result<String, Error> {
+pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<String, Error> {
     let mut value: Value = serde_json::from_str(&json_of(report)?)
         .map_err(|why| Error::Internal(format!("the result is no JSON: {why}")))?;
     let room = most.saturating_sub(page.len());

@@ -28,7 +28,7 @@ pub const MOST_BYTES: usize = 400_000;
 /// The page of `report` in HTML.
 pub fn render_html(report: &Report) -> Result<String, Error> {
     let page = page(&without_escapes(report)).into_string();
-    embedded::with_json(page, report, MOST_BYTES)
+    embedded::with_json(&page, report, MOST_BYTES)
 }
 
 fn page(report: &Report) -> Markup {

@@ -65,9 +65,12 @@ fn marked(mut chart: Chart, found: &SweepFindings, has_rates: bool) -> Chart {
     chart
 }
 
+/// A quantile, and its interval where the load has enough requests for one.
+type Quantile = (Option<crate::metrics::Known>, Option<[f64; 2]>);
+
 /// p50, p90 and p99 of `metric` at each load in `loads`, with their intervals.
 pub(super) fn latency_chart(axis: Axis, loads: &[(f64, &TrialView)], metric: Metric) -> Chart {
-    let series = |pick: fn(&StatsView) -> (Option<crate::metrics::Known>, Option<[f64; 2]>)| -> Vec<Point> {
+    let series = |pick: fn(&StatsView) -> Quantile| -> Vec<Point> {
         let point = |(x, trial): &(f64, &TrialView)| {
             let (figure, interval) = pick(trial.metrics.get(&metric)?.headline());
             Some(Point { x: *x, y: known(figure), interval })
