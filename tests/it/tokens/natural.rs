@@ -27,13 +27,16 @@ fn exact(tokenizer: &Arc<Tokenizer>, kind: TextKind, tokens: u32, count: u64, sa
         );
         openings.insert(prompt.chars().take(60).collect::<String>());
     }
-    assert_eq!(openings.len() as u64, count, "{tokenizer:?}, {kind}: beginnings differ");
+    // A tokenizer that spells words leaves the shortest prompts hardly a word beside those of the salt.
+    let least = if tokens < 64 { count * 9 / 10 } else { count };
+    assert!(openings.len() as u64 >= least, "{tokenizer:?}, {kind}: {} different beginnings", openings.len());
 }
 
 #[test]
 fn natural_prompts_have_exactly_the_tokens_asked_for() {
     for tokenizer in ALL.iter() {
         for kind in NATURAL {
+            exact(tokenizer, kind, 16, 300, &salted());
             exact(tokenizer, kind, 64, 60, &salted());
             exact(tokenizer, kind, 512, 10, &salted());
             exact(tokenizer, kind, 2_000, 1, &Salt::Off);
