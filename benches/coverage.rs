@@ -76,25 +76,35 @@
 //! RMSE 1 to 5 % per cell. "70B, 32 sequences" was run afterwards on seeds 1 to 6 and covers 6 of 6. "LN(3), floor
 //! 0.6 %" is never found within 200 probes; "two regimes p95" and "0.4 % fail, wall" are doubted 4 times in 5.
 //!
-//! Two changes came after the runs of the table. The latencies of calm requests are compared with those of the
-//! requests around them (fewer false doubts near saturation). Answers that depend on a floor close to the allowed
-//! share are doubted. With these changes M/M/16 (8 seeds) covers 75 %, is safe in 100 %, and 3 of 4 sure answers
-//! cover. It is the weakest cell: nearly all of its misses are single long services.
+//! Changes came after the runs of the table. The latencies of calm requests are compared with those of the requests
+//! around them (fewer false doubts near saturation). A search tries the upper end of its interval, knows how a backlog
+//! grows where a service just keeps up, and doubts a floor that may be close to the allowed share. With them, ten
+//! queues on seeds 101 to 140 cover 97.2 %, are safe in 98.0 %, and have an RMSE of 3.2 % at 36 200 requests (0.99 ×
+//! the price); 5 % are doubted, and 2.5 % are sure and wrong. The cells of the audit, in shares of all searches;
+//! *before*: sure and wrong when the floor was judged by the curve. Cells with a floor of more than 0.8 of the allowed
+//! share (M/M/16 and 64 have one: a service longer than the limit) are doubted as they should be.
 //!
-//! The other cells of the audit, with these two changes, on seeds from 101: covers / sure and wrong, of all searches.
+//! | cell | searches, from seed | covers | safe | doubted | sure and wrong | before |
+//! |---|---|---|---|---|---|---|
+//! | M/LN(3)/1 p99 | 24, 101 | 100 % | 100 % | 4 % | 0 % |  |
+//! | even/LN(3)/1 | 24, 101 | 95.8 % | 95.8 % | 4 % | 4.2 % | 3.3 % |
+//! | M/Pareto 2.5/1 | 24, 101 | 100 % | 100 % | 8 % | 0 % | 3.3 % |
+//! | M/H2(5)/2 | 30, 101 | 100 % | 100 % | 3 % | 0 % | 1.7 % |
+//! | M/M/16 | 48, 125 | 89.6 % | 95.8 % | 83 % | 2.1 % | 6.0 % |
+//! | M/M/64 | 24, 101 | 54.2 % | 75.0 % | 100 % | 0 % | 10.0 % |
+//! | M/M/1 floor 0.5 % | 60, 125 | 100 % | 100 % | 12 % | 0 % | 1.0 % |
+//! | M/M/1 floor 0.8 % | 60, 125 | 95.0 % | 98.3 % | 53 % | 3.3 % | 6.0 % |
+//! | M/M/1 floor 0.95 % | 60, 125 | 71.7 % | 93.3 % | 92 % | 3.3 % | 25.0 % |
+//! | PS collapse | 40, 125 | 97.5 % | 97.5 % | 18 % | 2.5 % |  |
+//! | errors only, none | 40, 101 | 97.5 % | 97.5 % | 2 % | 2.5 % |  |
+//! | tpot, 16 sequences | 40, 101 | 97.5 % | 97.5 % | 2 % | 2.5 % | 0 % |
+//! | tpot, 16, close | 40, 101 | 97.5 % | 100 % | 8 % | 2.5 % | 11.0 % |
+//! | warms 3 x over 5 min | 40, 101 | 92.5 % | 92.5 % | 28 % | 2.5 % |  |
+//! | 429 limiter | 40, 101 | 100 % | 100 % | 2 % | 0 % |  |
+//! | engines (four) | 40, 301 | 97.5 % | 97.5 % | 8 % | 2.5 % |  |
 //!
-//! | cell | searches | covers | safe | sure and wrong |
-//! |---|---|---|---|---|
-//! | M/H2(5)/2 | 60 | 98.3 % | 98.3 % | 1.7 % |
-//! | even/LN(3)/1 | 60 | 96.7 % | 96.7 % | 3.3 % |
-//! | M/Pareto 2.5/1 | 60 | 96.7 % | 96.7 % | 3.3 % |
-//! | M/LN(3)/1 p99.9 | 24 | 91.7 % | 91.7 % | 8.3 % |
-//! | M/Pareto 1.5 cut/1, cut/8 | 24 each | 100 % | 100 % | 0 % |
-//! | M/M/1 floor 0.5 % | 100 | 99.0 % | 100 % | 1.0 % |
-//! | M/M/1 floor 0.8 % | 100 | 94.0 % | 98.0 % | 6.0 % |
-//! | M/M/1 floor 0.95 % | 100 | 73.0 % | 93.0 % | 25.0 % |
-//! | M/M/16 | 100 | 89.0 % | 100 % | 6.0 % |
-//! | M/M/64 | 100 | 48.0 % | 87.0 % | 10.0 % (88 % doubted) |
+//! Not run again with these changes: "wall, warms 1.3 x", M/LN(3)/1 p99.9 (before: 2 of 24 sure and wrong), the cut
+//! Pareto laws (before: 48 of 48 cover), `held`, `drift`.
 //!
 //! # Measured before
 //!
