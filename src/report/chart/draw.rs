@@ -77,10 +77,16 @@ impl Chart {
                     }
                 }
                 @if self.series.iter().any(has_intervals) {
-                    li { svg.key viewBox="0 0 34 12" aria-hidden="true" { path.band.s0 d="M1 1H33V11H1Z" {} } "95 % interval" }
+                    li {
+                        svg.key viewBox="0 0 34 12" aria-hidden="true" { path.band.s0 d="M1 1H33V11H1Z" {} }
+                        "95 % interval"
+                    }
                 }
                 @for range in &self.ranges {
-                    li { svg.key viewBox="0 0 34 12" aria-hidden="true" { path.range d="M1 1H33V11H1Z" {} } (range.name) }
+                    li {
+                        svg.key viewBox="0 0 34 12" aria-hidden="true" { path.range d="M1 1H33V11H1Z" {} }
+                        (range.name)
+                    }
                 }
             }
         }
@@ -124,8 +130,9 @@ impl Chart {
                 @if rule.is_level {
                     @let at = frame.y(rule.at);
                     path.rule d=(format!("M{LEFT} {at:.1}H{RIGHT}")) {}
-                    text.rule-name x=(format!("{:.1}", RIGHT - 4.0)) y=(format!("{:.1}", (at - 5.0).max(TOP - 4.0)))
-                        text-anchor="end" { (rule.name) }
+                    text.rule-name x=(format!("{:.1}", LEFT + 6.0)) y=(format!("{:.1}", (at - 5.0).max(TOP - 4.0))) {
+                        (rule.name)
+                    }
                 } @else {
                     @let at = frame.x(rule.at);
                     @let right = at > LEFT + (RIGHT - LEFT) * 0.65;

@@ -4,19 +4,8 @@ mod draw;
 mod scale;
 
 use crate::report::layout::Grid;
+pub(super) use scale::Kind;
 use scale::Scale;
-
-/// How values are placed along an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Equal distances for equal differences.
-    Linear,
-    /// Equal distances for equal ratios.
-    Log,
-    /// For shares of requests: equal distances for equal ratios of the share above, so that p50, p90, p99 and p99.9
-    /// are about equally far apart.
-    Tail,
-}
 
 /// One axis.
 #[derive(Debug, Clone)]
@@ -236,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_chart_of_one_value_or_of_zeros_is_drawn_within_its_frame() {
-        for kind in [Kind::Linear, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Near, Kind::Log, Kind::Tail] {
             for value in [0.0, 1e-9, 0.5, 1.0, 7.0, 1e9] {
                 let chart = Chart::new("", "", axis(kind), axis(kind)).series(
                     "a",

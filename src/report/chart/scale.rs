@@ -1,6 +1,18 @@
 //! Owns `Scale`, the placement of values along an axis, with round ticks.
 
-use crate::report::chart::Kind;
+/// How values are placed along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::report) enum Kind {
+    /// Equal distances for equal differences, from 0.
+    Linear,
+    /// Like `Linear`, but only as wide as the values need.
+    Near,
+    /// Equal distances for equal ratios.
+    Log,
+    /// For shares of requests: equal distances for equal ratios of the share above, so that p50, p90, p99 and p99.9
+    /// are about equally far apart.
+    Tail,
+}
 
 /// About how many ticks a linear axis has.
 const TICKS: f64 = 6.0;
@@ -18,8 +30,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The scale that holds `values`. A linear scale begins at 0 unless a value is negative; a logarithmic scale ends at
-    /// 1, 2 or 5 times a power of ten, and ignores values that are not positive.
+    /// The scale that holds `values`. `Linear` begins at 0 unless a value is negative; a logarithmic scale ends at 1, 2
+    /// or 5 times a power of ten, and ignores values that are not positive.
     pub(super) fn over(kind: Kind, values: impl Iterator<Item = f64>) -> Self {
         let wanted = |value: &f64| value.is_finite() && (kind != Kind::Log || *value > 0.0);
         let (low, high) = values
@@ -27,26 +39,22 @@ impl Scale {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         match kind {
             Kind::Tail => {
-                Self { kind, low: 0.0, high: TAIL_TICKS.into_iter().find(|tick| *tick >= high).unwrap_or(TAIL_END) }
-                    .with_width(0.5)
+                let end = TAIL_TICKS.into_iter().find(|tick| *tick >= high).unwrap_or(TAIL_END);
+                Self { kind, low: 0.0, high: end.max(0.5) }
             }
             Kind::Log if low > high => Self { kind, low: 0.1, high: 1.0 },
             Kind::Log => {
                 let (low, high) = (below(low), above(high));
                 Self { kind, low, high: if high > low { high } else { above(high * 1.5) } }
             }
-            Kind::Linear if low > high => Self { kind, low: 0.0, high: 1.0 },
-            Kind::Linear => {
-                let low = low.min(0.0);
+            Kind::Linear | Kind::Near if low > high => Self { kind, low: 0.0, high: 1.0 },
+            Kind::Linear | Kind::Near => {
+                let low = if kind == Kind::Linear { low.min(0.0) } else { low };
                 let high = if high > low { high } else { low + 1.0 };
                 let step = step(high - low);
                 Self { kind, low: libm::floor(low / step) * step, high: libm::ceil(high / step - 1e-9) * step }
             }
         }
-    }
-
-    fn with_width(self, least: f64) -> Self {
-        Self { high: self.high.max(least), ..self }
     }
 
     /// The place of `value`, from 0 at the low end to 1 at the high end. Values beyond an end are placed at the end.
@@ -58,7 +66,7 @@ impl Scale {
 
     fn stretched(&self, value: f64) -> f64 {
         match self.kind {
-            Kind::Linear => value,
+            Kind::Linear | Kind::Near => value,
             Kind::Log => libm::log10(value.max(self.low)),
             Kind::Tail => -libm::log10(1.0 - value.clamp(0.0, TAIL_END)),
         }
@@ -69,7 +77,7 @@ impl Scale {
         let inside = |tick: &f64| *tick >= self.low * (1.0 - 1e-9) && *tick <= self.high * (1.0 + 1e-9);
         match self.kind {
             Kind::Tail => TAIL_TICKS.into_iter().skip(1).filter(inside).collect(),
-            Kind::Linear => {
+            Kind::Linear | Kind::Near => {
                 let step = step(self.high - self.low);
                 let number = libm::round((self.high - self.low) / step) as usize;
                 let first = libm::round(self.low / step);
@@ -124,6 +132,7 @@ mod tests {
     fn ticks_are_round_and_hold_every_value() {
         for (kind, values, expected) in [
             (Kind::Linear, vec![0.0, 61.0], vec![0.0, 20.0, 40.0, 60.0, 80.0]),
+            (Kind::Near, vec![32.0, 51.0], vec![30.0, 35.0, 40.0, 45.0, 50.0, 55.0]),
             (Kind::Linear, vec![3.0], vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]),
             (Kind::Linear, vec![], vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
             (Kind::Log, vec![0.03, 1.4], vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]),
@@ -143,7 +152,7 @@ mod tests {
 
     #[test]
     fn places_rise_with_values_and_stay_inside() {
-        for kind in [Kind::Linear, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Near, Kind::Log, Kind::Tail] {
             let values = [0.01, 0.2, 0.5, 0.9, 0.99];
             let scale = Scale::over(kind, values.into_iter());
             let places = values.map(|value| scale.place(value));

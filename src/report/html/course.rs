@@ -49,7 +49,8 @@ pub(super) fn over_time(trial: &TrialView) -> Vec<Chart> {
     let rate = |number: fn(&SamplePoint) -> u64| line(&|sample| number(sample) as f64 / sample.width_s);
     let mut rates = Chart::new(
         "Requests per second over time",
-        "Planned: as the plan asks. Sent: as they left. Completed: as answers ended. Missed: failed, timed out or shed.",
+        "Planned: as the plan asks. Sent: as they left. Completed: as answers ended. Missed: failed, timed out or \
+         shed.",
         time(),
         plain_axis("requests per second"),
     )
@@ -71,8 +72,8 @@ pub(super) fn over_time(trial: &TrialView) -> Vec<Chart> {
         let filled = trial.blocks.iter().filter(|block| block.planned > 0);
         filled.map(|block| Point::at(middle(block), known(pick(block)))).collect()
     };
-    let told = "Median and 99th percentile of the requests planned in each part of the window. In a part with few requests, \
-                p99 is the slowest request.";
+    let told = "Median and 99th percentile of the requests planned in each part of the window. In a part with few \
+                requests, p99 is the slowest request; a gap means that p99 falls among requests that missed.";
     let ttft = Chart::new("Time to first token over time", told, time(), latency_axis("ttft"))
         .series("p50", Form::Line, blocks(|block| block.ttft_p50_s))
         .series("p99", Form::Line, blocks(|block| block.ttft_p99_s));
@@ -130,8 +131,8 @@ fn curve(trial: &TrialView, metric: Metric) -> Vec<Point> {
 
 /// The distributions of the latencies of the service.
 pub(super) fn distributions(trial: &TrialView) -> Vec<Chart> {
-    let told = "How slow the slowest requests are: at p99, 1 % of the requests were slower. Failed requests rank last, so \
-                a curve that ends early shows misses.";
+    let told = "How slow the slowest requests are: at p99, 1 % of the requests were slower. Failed requests rank last, \
+                so a curve that ends early shows misses.";
     let mut whole =
         Chart::new("Distribution of latency from the planned instant", told, shares(), latency_axis("latency"))
             .series("ttft", Form::Line, curve(trial, Metric::Ttft))
@@ -139,8 +140,8 @@ pub(super) fn distributions(trial: &TrialView) -> Vec<Chart> {
     for metric in [Metric::Ttft, Metric::E2e] {
         whole = with_objectives(whole, trial, metric);
     }
-    let told =
-        "tpot is a mean over each request; itl are single gaps between events; stall is the longest gap of a request.";
+    let told = "tpot is a mean over each request; itl are single gaps between events; stall is the longest gap of a \
+                request.";
     let mut tokens = Chart::new("Distribution of the time between tokens", told, shares(), latency_axis("time"))
         .series("tpot", Form::Line, curve(trial, Metric::Tpot))
         .series("itl", Form::Line, curve(trial, Metric::Itl))
@@ -153,8 +154,8 @@ pub(super) fn distributions(trial: &TrialView) -> Vec<Chart> {
 
 /// How late the generator was.
 pub(super) fn lags(trial: &TrialView) -> Chart {
-    let told = "Send lag: how much later than planned a request left. Wake lag: how much later than its arrival our thread \
-                read the first token. Beyond the limit at p99, the load generator was late.";
+    let told = "Send lag: how much later than planned a request left. Wake lag: how much later than its arrival our \
+                thread read the first token. Beyond the limit at p99, the load generator was late.";
     Chart::new("Lag of the load generator", told, shares(), latency_axis("lag"))
         .series("send lag", Form::Line, curve(trial, Metric::SendLag))
         .series("wake lag", Form::Line, curve(trial, Metric::WakeLag))

@@ -94,8 +94,8 @@ fn page(report: &Report) -> Markup {
                 }
                 footer {
                     p {
-                        "Made by tonnage " (report.tool.version) " from the result beside it. The page needs no network and \
-                         no script; it holds the result as JSON."
+                        "Made by tonnage " (report.tool.version) ". The page needs no network and no script, and holds \
+                         the content of result.json."
                     }
                 }
                 (PreEscaped(embedded::PLACE))

@@ -35,16 +35,16 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
         (section("Latency", &html! {
             (noted(latency_table(trial), "latency"))
             (page.figures(&distributions(trial)))
-            (explained(&["p50, p90, p99", "95 % interval", "planned instant", "sent", "ttft", "ttfo", "e2e", "tpot", "itl",
-                "tbt", "stall", "output_speed"]))
+            (explained(&["p50, p90, p99", "95 % interval", "planned instant", "sent", "ttft", "ttfo", "e2e", "tpot",
+                "itl", "tbt", "stall", "output_speed"]))
         }))
         (section("Load", &html! {
             p { (load_line(trial)) }
             (table(&requests_table(trial), "requests"))
             @if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) { p.note { (line) } }
             (table(&throughput_table(trial), "throughput"))
-            (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved", "shed",
-                "input_tokens", "output_tokens"]))
+            (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved",
+                "shed", "input_tokens", "output_tokens"]))
         }))
         @if !charts.is_empty() { (section("Over time", &page.figures(&charts))) }
         @if counts.failed + counts.timed_out + counts.shed > 0 || !trial.failures.is_empty() {
@@ -84,7 +84,7 @@ fn key_figures(trial: &TrialView) -> Vec<(&'static str, String, String)> {
     if trial.throughput.items_per_s.is_some() {
         tiles.push(("items /s", rate(trial.throughput.items_per_s), String::new()));
     } else if trial.throughput.output_tokens_per_s.is_some_and(|per_s| per_s > 0.0) {
-        tiles.push(("output tokens /s", rate(trial.throughput.output_tokens_per_s), String::new()));
+        tiles.push(("output tok/s", rate(trial.throughput.output_tokens_per_s), String::new()));
     }
     if let Some(attainment) = trial.slo.attainment.filter(|_| !trial.slo.objectives.is_empty()) {
         tiles.push(("good requests", percent(attainment), format!("{} per second", rate(trial.slo.goodput_per_s))));

@@ -61,7 +61,7 @@ fn key_figures(found: &SearchFindings) -> Vec<(&'static str, String, String)> {
         tiles.push(("carries at least", over.amount(&low), sure));
         tiles.push(("best estimate", over.amount(&best), String::new()));
         let range = high.map_or_else(|| format!("from {low}"), |high| format!("{low}–{high}"));
-        tiles.push(("interval", range, over.heading().to_owned()));
+        tiles.push(("interval", over.amount(&range), String::new()));
     }
     tiles.push(("requests", count(found.requests), format!("{} probes", found.probes.len())));
     tiles.push(("time", seconds(found.spent_s), String::new()));
@@ -74,7 +74,7 @@ fn level_axis(over: Over) -> Axis {
         Over::Concurrency => ("users in flight", plain),
         Over::TimeScale => ("speed of the trace", plain),
     };
-    Axis { name: name.to_owned(), kind: Kind::Linear, show }
+    Axis { name: name.to_owned(), kind: Kind::Near, show }
 }
 
 /// `chart` with the interval and the best estimate of the search.
@@ -104,8 +104,8 @@ fn misses(report: &Report, found: &SearchFindings, place: usize) -> Chart {
         (format!("Mean of {text} against load"), "The mean at each probe.", latency_axis("mean"))
     } else {
         let axis = Axis { name: "share of requests that missed".to_owned(), kind: Kind::Log, show: percent };
-        let told = "Each mark is one probe; its bar is the 95 % interval, widened where misses come in groups. A mark at the \
-                    bottom is a probe without a miss. The answer is where the shares reach the allowed share.";
+        let told = "Each mark is one probe; its bar is the 95 % interval, widened where misses come in groups. A mark \
+                    at the bottom is a probe without a miss. The answer is where the shares reach the allowed share.";
         (format!("Requests that miss {text}, against load"), told, axis)
     };
     let chart = Chart::new(&title, told, level_axis(found.figures.over), axis)

@@ -107,8 +107,8 @@ fn latencies(rows: &[PointRow<'_>], found: &SweepFindings) -> Vec<Chart> {
 fn throughput(rows: &[PointRow<'_>], found: &SweepFindings) -> Chart {
     let (axis, placed) = places(rows);
     let has_rates = rows.iter().any(|row| row.point.rate_per_s.is_some());
-    let told = "Completed requests in the window, and good ones where objectives were given. Below the line of all offered \
-                requests, the service does not keep up.";
+    let told = "Completed requests in the window, and good ones where objectives were given. Below the line of all \
+                offered requests, the service does not keep up.";
     let mut chart =
         Chart::new("Completed and good requests against load", told, axis, plain_axis("requests per second")).series(
             "completed",
@@ -128,8 +128,8 @@ fn throughput(rows: &[PointRow<'_>], found: &SweepFindings) -> Chart {
 
 /// What one user gets against what the service gives to all.
 fn speed(rows: &[PointRow<'_>]) -> Chart {
-    let told = "Each mark is one load, from few requests (left) to many. Up is faster for one user, right is more from the \
-                service.";
+    let told = "Each mark is one load, from few requests (left) to many. Up is faster for one user, right is more from \
+                the service.";
     let axis = Axis { name: "output tokens per second, all users".to_owned(), kind: Kind::Linear, show: plain };
     let (_, placed) = places(rows);
     let mut points: Vec<Point> = placed
