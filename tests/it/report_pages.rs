@@ -256,6 +256,35 @@ fn a_long_run_fits_and_still_carries_its_result() {
 }
 
 #[test]
+fn a_page_stays_small_where_the_result_cannot_fit_and_says_what_it_lacks() {
+    let folder = folder();
+    let mut result = made(folder.path(), &["run", "--rate", "200", "--requests", "20"]);
+    // Twice the samples that a run can have, with digits that no compression shortens enough.
+    let noise = |seed: u64| (0..7200u64).map(move |n| ((n * 2_654_435_761 + seed) % 1_000_003) as f64 / 1.000_1);
+    let sample = result["trials"][0]["samples"][0].clone();
+    let each = noise(1).zip(noise(77_777)).zip(noise(313)).zip(noise(9_999_991)).enumerate();
+    let samples = each.map(|(second, (((one, two), three), four))| {
+        let mut sample = sample.clone();
+        for (key, value) in [
+            ("start_s", second as f64),
+            ("in_flight", one),
+            ("ttft_mean_s", two),
+            ("e2e_mean_s", three),
+            ("output_tokens", four),
+            ("ttft_max_s", one * three),
+            ("e2e_max_s", two * four),
+        ] {
+            sample[key] = json!(value);
+        }
+        sample
+    });
+    result["trials"][0]["samples"] = samples.collect();
+    let html = render_html(&report_of(&result)).expect("a page");
+    assert!(html.len() <= MOST_BYTES && html.contains("lacks the time series"), "{}", html.len());
+    assert_eq!(carried(&html)["trials"][0]["metrics"], result["trials"][0]["metrics"]);
+}
+
+#[test]
 fn a_page_is_written_where_it_was_asked_for_or_refused_with_advice() {
     let folder = folder();
     made(folder.path(), &["run", "--rate", "200", "--requests", "20"]);
