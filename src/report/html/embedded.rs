@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::results::{Report, json_of};
@@ -14,6 +14,10 @@ use crate::units::visible_json;
 
 /// Stands in the page where the JSON goes. Text of the page cannot contain it, because `<` is escaped there.
 pub(super) const PLACE: &str = "<!--result-->";
+
+/// What is left out of the JSON where it is too long even when compressed: keys of each trial, and their name.
+const LEFT_OUT: [(&[&str], &str); 2] =
+    [(&["samples", "blocks"], "the time series"), (&["histograms"], "the time series and the histograms")];
 
 /// `page` with the JSON of `report`, at most `most` bytes long where that is possible.
 pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<String, Error> {
@@ -28,17 +32,22 @@ pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<Stri
     if packed.len() <= room {
         return Ok(page.replace(PLACE, &packed));
     }
-    for trial in value.get_mut("trials").and_then(Value::as_array_mut).into_iter().flatten() {
-        for key in ["samples", "blocks"] {
-            if let Some(series) = trial.get_mut(key) {
-                *series = Value::Array(Vec::new());
+    let mut short = packed;
+    for (keys, what) in LEFT_OUT {
+        for trial in value.get_mut("trials").and_then(Value::as_array_mut).into_iter().flatten() {
+            for key in keys {
+                let Some(series) = trial.get_mut(key) else { continue };
+                *series = if series.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
             }
         }
+        let note =
+            format!("<p class=\"note\">The JSON in this page lacks {what}, which are too long: see result.json.</p>");
+        short = note + &self::packed(&value)?;
+        if short.len() <= room {
+            break;
+        }
     }
-    let short = self::packed(&value)?;
-    let note =
-        "<p class=\"note\">The JSON in this page lacks the time series, which are too long: see result.json.</p>";
-    Ok(page.replace(PLACE, &format!("{note}{short}")))
+    Ok(page.replace(PLACE, &short))
 }
 
 /// The JSON as a block of the page. `<` is written as an escape, so no text in it can end the block.
