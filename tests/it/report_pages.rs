@@ -19,7 +19,8 @@ const QUICK: &[&str] = &["--sim", "delay:ttft=1ms,itl=100us", "--output-tokens",
 /// The options of a search that ends as soon as the highest rate is reached.
 #[rustfmt::skip]
 const SEARCHED: &[&str] = &[
-    "--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--no-certificate", "--out", "out",
+    "--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--no-certificate",
+    "--out", "out",
 ];
 
 /// The result of a short load in `folder`, made by the verb and the options in `words`.

@@ -131,8 +131,8 @@ fn doubt_text(doubt: Doubt, over: Axis) -> String {
              look for warm-up, scaling or throttling, and search again"
         ),
         Doubt::Floor => format!(
-            "INCONCLUSIVE: at a moderate {noun} nearly as many requests may miss as the objective allows, so the answer \
-             depends on requests that are slow at every {noun}; fix the slow requests, or allow more misses"
+            "INCONCLUSIVE: at a moderate {noun} nearly as many requests may miss as the objective allows, so the \
+             answer depends on requests that are slow at every {noun}; fix the slow requests, or allow more misses"
         ),
         Doubt::Collapse => format!(
             "INCONCLUSIVE: the service fell behind at a {noun} below one with which it had kept up: it collapses when \
