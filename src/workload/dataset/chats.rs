@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fault::{Fault, shown};
+use super::fault::shown;
 use super::row::DataRow;
-use super::values::Placed;
+use super::values::{what_of, without_key};
 use crate::workload::{Few, Message, MessagePart, Role};
 
 /// A conversation with the settings of its request. Other keys are ignored.
@@ -26,29 +26,15 @@ struct Spoken {
     content: Value,
 }
 
-/// The rows of `values`, and the number of conversations that were left out because the user says nothing in them.
-pub(super) fn read(values: &[Placed<'_>]) -> Result<(Vec<DataRow>, u64), Fault> {
-    let mut left_out = 0;
-    let mut rows = Vec::with_capacity(values.len());
-    for (line, value) in values {
-        match conversation(value.get()).map_err(|why| Fault::new(*line, why))? {
-            Some(row) => rows.push(row),
-            None => left_out += 1,
-        }
-    }
-    Ok((rows, left_out))
-}
-
-fn conversation(text: &str) -> Result<Option<DataRow>, String> {
+/// The request of one conversation; `None` if the user says nothing in it.
+pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
     let (spoken, output_tokens) = if text.starts_with('[') {
         (serde_json::from_str::<Vec<Spoken>>(text).map_err(|why| unlike(&why))?, None)
     } else {
         let read: Conversation = serde_json::from_str(text).map_err(|why| unlike(&why))?;
         let output = read.max_completion_tokens.or(read.max_tokens).or(read.output_tokens).or(read.output_length);
         let Some(messages) = read.messages else {
-            let there: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-            let there = there.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-            return Err(format!("has no key messages; it has {there}: give the option dataset-format"));
+            return Err(without_key("messages", text));
         };
         (messages, output)
     };
@@ -57,9 +43,7 @@ fn conversation(text: &str) -> Result<Option<DataRow>, String> {
 }
 
 fn unlike(why: &serde_json::Error) -> String {
-    let said = why.to_string();
-    let what = said.split(" at line ").next().unwrap_or(&said);
-    format!("is no conversation ({what}); a message is {{\"role\": …, \"content\": …}}")
+    format!("is no conversation ({}); a message is {{\"role\": …, \"content\": …}}", what_of(why))
 }
 
 fn message(spoken: Spoken) -> Result<Message, String> {

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::format::DataFormat;
 use super::row::DataRow;
 use super::table::delimiter_of;
-use super::values::values;
+use super::values::{conversations, values};
 use super::{bodies, chats, fields, plain, sharegpt};
 use crate::error::Error;
 use crate::workload::Tokenizer;
@@ -95,8 +95,8 @@ impl DataSet {
             DataFormat::Jsonl | DataFormat::Pairs => {
                 (fields::of_objects(&values, &reading.columns, format == DataFormat::Pairs)?, 0)
             }
-            DataFormat::ShareGpt => sharegpt::read(&values)?,
-            DataFormat::Messages => chats::read(&values)?,
+            DataFormat::ShareGpt => conversations(&values, sharegpt::conversation)?,
+            DataFormat::Messages => conversations(&values, chats::conversation)?,
             DataFormat::Bodies => (bodies::read(&values, reading.streamed)?, 0),
         };
         let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 data set");

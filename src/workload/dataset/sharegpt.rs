@@ -1,12 +1,11 @@
 //! Owns conversations in the form of `ShareGPT`: turns with `from` and `value`.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::chats::asked;
-use super::fault::{Fault, shown};
+use super::fault::shown;
 use super::row::DataRow;
-use super::values::Placed;
+use super::values::{what_of, without_key};
 use crate::workload::{Message, Role};
 
 /// One conversation. Other keys, such as `id`, are ignored.
@@ -25,30 +24,14 @@ struct Turn {
     assistant: Option<String>,
 }
 
-/// The rows of `values`, and the number of conversations that were left out because they do not begin with a question.
-/// As in vLLM and SGLang, the request is the first question, and the answer to it gives the output length.
-pub(super) fn read(values: &[Placed<'_>]) -> Result<(Vec<DataRow>, u64), Fault> {
-    let mut left_out = 0;
-    let mut rows = Vec::with_capacity(values.len());
-    for (line, value) in values {
-        match conversation(value.get()).map_err(|why| Fault::new(*line, why))? {
-            Some(row) => rows.push(row),
-            None => left_out += 1,
-        }
-    }
-    Ok((rows, left_out))
-}
-
-fn conversation(text: &str) -> Result<Option<DataRow>, String> {
+/// The request of one conversation; `None` if it does not begin with a question. As in vLLM and SGLang, the request is
+/// the first question, and the answer to it gives the output length.
+pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
     let read: Conversation = serde_json::from_str(text).map_err(|why| {
-        let said = why.to_string();
-        let what = said.split(" at line ").next().unwrap_or(&said);
-        format!("is no conversation ({what}); a turn is {{\"from\": \"human\", \"value\": …}}")
+        format!("is no conversation ({}); a turn is {{\"from\": \"human\", \"value\": …}}", what_of(&why))
     })?;
     let Some(turns) = read.conversations else {
-        let there: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-        let there = there.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-        return Err(format!("has no key conversations; it has {there}: give the option dataset-format"));
+        return Err(without_key("conversations", text));
     };
     let mut said: Vec<Message> = Vec::new();
     for turn in turns {

@@ -1,8 +1,10 @@
 //! Owns the JSON values of a data set: one a line, or those of a document over several lines, each with its line.
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::fault::Fault;
+use super::fault::{Fault, shown};
+use super::row::DataRow;
 
 /// A value and the line where it begins.
 pub(super) type Placed<'a> = (u64, &'a RawValue);
@@ -60,9 +62,36 @@ fn items<'a>(text: &'a str, line: u64, list: &'a RawValue) -> Result<Vec<Placed<
 }
 
 fn broken(line: u64, why: &serde_json::Error) -> Fault {
+    Fault::new(line, format!("is not JSON ({}); write one whole value per line, or one list of values", what_of(why)))
+}
+
+/// What is wrong, without serde's own line and column.
+pub(super) fn what_of(why: &serde_json::Error) -> String {
     let said = why.to_string();
-    let what = said.split(" at line ").next().unwrap_or(&said);
-    Fault::new(line, format!("is not JSON ({what}); write one whole value per line, or one list of values"))
+    said.split(" at line ").next().unwrap_or(&said).to_owned()
+}
+
+/// Why the conversation `text` cannot be read: it has other keys than `key`.
+pub(super) fn without_key(key: &str, text: &str) -> String {
+    let there: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let there = there.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+    format!("has no key {key}; it has {there}: give the option dataset-format")
+}
+
+/// The rows of `values`, each read by `conversation`, and the number of those that give no request.
+pub(super) fn conversations(
+    values: &[Placed<'_>],
+    conversation: impl Fn(&str) -> Result<Option<DataRow>, String>,
+) -> Result<(Vec<DataRow>, u64), Fault> {
+    let mut left_out = 0;
+    let mut rows = Vec::with_capacity(values.len());
+    for (line, value) in values {
+        match conversation(value.get()).map_err(|why| Fault::new(*line, why))? {
+            Some(row) => rows.push(row),
+            None => left_out += 1,
+        }
+    }
+    Ok((rows, left_out))
 }
 
 /// The lines of values that follow one another in a text.
