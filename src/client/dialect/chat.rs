@@ -13,7 +13,7 @@ use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
     word_count,
 };
-use super::written::{self, Finish, push_all};
+use super::written::{self, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
@@ -127,27 +127,11 @@ impl ServedDialect for Chat {
     }
 
     fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>) {
-        let literal = |text: &'static [u8]| move |out: &mut Vec<u8>| out.extend_from_slice(text);
-        match says {
-            Says::Opening => {
-                let role = literal(br#""delta":{"role":"assistant","content":""}"#);
-                written::event(out, beginning, role, None, usage);
-            }
-            Says::Tokens { reasoning, text, .. } => {
-                written::event(out, beginning, |out| write_delta(out, reasoning, text), None, usage);
-            }
-            Says::Finish { reason, stop, .. } => {
-                let finish = Some(Finish { reason, stop });
-                written::event(out, beginning, literal(br#""delta":{"content":""}"#), finish, usage);
-            }
-            Says::Counts => written::counts(out, beginning, usage),
-            Says::End => out.extend_from_slice(written::END),
-            Says::Failure(words) => written::failure(out, words),
-            Says::Broken => out.extend_from_slice(written::BROKEN),
-            Says::Whole { reasoning, text, finish, stop, .. } => {
-                self.write_choices(out, beginning, &[WholeChoice { reasoning, text, finish, stop }], usage);
-            }
+        if matches!(says, Says::Opening) {
+            let role = |out: &mut Vec<u8>| push_all(out, &[r#""delta":{"role":"assistant","content":""}"#]);
+            return written::event(out, beginning, role, None, usage);
         }
+        written::said(self, out, beginning, says, usage, write_delta);
     }
 
     fn write_choices(

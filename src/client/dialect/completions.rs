@@ -13,7 +13,7 @@ use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
     word_count,
 };
-use super::written::{self, Finish, push_all};
+use super::written::{self, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
@@ -133,26 +133,7 @@ impl ServedDialect for Completions {
     }
 
     fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>) {
-        let write_text = |reasoning: &str, text: &str, out: &mut Vec<u8>| {
-            push_all(out, &[r#""text":""#, reasoning, text, "\""]);
-        };
-        match says {
-            Says::Opening => {}
-            Says::Tokens { reasoning, text, .. } => {
-                written::event(out, beginning, |out| write_text(reasoning, text, out), None, usage);
-            }
-            Says::Finish { reason, stop, .. } => {
-                let finish = Some(Finish { reason, stop });
-                written::event(out, beginning, |out| write_text("", "", out), finish, usage);
-            }
-            Says::Counts => written::counts(out, beginning, usage),
-            Says::End => out.extend_from_slice(written::END),
-            Says::Failure(words) => written::failure(out, words),
-            Says::Broken => out.extend_from_slice(written::BROKEN),
-            Says::Whole { reasoning, text, finish, stop, .. } => {
-                self.write_choices(out, beginning, &[WholeChoice { reasoning, text, finish, stop }], usage);
-            }
-        }
+        written::said(self, out, beginning, says, usage, write_text);
     }
 
     fn write_choices(
@@ -163,9 +144,13 @@ impl ServedDialect for Completions {
         usage: Option<AnswerUsage>,
     ) {
         written::choices(out, beginning, choices, usage, |out, WholeChoice { reasoning, text, .. }| {
-            push_all(out, &[r#""text":""#, reasoning, text, "\""]);
+            write_text(out, reasoning, text);
         });
     }
+}
+
+fn write_text(out: &mut Vec<u8>, reasoning: &str, text: &str) {
+    push_all(out, &[r#""text":""#, reasoning, text, "\""]);
 }
 
 /// Hands the parts of the prompt of a completion to `each`: its text, its token ids, or each prompt of a list.

@@ -1,7 +1,7 @@
 //! Owns how a server writes responses with `choices`, for chat and completions: everything except the text of a choice;
 //! and the few pieces that other endpoints write, too.
 
-use super::served::{AnswerIdentity, AnswerUsage, WholeChoice};
+use super::served::{AnswerIdentity, AnswerUsage, Says, ServedDialect, WholeChoice};
 
 /// The key with which the choices of a response begin.
 const CHOICES: &[u8] = br#""choices":["#;
@@ -36,6 +36,34 @@ pub(super) fn event(
     write_finish(out, finish);
     end(out, usage);
     out.extend_from_slice(b"\n\n");
+}
+
+/// What `says` says in the form of `dialect`, which has choices; nothing at the opening of a stream. `write_text` appends
+/// the key and the value of a reasoning and a text, either of which may be empty.
+pub(super) fn said(
+    dialect: &dyn ServedDialect,
+    out: &mut Vec<u8>,
+    beginning: &[u8],
+    says: Says<'_>,
+    usage: Option<AnswerUsage>,
+    write_text: impl Fn(&mut Vec<u8>, &str, &str),
+) {
+    match says {
+        Says::Opening => {}
+        Says::Tokens { reasoning, text, .. } => {
+            event(out, beginning, |out| write_text(out, reasoning, text), None, usage);
+        }
+        Says::Finish { reason, stop, .. } => {
+            event(out, beginning, |out| write_text(out, "", ""), Some(Finish { reason, stop }), usage);
+        }
+        Says::Counts => counts(out, beginning, usage),
+        Says::End => out.extend_from_slice(END),
+        Says::Failure(words) => failure(out, words),
+        Says::Broken => out.extend_from_slice(BROKEN),
+        Says::Whole { reasoning, text, finish, stop, .. } => {
+            dialect.write_choices(out, beginning, &[WholeChoice { reasoning, text, finish, stop }], usage);
+        }
+    }
 }
 
 /// A whole response; `write_text` appends the key and the value that hold the text of a choice.
