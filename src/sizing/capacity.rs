@@ -150,7 +150,7 @@ fn no_answer(finished: Option<&str>) -> Option<Refusal> {
 fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
     let mut doubts: Vec<RateDoubt> =
         found.doubts.iter().map(|doubt| RateDoubt::SearchInDoubt { doubt: doubt.clone() }).collect();
-    if found.finished.as_deref() == Some("budget_spent") || found.finished.as_deref() == Some("unsettled") {
+    if matches!(found.finished.as_deref(), Some("budget_spent" | "unsettled")) {
         doubts.push(RateDoubt::BudgetSpent);
     }
     match found.certificate.as_ref().map(|certificate| certificate.result.as_str()) {

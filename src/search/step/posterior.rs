@@ -3,6 +3,7 @@
 
 use crate::search::Axis;
 use crate::search::step::curve::{self, Floor, Shape, bends, median_bend, reach};
+use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::{Overdispersion, between_passes, expected_beside, nearness, overdispersion};
 use crate::search::step::steady::carried;
 use crate::search::step::{Capacity, End, History, Probe, Question};
@@ -239,9 +240,9 @@ impl Picture {
     /// (misses, decided) of one demand in the unloaded service and at moderate levels, in effective requests. φ is
     /// that of the misses there: misses that load does not cause do not cluster as those of load do.
     pub(super) fn at_moderate_levels(&self, history: &History, place: usize) -> (f64, f64) {
-        let most = MODERATE * self.bracket.best;
-        let is_moderate = |probe: &&Probe| probe.end != End::Overloaded && probe.level.value() <= most;
-        let moderate = history.probes.iter().filter(is_moderate).filter_map(|probe| probe.counts.get(place));
+        let centre = libm::log(self.bracket.best);
+        let shows = |probe: &&Probe| probe.end != End::Overloaded && is_moderate(probe.level.value(), centre);
+        let moderate = history.probes.iter().filter(shows).filter_map(|probe| probe.counts.get(place));
         let counts = history.floor.iter().filter_map(|floor| floor.get(place)).chain(moderate);
         let (mut misses, mut decided, mut clustered) = (0.0, 0.0, 0.0);
         for count in counts {
@@ -297,10 +298,15 @@ impl Picture {
     }
 }
 
+/// Whether load hardly causes the misses at `level`, if the answer lies at `centre` (a logarithm).
+fn is_moderate(level: f64, centre: f64) -> bool {
+    level <= MODERATE * libm::exp(centre)
+}
+
 /// (misses, decided), in effective requests, of one demand in the probes at moderate levels.
 fn moderate(history: &History, place: usize, centre: f64, phi: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
-    let most = MODERATE * libm::exp(centre);
-    let weighed = history.weighed(place, phi).into_iter().filter(|point| point.is_whole && point.level <= most);
+    let shows = |point: &Weighed| point.is_whole && is_moderate(point.level, centre);
+    let weighed = history.weighed(place, phi).into_iter().filter(shows);
     weighed.map(|point| (point.misses, point.decided)).collect()
 }
 
