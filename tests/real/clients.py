@@ -46,7 +46,8 @@ def whole(answer):
 
 
 def response(stream):
-    answer = client.responses.create(model="tonnage-sim", input="three short words", max_output_tokens=16, stream=stream)
+    asked = {"model": "tonnage-sim", "input": "three short words", "max_output_tokens": 16}
+    answer = client.responses.create(**asked, stream=stream)
     if stream:
         answer = [event for event in answer if event.type in ("response.completed", "response.incomplete")][-1].response
     return answer.usage.output_tokens, answer.object
@@ -98,7 +99,8 @@ row("ollama", "generate", lambda: local("generate", False, prompt="three short w
 row("ollama", "generate, streamed", lambda: local("generate", True, prompt="three short words"), ("length", 5))
 
 versions = ", ".join(f"{module.__name__} {module.__version__}" for module in (openai, anthropic))
-print(f"\nofficial clients ({versions}) against tonnage simulate\n\n| package | call | returned | as asked |\n|---|---|---|---|")
+print(f"\nofficial clients ({versions}) against tonnage simulate\n")
+print("| package | call | returned | as asked |\n|---|---|---|---|")
 for package, what, found, good in rows:
     print(f"| {package} | {what} | {found} | {good} |")
 sys.exit(bool(failed))

@@ -34,7 +34,8 @@ venv() {
 
 # debian PROGRAM PACKAGE: installs a Debian package unless its program is here.
 debian() {
-    command -v "$1" >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2" >/dev/null; }
+    command -v "$1" >/dev/null && return
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2" >/dev/null
 }
 
 # A free port of 127.0.0.1.

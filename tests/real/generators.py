@@ -1,6 +1,7 @@
 """Owns the runs of other load generators against `tonnage simulate`: one row for each generator and endpoint.
 
-The row has what the generator reports beside what the server counted. Ends with 1 if a generator fails or the two differ.
+The row has what the generator reports beside what the server counted. Ends with 1 if a generator fails or the two
+differ.
 """
 
 import json

@@ -16,13 +16,15 @@ general_settings:
   master_key: sk-right
 CONF
 # The price list of the package instead of one from the network; no telemetry.
-LITELLM_LOCAL_MODEL_COST_MAP=True DISABLE_ADMIN_UI=True begin litellm "$venv/bin/litellm" --config "$place/config.yaml" \
-    --host 127.0.0.1 --port "${at##*:}" --telemetry False
+LITELLM_LOCAL_MODEL_COST_MAP=True DISABLE_ADMIN_UI=True begin litellm \
+    "$venv/bin/litellm" --config "$place/config.yaml" --host 127.0.0.1 --port "${at##*:}" --telemetry False
 until_answers 120 "http://$at/health/liveliness"
 status=0
 python3 "$here/loads.py" --name "LiteLLM $("$venv/bin/pip" list 2>/dev/null | awk '$1 == "litellm" { print $2 }')" \
-    --target "http://$at" --metrics "http://$engine/metrics" --rate 4 --most 6 -- --api-key sk-right --model sim || status=1
+    --target "http://$at" --metrics "http://$engine/metrics" --rate 4 --most 6 \
+    -- --api-key sk-right --model sim || status=1
 echo
 echo 'a wrong key:'
-"$TONNAGE" run --target "http://$at" --model sim --api-key sk-wrong --requests 4 --out "$place/wrong" 2>&1 | head -5 || true
+"$TONNAGE" run --target "http://$at" --model sim --api-key sk-wrong --requests 4 --out "$place/wrong" 2>&1 \
+    | head -5 || true
 exit $status

@@ -60,8 +60,8 @@ def words(args, name, folder):
     own = {
         "run": ["run", "--rate", f"{slow}/s", "--duration", "10s"] + light,
         "sweep": ["sweep", "--rates", f"{slow / 2},{slow}", "--duration", "6s", "--warmup", "1s"] + light,
-        "search": ["search", "--slo", args.slo, "--budget", "40s", "--max-rate", f"{args.most or 4 * slow}/s", "--no-certificate"]
-        + ["--precision", "30%"] + light,
+        "search": ["search", "--slo", args.slo, "--budget", "40s", "--max-rate", f"{args.most or 4 * slow}/s"]
+        + ["--no-certificate", "--precision", "30%"] + light,
         "replay": ["replay", str(folder / "minute.csv")],
     }[name]
     return [args.tonnage] + own + ["--target", args.target, "--out", str(folder / name), "--drain", "60s"] + args.more
