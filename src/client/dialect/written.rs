@@ -38,8 +38,8 @@ pub(super) fn event(
     out.extend_from_slice(b"\n\n");
 }
 
-/// What `says` says in the form of `dialect`, which has choices; nothing at the opening of a stream. `write_text` appends
-/// the key and the value of a reasoning and a text, either of which may be empty.
+/// What `says` says in the form of `dialect`, which has choices; nothing at the opening of a stream. `write_text`
+/// appends the key and the value of a reasoning and a text, either of which may be empty.
 pub(super) fn said(
     dialect: &dyn ServedDialect,
     out: &mut Vec<u8>,
