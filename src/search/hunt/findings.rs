@@ -220,6 +220,7 @@ impl SearchFindings {
             Finding::Found => Outcome::Found,
             Finding::BudgetSpent => Outcome::BudgetSpent,
             Finding::Unsettled => Outcome::Unsettled,
+            Finding::MostReached if self.is_cut_by_budget(aim, question) => Outcome::BudgetSpent,
             Finding::MostReached => Outcome::MostReached(question.over()),
             Finding::Infeasible => Outcome::Infeasible,
         });
@@ -246,6 +247,16 @@ impl SearchFindings {
         if answer.finding == Finding::MostReached {
             self.limited_by = Some(question.over().limit().to_owned());
         }
+    }
+
+    /// Whether the highest rate that may be sent is only what a small budget allowed to offer: nobody asked for a
+    /// bound, and what is left of the budget does not pay for an answer.
+    fn is_cut_by_budget(&self, aim: &Aim, question: &Question) -> bool {
+        let Shortfall { left_requests, left_s, needed_s } = self.shortfall(question);
+        let price = price(question, PRICED_AT);
+        let is_short = left_requests.is_some_and(|left| left < price)
+            || left_s.zip(needed_s).is_some_and(|(left_s, needed_s)| left_s < needed_s);
+        question.over() == Axis::Rate && aim.question.most().is_none() && is_short
     }
 
     /// What is left of the budget, and what an answer costs.
