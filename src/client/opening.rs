@@ -194,7 +194,7 @@ mod tests {
         (listener, address)
     }
 
-    #[tokio::test(flavor = "local", start_paused = true)]
+    #[tokio::test(flavor = "local")]
     async fn addresses_are_used_in_turn_and_one_that_is_down_is_passed_over() {
         let ((up, first), (down, second)) = (listener().await, listener().await);
         drop(down);

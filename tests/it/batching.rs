@@ -15,7 +15,9 @@ use tonnage::play::{Segment, StopRule};
 use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::{LocalTarget, MODEL_NAME, ModelClient, Options, Server, ServiceProfile, VirtualPlayer, listen, run};
+use tonnage::sim::{
+    LocalTarget, MODEL_NAME, ModelClient, Options, Server, ServiceProfile, VirtualPlayer, listen_at, run,
+};
 use tonnage::trace::{Choice, OnEmpty, Reading, Trace};
 use tonnage::units::Rate;
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload, replay};
@@ -62,8 +64,11 @@ async fn play<C: Client>(plan: Plan, encoder: C::Encoder, client: C) -> Vec<Reco
 }
 
 async fn play_over_sockets(plan: Plan, text: &str, pacing: Pacing) -> Vec<Record> {
-    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    // A busy kernel may deliver TCP's bytes only after the paused clock has moved on; those of a unix socket are there
+    // when the write returns.
+    let folder = tempfile::tempdir().unwrap();
+    let listener = listen_at(&folder.path().join("server.sock")).unwrap();
+    let target = Target::parse(&listener.url().unwrap()).unwrap();
     let options = Options { profile: profile(text), pacing, ..Options::default() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::task::spawn_local(Server::new(options).serve(listener, async { _ = stopped.await }));

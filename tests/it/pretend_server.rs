@@ -1,15 +1,16 @@
 //! Owns the tests of the simulated server over real sockets, read byte by byte under a paused clock.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::schedule::Extent;
 use tonnage::seed::Seed;
-use tonnage::sim::{Options, Served, Server, listen};
+use tonnage::sim::{Listener, Options, Served, Server, listen, listen_at};
 use tonnage::workload::{Closed, Load, Plan, Workload};
 
 const STREAMED: &str = concat!(
@@ -90,13 +91,20 @@ fn request(path: &str, body: &str, more: &str) -> String {
     )
 }
 
-/// Runs `client` against a server on a free port, both on this runtime; returns the server's own counts too.
-async fn with_server<T>(options: Options, client: impl AsyncFnOnce(std::net::SocketAddr) -> T) -> (T, Served) {
-    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = listener.local_addr().unwrap();
+/// Runs `client` against a server at a unix socket, both on this runtime; returns the server's own counts too.
+///
+/// The socket is no TCP socket, because the paused clock moves as soon as nobody has anything to do, and on a busy
+/// machine the kernel may deliver TCP's bytes only after that. Those of a unix socket are there when the write returns.
+async fn with_server<T>(options: Options, client: impl AsyncFnOnce(&Path) -> T) -> (T, Served) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    serving(options, listen_at(&path).unwrap(), async || client(&path).await).await
+}
+
+async fn serving<T>(options: Options, listener: Listener, client: impl AsyncFnOnce() -> T) -> (T, Served) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::task::spawn_local(Server::new(options).serve(listener, async { _ = stopped.await }));
-    let result = client(address).await;
+    let result = client().await;
     stop.send(()).unwrap();
     (result, server.await.unwrap().unwrap())
 }
@@ -107,8 +115,11 @@ fn options(profile: &str, faults: &[&str]) -> Options {
 }
 
 /// Sends `request` and reads until the server ends the connection or is silent for a minute.
-async fn read_all(address: std::net::SocketAddr, request: &str) -> Seen {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+async fn read_all(server: &Path, request: &str) -> Seen {
+    exchanged(UnixStream::connect(server).await.unwrap(), request).await
+}
+
+async fn exchanged(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Seen {
     let clock = RunClock::starting_in(Duration::ZERO);
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reads: Vec<(u64, Vec<u8>)> = Vec::new();
@@ -129,7 +140,7 @@ async fn read_all(address: std::net::SocketAddr, request: &str) -> Seen {
 
 async fn seen(options: Options, path: &str, body: &str, more: &str) -> Seen {
     let request = request(path, body, &format!("{more}connection: close\r\n"));
-    with_server(options, async |address| read_all(address, &request).await).await.0
+    with_server(options, async |server| read_all(server, &request).await).await.0
 }
 
 /// One streamed chat of six tokens: TTFT 20 ms, gaps 5 ms.
@@ -190,11 +201,11 @@ async fn latencies_over_sockets_are_exact_to_the_millisecond() {
 async fn a_queue_over_sockets_gives_what_the_model_says() {
     let request = request(CHAT, STREAMED, "connection: close\r\n");
     let profile = "mmc:servers=2,service=100ms";
-    let ask = async |address| {
+    let ask = async |server: &Path| {
         let five: Vec<_> = (0..5)
             .map(|_| {
-                let request = request.clone();
-                tokio::task::spawn_local(async move { read_all(address, &request).await })
+                let (server, request) = (server.to_owned(), request.clone());
+                tokio::task::spawn_local(async move { read_all(&server, &request).await })
             })
             .collect();
         let mut ends = Vec::new();
@@ -234,7 +245,7 @@ async fn an_answer_that_is_not_streamed_comes_with_its_last_token() {
 async fn a_connection_serves_many_requests_and_is_closed_after_idling() {
     let twice = request(CHAT, STREAMED, "").repeat(2);
     let options = Options { keep_alive: Duration::from_secs(5), ..options("delay:ttft=20ms,itl=5ms", &[]) };
-    let (seen, served) = with_server(options, async |address| read_all(address, &twice).await).await;
+    let (seen, served) = with_server(options, async |server| read_all(server, &twice).await).await;
     assert_eq!(seen.text().matches("HTTP/1.1 200 OK").count(), 2);
     assert_eq!(seen.text().matches("[DONE]").count(), 2);
     assert_eq!((seen.end, served.requests, served.connections), (End::Closed, 2, 1));
@@ -283,7 +294,7 @@ async fn a_model_may_have_any_name() {
 async fn on_a_real_clock_no_token_is_early() {
     let options = Options { pacing: Pacing::Precise, ..options("delay:ttft=20ms,itl=5ms", &[]) };
     let request = request(CHAT, STREAMED, "connection: close\r\n");
-    let (seen, served) = with_server(options, async |address| read_all(address, &request).await).await;
+    let (seen, served) = with_server(options, async |server| read_all(server, &request).await).await;
     assert_eq!(seen.contents().len(), 6);
     let at = seen.content_ms();
     assert!(at[0] >= 19 && at.last().is_some_and(|last| (44..2_000).contains(last)), "{at:?}");
@@ -307,14 +318,11 @@ async fn a_key_is_asked_for_when_one_is_set() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn bytes_that_are_not_http_are_answered_with_400_and_a_request_in_pieces_is_put_together() {
     let seen =
-        with_server(options("small", &[]), async |address| read_all(address, "\u{1}\u{2}nonsense\r\n\r\n").await)
-            .await
-            .0;
+        with_server(options("small", &[]), async |server| read_all(server, "\u{1}\u{2}nonsense\r\n\r\n").await).await.0;
     assert!(seen.text().starts_with("HTTP/1.1 400 "), "{}", seen.text());
     let whole = request(CHAT, STREAMED, "connection: close\r\n");
-    let text = with_server(options("small", &[]), async |address| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+    let text = with_server(options("small", &[]), async |server| {
+        let mut stream = UnixStream::connect(server).await.unwrap();
         for piece in whole.as_bytes().chunks(13) {
             stream.write_all(piece).await.unwrap();
             tokio::task::yield_now().await;
@@ -347,11 +355,11 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
     let log = Kept::default();
     let options = Options { truth: Some(Box::new(log.clone())), ..options("delay:ttft=20ms,itl=5ms", &[]) };
     let request = request(CHAT, STREAMED, "");
-    let ((), served) = with_server(options, async |address| {
-        let mut done = TcpStream::connect(address).await.unwrap();
+    let ((), served) = with_server(options, async |server| {
+        let mut done = UnixStream::connect(server).await.unwrap();
         done.write_all(request.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let mut cut_off = TcpStream::connect(address).await.unwrap();
+        let mut cut_off = UnixStream::connect(server).await.unwrap();
         cut_off.write_all(request.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(27)).await;
     })
@@ -389,8 +397,9 @@ async fn the_truth_log_names_an_injected_fault() {
     let log = Kept::default();
     let options = Options { truth: Some(Box::new(log.clone())), ..options("delay:ttft=20ms,itl=5ms", &["status:503"]) };
     let request = request(CHAT, STREAMED, "");
-    with_server(options, async |address| {
-        TcpStream::connect(address).await.unwrap().write_all(request.as_bytes()).await.unwrap();
+    with_server(options, async |server| {
+        let mut stream = UnixStream::connect(server).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
     })
     .await;

@@ -6,7 +6,7 @@ use tonnage::client::{Discovery, Secret, Target, Tls};
 use tonnage::error::Error;
 
 use super::Step::{Request, Write};
-use super::{Server, paused};
+use super::{Server, on_a_true_clock, paused};
 
 fn answer(status: &str, body: &str) -> Vec<u8> {
     format!(
@@ -24,8 +24,8 @@ const MODELS: &str = r#"{"object":"list","data":[{"id":"first","object":"model"}
 
 #[test]
 fn the_first_model_is_found() {
-    paused(async {
-        let server = Server::start(vec![vec![Request, Write(answer("200 OK", MODELS))]]);
+    on_a_true_clock(async {
+        let server = Server::over_tcp(vec![vec![Request, Write(answer("200 OK", MODELS))]]);
         let discovery = Discovery::new(Some(&Secret::new("sk-42")), &["x-team: blue".to_owned()], &nobody()).unwrap();
         assert_eq!(discovery.first_model(&server.target()).await.unwrap(), "first");
         let request = server.requests().remove(0).to_lowercase();
@@ -40,10 +40,10 @@ fn the_first_model_is_found() {
 
 #[test]
 fn a_list_of_models_that_does_not_know_the_query_is_asked_without_it() {
-    paused(async {
+    on_a_true_clock(async {
         let unknown = vec![Request, Write(answer("404 Not Found", ""))];
-        let server = Server::start(vec![unknown, vec![Request, Write(answer("200 OK", MODELS))]]);
-        let url = format!("http://{}/deployments/d1/chat/completions?api-version=1", server.address);
+        let server = Server::over_tcp(vec![unknown, vec![Request, Write(answer("200 OK", MODELS))]]);
+        let url = format!("{}/deployments/d1/chat/completions?api-version=1", server.url());
         let discovery = Discovery::new(None, &[], &nobody()).unwrap();
         assert_eq!(discovery.first_model(&Target::parse(&url).unwrap()).await.unwrap(), "first");
         let paths: Vec<String> =
@@ -62,8 +62,8 @@ fn each_refusal_says_what_to_do() {
         ("307 Elsewhere", "", "307"),
         ("503 Busy", "loading", "loading"),
     ] {
-        let error = paused(async {
-            let server = Server::start(vec![vec![Request, Write(answer(status, body))]]);
+        let error = on_a_true_clock(async {
+            let server = Server::over_tcp(vec![vec![Request, Write(answer(status, body))]]);
             Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()
         });
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains(said), "{status}: {error}");
@@ -73,8 +73,8 @@ fn each_refusal_says_what_to_do() {
 #[test]
 fn what_answers_and_speaks_no_http_is_not_called_absent() {
     // A database listens on the port: "no server is running" would mislead the user.
-    let error = paused(async {
-        let server = Server::start(vec![vec![Request, Write(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]]);
+    let error = on_a_true_clock(async {
+        let server = Server::over_tcp(vec![vec![Request, Write(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]]);
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()
     });
     assert!(
@@ -85,9 +85,13 @@ fn what_answers_and_speaks_no_http_is_not_called_absent() {
 
 #[test]
 fn a_server_that_loads_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
     paused(async {
         let loading = vec![Request, Write(answer("503 Busy", "loading"))];
-        let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]);
+        let server = Server::at(
+            &folder.path().join("s"),
+            vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]],
+        );
         Discovery::new(None, &[], &nobody())
             .unwrap()
             .wait_ready(&server.target(), Duration::from_mins(1))
@@ -100,8 +104,9 @@ fn a_server_that_loads_is_waited_for() {
 #[test]
 fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
     for (status, asked) in [("503 Busy", 3), ("401 Unauthorized", 1), ("404 Not Found", 1)] {
+        let folder = tempfile::tempdir().unwrap();
         paused(async {
-            let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]);
+            let server = Server::at(&folder.path().join("s"), vec![vec![Request, Write(answer(status, ""))]]);
             let waited = Discovery::new(None, &[], &nobody())
                 .unwrap()
                 .wait_ready(&server.target(), Duration::from_secs(1))
@@ -114,7 +119,7 @@ fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let error = paused(async {
+    let error = on_a_true_clock(async {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let target = tonnage::client::Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         drop(listener);
@@ -126,7 +131,7 @@ fn a_server_that_is_not_there_is_named() {
 #[test]
 fn a_name_that_cannot_be_resolved_is_named() {
     let target = tonnage::client::Target::parse("http://no-such-host.invalid").unwrap();
-    let error = paused(async {
+    let error = on_a_true_clock(async {
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string()
     });
     assert!(error.contains("could not be resolved") && error.contains("the option target"), "{error}");

@@ -9,7 +9,7 @@ use tonnage::client::{
 };
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
-use tonnage::sim::{MODEL_NAME, Options, Server, listen};
+use tonnage::sim::{MODEL_NAME, Options, Server, listen_at};
 
 use super::{class, paused, spec};
 
@@ -19,8 +19,9 @@ fn asked(endpoint: Endpoint, fault: &str, adjust: impl FnOnce(&mut RequestOption
         let faults = if fault.is_empty() { Vec::new() } else { vec![fault.parse().unwrap()] };
         let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
         let server = Server::new(Options { profile, faults, pacing: Pacing::Coarse, ..Options::default() });
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let listener = listen_at(&folder.path().join("server.sock")).unwrap();
+        let url = listener.url().unwrap();
         let serving = tokio::task::spawn_local(server.serve(listener, std::future::pending()));
         let mut options = RequestOptions::new(vec![Target::parse(&url).unwrap()], vec![MODEL_NAME.to_owned()]);
         options.endpoint = endpoint;

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{UnixListener, UnixStream};
 use tonnage::client::{
     Addresses, Client, Departure, Discovery, Encoder, Http2, HttpClient, HttpVersion, ReceiveClock, RequestOptions,
     Target, Tls,
 };
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
-use tonnage::sim::{MODEL_NAME, Options, listen, listen_at};
+use tonnage::sim::{MODEL_NAME, Options, listen};
 use tonnage::units::Offset;
 
-use super::sockets::{Bench, delay};
+use super::sockets::{Bench, SOCKET, delay};
 use super::tls::secure_answering;
 use super::{DONE, FINISH, TOKEN, class, event, failure_text, paused, spec};
 
 async fn bench(options: Options) -> Bench {
-    Bench::new(listen("127.0.0.1:0".parse().unwrap()).unwrap(), options, HttpVersion::Two).await
+    Bench::at_a_socket(options, HttpVersion::Two).await
 }
 
 /// Asks `number` requests at the same time; returns them in order.
@@ -122,8 +122,7 @@ fn a_request_that_is_given_up_resets_its_own_stream_alone() {
 
 /// A page of the server, over HTTP/1.1.
 async fn page(bench: &Bench, path: &str) -> String {
-    let address = bench.addresses.all()[0];
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = UnixStream::connect(bench.folder.path().join(SOCKET)).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
@@ -188,10 +187,9 @@ fn a_long_body_and_a_long_answer_pass_the_windows() {
 
 #[test]
 fn without_reuse_each_request_has_a_connection_of_its_own_over_tcp_and_over_a_unix_socket() {
-    let folder = tempfile::tempdir().unwrap();
     paused(async {
-        let unix = Bench::new(listen_at(&folder.path().join("s")).unwrap(), delay(), HttpVersion::Two).await;
-        for bench in [bench(delay()).await, unix] {
+        let tcp = Bench::new(listen("127.0.0.1:0".parse().unwrap()).unwrap(), delay(), HttpVersion::Two).await;
+        for bench in [bench(delay()).await, tcp] {
             let client = HttpClient::stamped_by(
                 ReceiveClock::UserSpace,
                 std::slice::from_ref(&bench.addresses),
@@ -259,12 +257,14 @@ pub(super) async fn serve_two(io: impl AsyncRead + AsyncWrite + Unpin, refused: 
     }
 }
 
-/// A server on a free port that hands each connection, with its number, to `serve`.
-async fn server<F: Future<Output = ()> + 'static>(serve: impl Fn(TcpStream, usize) -> F + 'static) -> Target {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+/// A server at a unix socket that hands each connection, with its number, to `serve`.
+async fn server<F: Future<Output = ()> + 'static>(serve: impl Fn(UnixStream, usize) -> F + 'static) -> Target {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(SOCKET);
+    let listener = UnixListener::bind(&path).unwrap();
+    let target = Target::parse(&format!("unix:{}", path.display())).unwrap();
     tokio::task::spawn_local(async move {
-        let mut number = 0;
+        let (mut number, _folder) = (0, folder);
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             tokio::task::spawn_local(serve(socket, number));
@@ -302,7 +302,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Says its settings, waits for a request, says GOAWAY with `last` as the last stream that it processes, and closes.
-async fn say_goodbye(mut socket: TcpStream, last: u32) {
+async fn say_goodbye(mut socket: UnixStream, last: u32) {
     socket.write_all(&frame(4, 0, 0, &[])).await.unwrap();
     // The request has come once its HEADERS and a part of its body have.
     let mut bytes = Vec::new();
@@ -408,7 +408,8 @@ fn discovery_asks_over_http2_too() {
 
 #[tokio::test(flavor = "local")]
 async fn on_a_real_clock_the_kernel_stamps_each_stream() {
-    let bench = bench(Options { profile: "delay:ttft=5ms,itl=1ms".parse().unwrap(), ..Options::default() }).await;
+    let options = Options { profile: "delay:ttft=5ms,itl=1ms".parse().unwrap(), ..Options::default() };
+    let bench = Bench::new(listen("127.0.0.1:0".parse().unwrap()).unwrap(), options, HttpVersion::Two).await;
     let client = HttpClient::new(std::slice::from_ref(&bench.addresses), Duration::from_secs(5), 0);
     let bench = Bench { client: Rc::new(client), ..bench };
     for exchange in at_once(&bench, 20).await {

@@ -16,11 +16,12 @@ mod tls;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tonnage::client::{
     Addresses, Call, Client, Departure, Encoder, HttpClient, ReceiveClock, RequestOptions, Target, Tls,
@@ -49,8 +50,31 @@ pub(crate) enum Step {
 /// A server that follows scripts: one per connection in the order of acceptance; the last script also serves all
 /// later connections.
 pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+    url: String,
     state: Rc<State>,
+}
+
+/// A stream between client and server.
+trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// Lets the stream end with RST once it is dropped.
+    fn reset_when_dropped(&self);
+}
+
+impl Stream for TcpStream {
+    fn reset_when_dropped(&self) {
+        self.set_zero_linger().unwrap();
+    }
+}
+
+impl Stream for UnixStream {
+    fn reset_when_dropped(&self) {
+        panic!("a unix socket has no RST: the script needs TCP");
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 #[derive(Default)]
@@ -61,25 +85,54 @@ struct State {
 }
 
 impl Server {
-    pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
+    /// Over TCP, whose bytes a busy kernel may deliver only after the paused clock has moved on.
+    pub(crate) fn over_tcp(scripts: Vec<Vec<Step>>) -> Self {
         // A large backlog: the kernel retries a connection beyond the backlog after a real second, and a paused clock
         // skips that second.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let listener = socket.listen(1024).unwrap();
-        let address = listener.local_addr().unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::start(Listener::Tcp(listener), url, scripts)
+    }
+
+    /// At a unix socket, whose bytes are there when the write returns.
+    pub(crate) fn at(path: &Path, scripts: Vec<Vec<Step>>) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        Self::start(Listener::Unix(listener), format!("unix:{}", path.display()), scripts)
+    }
+
+    fn start(listener: Listener, url: String, scripts: Vec<Vec<Step>>) -> Self {
         let state = Rc::new(State::default());
         let shared = state.clone();
         tokio::task::spawn_local(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                socket.set_nodelay(true).unwrap();
+            let next = || {
                 let script = scripts[shared.accepted.get().min(scripts.len() - 1)].clone();
                 shared.accepted.set(shared.accepted.get() + 1);
-                tokio::task::spawn_local(follow(socket, script, shared.clone()));
+                (script, shared.clone())
+            };
+            loop {
+                match &listener {
+                    Listener::Tcp(listener) => {
+                        let (socket, _) = listener.accept().await.unwrap();
+                        socket.set_nodelay(true).unwrap();
+                        let (script, state) = next();
+                        tokio::task::spawn_local(follow(socket, script, state));
+                    }
+                    Listener::Unix(listener) => {
+                        let (socket, _) = listener.accept().await.unwrap();
+                        let (script, state) = next();
+                        tokio::task::spawn_local(follow(socket, script, state));
+                    }
+                }
             }
         });
-        Self { address, state }
+        Self { url, state }
+    }
+
+    /// The base URL of the server.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Connections accepted so far.
@@ -98,11 +151,11 @@ impl Server {
     }
 
     pub(crate) fn target(&self) -> Target {
-        Target::parse(&format!("http://{}", self.address)).unwrap()
+        Target::parse(&self.url).unwrap()
     }
 }
 
-async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
+async fn follow(mut socket: impl Stream, script: Vec<Step>, state: Rc<State>) {
     for step in script {
         match step {
             Step::Request => match read_request(&mut socket).await {
@@ -125,7 +178,7 @@ async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
             }
             Step::Pause(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
             Step::Reset => {
-                socket.set_zero_linger().unwrap();
+                socket.reset_when_dropped();
                 return;
             }
             Step::Hold => {
@@ -167,6 +220,8 @@ pub(crate) struct Bench {
     pub(crate) client: Rc<HttpClient>,
     pub(crate) encoder: Encoder,
     pub(crate) clock: RunClock,
+    /// Where the socket is.
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -175,13 +230,25 @@ impl Bench {
     }
 
     pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut RequestOptions)) -> Self {
-        let server = Server::start(scripts);
+        let folder = tempfile::tempdir().unwrap();
+        let resets = scripts.iter().flatten().any(|step| matches!(step, Step::Reset));
+        let server =
+            if resets { Server::over_tcp(scripts) } else { Server::at(&folder.path().join("server.sock"), scripts) };
+        Self::of(server, folder, adjust).await
+    }
+
+    /// The same over TCP.
+    pub(crate) async fn over_tcp(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut RequestOptions)) -> Self {
+        Self::of(Server::over_tcp(scripts), tempfile::tempdir().unwrap(), adjust).await
+    }
+
+    async fn of(server: Server, folder: tempfile::TempDir, adjust: impl FnOnce(&mut RequestOptions)) -> Self {
         let mut options = RequestOptions::new(vec![server.target()], vec!["m".to_owned()]);
         adjust(&mut options);
         let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
         let client = Rc::new(HttpClient::stamped_by(ReceiveClock::UserSpace, &addresses, Duration::from_secs(10), 0));
         let clock = RunClock::starting_in(Duration::ZERO);
-        Self { server, client, encoder: Encoder::new(&options).unwrap(), clock }
+        Self { server, client, encoder: Encoder::new(&options).unwrap(), clock, _folder: folder }
     }
 
     pub(crate) fn call(&self, id: u64) -> Call {
@@ -212,6 +279,11 @@ pub(crate) fn paused<F: Future>(test: F) -> F::Output {
         .build_local(LocalOptions::default())
         .unwrap()
         .block_on(test)
+}
+
+/// Runs a test with server and client on one thread, where nothing depends on time.
+pub(crate) fn on_a_true_clock<F: Future>(test: F) -> F::Output {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap().block_on(test)
 }
 
 pub(crate) const ROLE: &str = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;

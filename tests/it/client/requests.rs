@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tonnage::client::{Client, Encoder, HttpClient, LengthField, RequestOptions, Secret, Target};
 
 use super::Step::{Hold, Request, Write};
-use super::{Bench, good, paused, spec};
+use super::{Bench, good, on_a_true_clock, paused, spec};
 
 fn options() -> RequestOptions {
     RequestOptions::new(vec![Target::parse("http://a:1").unwrap()], vec!["m\"1".to_owned()])
@@ -103,8 +103,8 @@ fn every_model_meets_every_target() {
 
 #[test]
 fn what_reaches_the_server_is_what_was_prepared() {
-    paused(async {
-        let bench = Bench::with(vec![vec![Request, Write(good()), Hold]], |options| {
+    on_a_true_clock(async {
+        let bench = Bench::over_tcp(vec![vec![Request, Write(good()), Hold]], |options| {
             options.api_key = Some(Secret::new("sk-42"));
             options.headers = vec!["X-Team: blue".to_owned()];
         })
@@ -123,7 +123,7 @@ fn what_reaches_the_server_is_what_was_prepared() {
             "authorization: Bearer sk-42".to_owned(),
             format!("content-length: {}", prepared.len()),
             "content-type: application/json".to_owned(),
-            format!("host: {}", bench.server.address),
+            format!("host: {}", bench.server.url().trim_start_matches("http://")),
             format!("user-agent: tonnage/{}", env!("CARGO_PKG_VERSION")),
             "x-team: blue".to_owned(),
         ];

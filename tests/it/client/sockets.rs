@@ -25,7 +25,12 @@ pub(super) struct Bench {
     pub(super) addresses: Addresses,
     pub(super) stop: tokio::sync::oneshot::Sender<()>,
     pub(super) serving: JoinHandle<std::io::Result<Served>>,
+    /// Where `SOCKET` is, if the server is at one.
+    pub(super) folder: tempfile::TempDir,
 }
+
+/// The name of a socket in its folder.
+pub(super) const SOCKET: &str = "server.sock";
 
 impl Bench {
     pub(super) async fn new(listener: impl Into<Listener>, options: Options, http: HttpVersion) -> Self {
@@ -41,7 +46,16 @@ impl Bench {
         let client = HttpClient::stamped_by(ReceiveClock::UserSpace, all, Duration::from_secs(10), 0);
         let clock = RunClock::starting_in(Duration::ZERO);
         let encoder = Encoder::new(&requests).unwrap();
-        Self { client: Rc::new(client), encoder, clock, target, addresses, stop, serving }
+        let folder = tempfile::tempdir().unwrap();
+        Self { client: Rc::new(client), encoder, clock, target, addresses, stop, serving, folder }
+    }
+
+    /// At a unix socket, whose bytes are there when the write returns: those of TCP a busy kernel may deliver only
+    /// after the paused clock has moved on.
+    pub(super) async fn at_a_socket(options: Options, http: HttpVersion) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Self::new(listen_at(&folder.path().join(SOCKET)).unwrap(), options, http).await;
+        Self { folder, ..bench }
     }
 
     /// Sends request `id` for eight tokens now.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::UnixStream;
 
 use super::{CHAT, STREAMED, WHOLE, options, read_all, request, seen, with_server};
 
@@ -32,11 +32,11 @@ async fn a_prompt_sent_again_comes_out_of_the_prefix_cache() {
     let prompt = "nine words of sixteen stand in this text here ".repeat(10);
     let body = STREAMED.replace("four words of prompt", &prompt);
     let both = request(CHAT, &body, "").repeat(2) + &request(CHAT, WHOLE, "connection: close\r\n");
-    let text = with_server(options("small", &[]), async |address| read_all(address, &both).await).await.0.text();
+    let text = with_server(options("small", &[]), async |server| read_all(server, &both).await).await.0.text();
     let cached: Vec<&str> =
         text.split(r#""cached_tokens":"#).skip(1).filter_map(|rest| rest.split('}').next()).collect();
     assert_eq!(cached, ["0", "80", "0"], "90 words are five full blocks");
-    let off = with_server(options("small:prefix_cache=off", &[]), async |address| read_all(address, &both).await)
+    let off = with_server(options("small:prefix_cache=off", &[]), async |server| read_all(server, &both).await)
         .await
         .0
         .text();
@@ -46,9 +46,9 @@ async fn a_prompt_sent_again_comes_out_of_the_prefix_cache() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn embeddings_are_counted_without_generation_tokens() {
     let body = r#"{"input":"four words of text"}"#;
-    let (page, _) = with_server(options("small", &[]), async |address| {
-        read_all(address, &request("/v1/embeddings", body, "connection: close\r\n")).await;
-        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+    let (page, _) = with_server(options("small", &[]), async |server| {
+        read_all(server, &request("/v1/embeddings", body, "connection: close\r\n")).await;
+        read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text()
     })
     .await;
     for (name, known) in [
@@ -63,13 +63,14 @@ async fn embeddings_are_counted_without_generation_tokens() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn metrics_have_vllms_names_and_count_what_happened() {
-    let (first, _) = with_server(options("small", &[]), async |address| {
-        read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await;
+    let (first, _) = with_server(options("small", &[]), async |server| {
+        read_all(server, &request(CHAT, STREAMED, "connection: close\r\n")).await;
+        let asked = server.to_owned();
         let running = tokio::task::spawn_local(async move {
-            read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await
+            read_all(&asked, &request(CHAT, STREAMED, "connection: close\r\n")).await
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let page = read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text();
+        let page = read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text();
         running.await.unwrap();
         page
     })
@@ -110,9 +111,9 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
     assert!(first.contains(r#"block_size="16",cache_dtype="auto",enable_prefix_caching="True",engine="0""#), "{first}");
     let unasked = STREAMED.replace(r#","max_tokens":6"#, "");
     assert_ne!(unasked, STREAMED);
-    let (stopped, _) = with_server(options("small", &[]), async |address| {
-        read_all(address, &request(CHAT, &unasked, "connection: close\r\n")).await;
-        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+    let (stopped, _) = with_server(options("small", &[]), async |server| {
+        read_all(server, &request(CHAT, &unasked, "connection: close\r\n")).await;
+        read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text()
     })
     .await;
     for (reason, known) in [("length", "0.0"), ("stop", "1.0"), ("abort", "0.0")] {
@@ -125,20 +126,20 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn who_leaves_while_waiting_is_taken_out_of_the_queue() {
     let long = STREAMED.replace(r#""max_tokens":6"#, r#""max_tokens":1000"#);
-    let (page, _) = with_server(options("small:max_seqs=1", &[]), async |address| {
+    let (page, _) = with_server(options("small:max_seqs=1", &[]), async |server| {
         let mut leaving = Vec::new();
         for _ in 0..2 {
-            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut stream = UnixStream::connect(server).await.unwrap();
             stream.write_all(request(CHAT, &long, "").as_bytes()).await.unwrap();
             leaving.push(stream);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         let metrics = request("/metrics", "", "connection: close\r\n");
-        let before = read_all(address, &metrics).await.text();
+        let before = read_all(server, &metrics).await.text();
         assert!((value(&before, "vllm:num_requests_waiting") - 1.0).abs() < 1e-9);
         drop(leaving);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        read_all(address, &metrics).await.text()
+        read_all(server, &metrics).await.text()
     })
     .await;
     assert!(
@@ -166,13 +167,13 @@ async fn faults_strike_an_engine_as_they_do_a_delay() {
         let seen = seen(options("small", &[fault]), CHAT, STREAMED, "").await;
         assert_eq!(seen.contents().len(), tokens, "{fault}: {}", seen.text());
     }
-    let endless = with_server(options("small", &["never-ends"]), async |address| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+    let endless = with_server(options("small", &["never-ends"]), async |server| {
+        let mut stream = UnixStream::connect(server).await.unwrap();
         stream.write_all(request(CHAT, STREAMED, "").as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(stream);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+        read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text()
     });
     let page = endless.await.0;
     assert!(

@@ -64,10 +64,10 @@ async fn several_choices_have_their_own_index_and_the_counts_are_of_all() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_choices_of_an_engine_are_requests_of_their_own() {
     let body = json!({"messages": [{"content": "a b c d"}], "max_tokens": 5, "n": 2, "stream": true}).to_string();
-    let (page, _) = with_server(options("small", &[]), async |address| {
-        let seen = read_all(address, &request(CHAT, &body, "connection: close\r\n")).await;
+    let (page, _) = with_server(options("small", &[]), async |server| {
+        let seen = read_all(server, &request(CHAT, &body, "connection: close\r\n")).await;
         assert_eq!(seen.contents().len(), 10);
-        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+        read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text()
     })
     .await;
     for (name, known) in [("generation_tokens_total", "10.0"), ("request_generation_tokens_count", "2.0")] {
@@ -129,9 +129,9 @@ async fn tokens_are_counted_as_in_a_request_and_give_the_text_back() {
         json!({"prompt": text, "return_token_strs": true}),
         json!({"model": "tonnage-sim", "messages": [{"role": "user", "content": text}]}),
     ];
-    with_server(options(PLAIN, &[]), async |address| {
+    with_server(options(PLAIN, &[]), async |server| {
         let ask = async |path: &str, body: &Value| -> Value {
-            let seen = read_all(address, &request(path, &body.to_string(), "connection: close\r\n")).await;
+            let seen = read_all(server, &request(path, &body.to_string(), "connection: close\r\n")).await;
             serde_json::from_str(seen.text().split("\r\n\r\n").nth(1).unwrap()).unwrap()
         };
         let mut ids = Vec::new();
@@ -174,11 +174,11 @@ async fn a_request_in_chunks_is_read_like_one_with_a_length() {
     let chunked =
         format!("{:x}\r\n{one}\r\n{:x};name=value\r\n{two}\r\n0\r\nx-trailer: 1\r\n\r\n", one.len(), two.len());
     let twice = format!("{head}\r\n{chunked}{head}connection: close\r\n\r\n{chunked}");
-    let (seen, served) = with_server(options(PLAIN, &[]), async |address| read_all(address, &twice).await).await;
+    let (seen, served) = with_server(options(PLAIN, &[]), async |server| read_all(server, &twice).await).await;
     assert_eq!(seen.text().matches(r#""content":" the traffic""#).count(), 2, "{}", seen.text());
     assert_eq!((seen.end, served.requests, served.connections), (End::Closed, 2, 1));
     let broken = format!("{head}\r\nnot a size\r\n");
-    let (seen, _) = with_server(options(PLAIN, &[]), async |address| read_all(address, &broken).await).await;
+    let (seen, _) = with_server(options(PLAIN, &[]), async |server| read_all(server, &broken).await).await;
     assert!(seen.text().starts_with("HTTP/1.1 400 "), "{}", seen.text());
 }
 
@@ -187,7 +187,7 @@ async fn head_is_answered_without_a_body_so_that_the_next_answer_is_found() {
     let ask = |method: &str, path: &str, more: &str| format!("{method} {path} HTTP/1.1\r\nhost: sim\r\n{more}\r\n");
     for path in ["/metrics", "/v1/models", "/health", CHAT, "/nowhere"] {
         let both = ask("HEAD", path, "") + &ask("GET", path, "connection: close\r\n");
-        let text = with_server(options("small", &[]), async |address| read_all(address, &both).await).await.0.text();
+        let text = with_server(options("small", &[]), async |server| read_all(server, &both).await).await.0.text();
         let mut parts = text.splitn(2, "\r\n\r\n");
         let (first, second) = (parts.next().unwrap(), parts.next().unwrap());
         assert!(second.starts_with("HTTP/1.1 "), "{path}: {text}");
@@ -201,17 +201,17 @@ async fn head_is_answered_without_a_body_so_that_the_next_answer_is_found() {
 async fn the_times_of_a_request_add_up_in_the_metrics() {
     // One sequence at a time: the second request waits for the first one.
     let body = json!({"messages": [{"content": "a b c d"}], "max_tokens": 6, "stream": true}).to_string();
-    let (page, _) = with_server(options("small:max_seqs=1", &[]), async |address| {
+    let (page, _) = with_server(options("small:max_seqs=1", &[]), async |server| {
         let one = || {
-            let request = request(CHAT, &body, "connection: close\r\n");
-            tokio::task::spawn_local(async move { read_all(address, &request).await })
+            let (server, request) = (server.to_owned(), request(CHAT, &body, "connection: close\r\n"));
+            tokio::task::spawn_local(async move { read_all(&server, &request).await })
         };
         let (first, second) = (one(), one());
         let first_ms = first.await.unwrap().content_ms();
         second.await.unwrap();
         // The sum that the engine must have counted for the queue: the whole first request.
         assert_eq!(first_ms.len(), 6);
-        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+        read_all(server, &request("/metrics", "", "connection: close\r\n")).await.text()
     })
     .await;
     let value = |name: &str| -> f64 {
