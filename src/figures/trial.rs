@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures::worded::{HealthView, ObjectiveView, VerdictView};
 use crate::metrics::{
     BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Judgement, Known, LoadFacts, LoadOrigin, Lost,
-    Metric, OriginOf, SamplePoint, State, Summary, TokensView, quantile_interval95,
+    Metric, OriginOf, SamplePoint, State, Summary, TokensView, quantile_intervals95,
 };
 use crate::play::Trial;
 use crate::units::Window;
@@ -190,7 +190,8 @@ pub struct StatsView {
 
 impl StatsView {
     fn of(distribution: &Distribution) -> Self {
-        let at = |share| distribution.at_share(share);
+        let ranks = distribution.ranks();
+        let at = |share| ranks.at_share(share);
         Self {
             count: distribution.seen(),
             missed: distribution.misses(),
@@ -206,7 +207,7 @@ impl StatsView {
             p95: at(0.95),
             p99: at(0.99),
             p999: at(0.999),
-            max: distribution.max(),
+            max: at(1.0),
             p50_ci95: None,
             p90_ci95: None,
             p99_ci95: None,
@@ -214,17 +215,10 @@ impl StatsView {
     }
 
     fn headline(summary: &Summary, state: &State, metric: Metric) -> Self {
-        let interval = |share| quantile_interval95(summary, state, metric, share);
+        let [p50_ci95, p90_ci95, p99_ci95] = quantile_intervals95(summary, state, metric, [0.5, 0.9, 0.99]);
         let distribution = summary.distribution(metric, OriginOf::Scheduled);
         let slow = |share| (metric.row().better == Direction::Higher).then(|| distribution.at_share(share)).flatten();
-        Self {
-            p1: slow(0.01),
-            p10: slow(0.1),
-            p50_ci95: interval(0.5),
-            p90_ci95: interval(0.9),
-            p99_ci95: interval(0.99),
-            ..Self::of(distribution)
-        }
+        Self { p1: slow(0.01), p10: slow(0.1), p50_ci95, p90_ci95, p99_ci95, ..Self::of(distribution) }
     }
 }
 

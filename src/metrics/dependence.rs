@@ -25,7 +25,7 @@ use crate::metrics::block::Block;
 use crate::metrics::buckets::Buckets;
 use crate::metrics::series::Absorb;
 use crate::metrics::state::{Quantity, State};
-use crate::metrics::{Distribution, Known, Metric, OriginOf, Summary};
+use crate::metrics::{Known, Metric, OriginOf, Summary};
 use crate::stats::dispersion::{Batch, Dispersion, dispersion};
 use crate::stats::mixing::Mixing;
 use crate::stats::ranks::quantile_interval;
@@ -121,30 +121,45 @@ fn batch_of(block: &Block, place: usize) -> Batch {
 
 /// The larger φ of exceeding the observed p50 and of exceeding the observed p90 of `metric`, at least 1.
 fn frequent_phi(summary: &Summary, metric: Metric) -> f64 {
+    frequent(summary, metric, &merged(summary, metric))
+}
+
+fn frequent(summary: &Summary, metric: Metric, times: &(Buckets<6, u64>, u64)) -> f64 {
     [0.5, 0.9]
         .into_iter()
-        .filter_map(|share| Some(dispersion(&exceedances(summary, metric, share)?)?.plain))
+        .filter_map(|share| Some(dispersion(&exceedances(summary, metric, times, share)?)?.plain))
         .fold(1.0, f64::max)
 }
 
-/// The dependence of the events "a value of `metric` exceeds its quantile at `share`".
-pub(super) fn of_exceedances(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<Dependence> {
-    let prior = frequent_phi(summary, metric);
+/// The dependence of the events "a value of `metric` exceeds its quantile at the share", for each of `shares`.
+pub(super) fn of_exceedances<const N: usize>(
+    summary: &Summary,
+    state: &State,
+    metric: Metric,
+    shares: [f64; N],
+) -> [Option<Dependence>; N] {
+    let times = merged(summary, metric);
+    let prior = frequent(summary, metric, &times);
     let worth = state.worth(&quantities(&[metric]));
-    Some(dependence(&exceedances(summary, metric, share)?, prior, worth))
+    shares.map(|share| Some(dependence(&exceedances(summary, metric, &times, share)?, prior, worth)))
 }
 
-/// Exceedances of the observed `share` quantile of `metric` over the blocks; `None` without values.
+/// Exceedances of the observed `share` quantile of `metric` over the blocks, whose `merged` times are `times`; `None`
+/// without values.
 ///
 /// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, if
 /// that share is between half and twice 1 − `share`. Otherwise one class holds too many values, as in a service of
 /// constant latency; the exceedances are then taken as evenly spread over the blocks.
-fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Vec<Batch>> {
-    let (classes, missed) = merged(summary, metric);
+fn exceedances(
+    summary: &Summary,
+    metric: Metric,
+    (classes, missed): &(Buckets<6, u64>, u64),
+    share: f64,
+) -> Option<Vec<Batch>> {
     let ranked = classes.len() + missed;
     let wanted = (1.0 - share) * ranked as f64;
     let distance = |beyond: u64| libm::fabs(beyond as f64 - wanted);
-    let mut beyond = missed;
+    let mut beyond = *missed;
     let mut nearest: Option<(usize, u64)> = None;
     for (class, count) in classes.iter().rev() {
         if nearest.is_none_or(|(_, held)| distance(beyond) < distance(held)) {
@@ -174,30 +189,38 @@ pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64
     (all, missed)
 }
 
-/// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order
-/// statistics at exact ranks of n/φ. `None` ("more requests needed") in any of these cases: fewer than four independent
-/// requests on the rarer side of the quantile, fewer than five episodes, requests in flight that grew over the window,
-/// or a bound among censored or missed values.
+/// The 95 % intervals of displayed quantiles of a time of the cohort at `shares`, from the planned instant, in seconds:
+/// order statistics at exact ranks of n/φ. `None` ("more requests needed") in any of these cases: fewer than four
+/// independent requests on the rarer side of the quantile, fewer than five episodes, requests in flight that grew over
+/// the window, or a bound among censored or missed values.
 #[must_use]
-pub(crate) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
-    if matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens) {
-        return None;
-    }
+pub(crate) fn quantile_intervals95<const N: usize>(
+    summary: &Summary,
+    state: &State,
+    metric: Metric,
+    shares: [f64; N],
+) -> [Option<[f64; 2]>; N] {
     let distribution = summary.distribution(metric, OriginOf::Scheduled);
-    let Dependence { phi, episodes, .. } = of_exceedances(summary, state, metric, share)?;
-    let effective = distribution.ranked() as f64 / phi;
-    if state.is_growing() || episodes < LEAST_EPISODES || effective * share.min(1.0 - share) < LEAST_BEYOND {
-        return None;
+    let is_no_time_of_requests =
+        matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens);
+    if is_no_time_of_requests || distribution.ranked() == 0 || state.is_growing() {
+        return [None; N];
     }
-    let (low, high) = quantile_interval(share, effective, RANK_CONFIDENCE)?;
-    bounds(distribution, low, high)
-}
-
-fn bounds(distribution: &Distribution, low: f64, high: f64) -> Option<[f64; 2]> {
-    match (distribution.at_share(low)?, distribution.at_share(high)?) {
-        (Known::At(low), Known::At(high)) => Some([low, high]),
-        _ => None,
-    }
+    let (ranks, ranked) = (distribution.ranks(), distribution.ranked() as f64);
+    let dependences = of_exceedances(summary, state, metric, shares);
+    std::array::from_fn(|place| {
+        let share = shares[place];
+        let Dependence { phi, episodes, .. } = dependences[place]?;
+        let effective = ranked / phi;
+        if episodes < LEAST_EPISODES || effective * share.min(1.0 - share) < LEAST_BEYOND {
+            return None;
+        }
+        let (low, high) = quantile_interval(share, effective, RANK_CONFIDENCE)?;
+        match (ranks.at_share(low)?, ranks.at_share(high)?) {
+            (Known::At(low), Known::At(high)) => Some([low, high]),
+            _ => None,
+        }
+    })
 }
 
 /// A quantile of the requests' mean gaps (`itl`, `tbt`), to 2 digits, in seconds.

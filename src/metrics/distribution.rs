@@ -182,68 +182,19 @@ impl Distribution {
         self.at_share(1.0)
     }
 
-    /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of
-    /// the ranked requests at or below it, to 3 digits. A censored value is ranked at both ends of its possible range.
-    /// Where the two ranks give different values, or the rank falls among the misses, the result is `Above`. Where
-    /// higher is better, a miss is 0 and a censored value lies between 0 and its bound: the result is then `Below`.
-    /// `None` where nothing is ranked, or nothing bounds the result.
+    /// The quantile at `share`: [`Ranks::at_share`]. Who asks for several shares takes [`Self::ranks`] once.
     #[must_use]
     pub fn at_share(&self, share: f64) -> Option<Known> {
-        let ranked = self.ranked();
-        if ranked == 0 {
-            return None;
-        }
-        // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
-        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
-        let same = |one: f64, other: f64| one.max(other) <= one.min(other) * 1.002;
-        if self.metric.row().better == Direction::Higher {
-            let low = self.value_at(rank.saturating_sub(self.misses + self.censored()), false)?;
-            let high = self.value_at(rank.saturating_sub(self.misses), true)?;
-            let saturated =
-                MOST_COUNT as f64 * self.metric.unit().ticks_per_count() as f64 / self.metric.unit().ticks();
-            return if same(low, high) {
-                Some(Known::At(high))
-            } else {
-                // A request cut off before its first token may have any speed.
-                (high < saturated).then_some(Known::Below { below: high })
-            };
-        }
-        let (lowest, highest) = (self.value_at(rank, true), self.value_at(rank, false));
-        Some(match (lowest, highest) {
-            (Some(low), Some(high)) if same(low, high) => Known::At(high),
-            (Some(low), _) => Known::Above { above: low },
-            (None, _) => Known::Above { above: self.largest() },
-        })
+        self.ranks().at_share(share)
     }
 
-    /// The value at `rank` among the observed values, and among the bounds of the censored values if `with_bounds`. 0
-    /// at rank 0; `None` beyond the last rank.
-    fn value_at(&self, rank: u64, with_bounds: bool) -> Option<f64> {
-        if rank == 0 {
-            return Some(0.0);
-        }
-        let bounds = if with_bounds { self.bounds.as_deref() } else { None };
-        let pools: Vec<&Pool> = self.pools().chain(bounds).collect();
-        let total: u64 = pools.iter().map(|pool| pool.len).sum();
-        if rank > total {
-            return None;
-        }
-        let exact_min = pools.iter().map(|pool| pool.min_ticks).min()?;
-        let exact_max = pools.iter().map(|pool| pool.max_ticks).max()?;
-        let ticks = if rank == total {
-            exact_max
-        } else {
-            let mut classes: Vec<(usize, u64)> = pools.iter().flat_map(|pool| pool.buckets.iter()).collect();
-            classes.sort_unstable();
-            let mut passed = 0;
-            let reached = classes.iter().find(|(_, count)| {
-                passed += count;
-                passed >= rank
-            });
-            let count = Buckets::<10, u64>::highest(reached?.0);
-            count.saturating_mul(self.metric.unit().ticks_per_count()).clamp(exact_min, exact_max)
-        };
-        Some(ticks as f64 / self.metric.unit().ticks())
+    /// The values in ascending order, for any number of quantiles.
+    #[must_use]
+    pub fn ranks(&self) -> Ranks<'_> {
+        let seen: Vec<&Pool> = self.pools().collect();
+        let bounds = self.bounds.as_deref();
+        let with_bounds = bounds.map(|bounds| Ascending::of(&[&seen[..], &[bounds]].concat()));
+        Ranks { of: self, seen: Ascending::of(&seen), with_bounds }
     }
 
     /// Bytes held.
@@ -252,6 +203,7 @@ impl Distribution {
         self.pools().chain(self.bounds.as_deref()).map(|pool| size_of::<Pool>() + pool.buckets.heap_bytes()).sum()
     }
 
+    /// The largest value, observed or a bound.
     fn largest(&self) -> f64 {
         let ticks = self.pools().chain(self.bounds.as_deref()).map(|pool| pool.max_ticks).max().unwrap_or(0);
         ticks as f64 / self.metric.unit().ticks()
@@ -268,6 +220,94 @@ impl Distribution {
             .collect();
         counts.sort_unstable();
         counts
+    }
+}
+
+/// The values of a [`Distribution`] in ascending order.
+#[derive(Debug)]
+pub struct Ranks<'a> {
+    of: &'a Distribution,
+    seen: Ascending,
+    /// The same among the bounds of the censored values too; `None` where nothing is censored.
+    with_bounds: Option<Ascending>,
+}
+
+impl Ranks<'_> {
+    /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of
+    /// the ranked requests at or below it, to 3 digits. A censored value is ranked at both ends of its possible range.
+    /// Where the two ranks give different values, or the rank falls among the misses, the result is `Above`. Where
+    /// higher is better, a miss is 0 and a censored value lies between 0 and its bound: the result is then `Below`.
+    /// `None` where nothing is ranked, or nothing bounds the result.
+    #[must_use]
+    pub fn at_share(&self, share: f64) -> Option<Known> {
+        let (of, unit) = (self.of, self.of.metric.unit());
+        let ranked = of.ranked();
+        if ranked == 0 {
+            return None;
+        }
+        // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
+        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
+        let value = |ascending: &Ascending, rank: u64| {
+            let ticks = if rank == 0 { 0 } else { ascending.at(rank, unit.ticks_per_count())? };
+            Some(ticks as f64 / unit.ticks())
+        };
+        let (seen, with_bounds) = (&self.seen, self.with_bounds.as_ref().unwrap_or(&self.seen));
+        let same = |one: f64, other: f64| one.max(other) <= one.min(other) * 1.002;
+        if of.metric.row().better == Direction::Higher {
+            let low = value(seen, rank.saturating_sub(of.misses + of.censored()))?;
+            let high = value(with_bounds, rank.saturating_sub(of.misses))?;
+            let saturated = MOST_COUNT as f64 * unit.ticks_per_count() as f64 / unit.ticks();
+            return if same(low, high) {
+                Some(Known::At(high))
+            } else {
+                // A request cut off before its first token may have any speed.
+                (high < saturated).then_some(Known::Below { below: high })
+            };
+        }
+        let (lowest, highest) = (value(with_bounds, rank), value(seen, rank));
+        Some(match (lowest, highest) {
+            (Some(low), Some(high)) if same(low, high) => Known::At(high),
+            (Some(low), _) => Known::Above { above: low },
+            (None, _) => Known::Above { above: of.largest() },
+        })
+    }
+}
+
+/// Classes of values in ascending order.
+#[derive(Debug)]
+struct Ascending {
+    /// Each class with the number of values in it and in the classes below it.
+    classes: Vec<(usize, u64)>,
+    min_ticks: u64,
+    max_ticks: u64,
+}
+
+impl Ascending {
+    fn of(pools: &[&Pool]) -> Self {
+        let mut classes: Vec<(usize, u64)> = pools.iter().flat_map(|pool| pool.buckets.iter()).collect();
+        if pools.len() > 1 {
+            classes.sort_unstable();
+        }
+        let mut passed = 0;
+        for (_, count) in &mut classes {
+            passed += *count;
+            *count = passed;
+        }
+        Self {
+            classes,
+            min_ticks: pools.iter().map(|pool| pool.min_ticks).min().unwrap_or(u64::MAX),
+            max_ticks: pools.iter().map(|pool| pool.max_ticks).max().unwrap_or(0),
+        }
+    }
+
+    /// The value at `rank`, at least 1, in ticks; the smallest and the largest are exact. `None` beyond the last rank.
+    fn at(&self, rank: u64, ticks_per_count: u64) -> Option<u64> {
+        let (class, _) = *self.classes.get(self.classes.partition_point(|(_, passed)| *passed < rank))?;
+        if self.classes.last().is_some_and(|(_, total)| *total == rank) {
+            return Some(self.max_ticks);
+        }
+        let count = Buckets::<10, u64>::highest(class);
+        Some(count.saturating_mul(ticks_per_count).clamp(self.min_ticks, self.max_ticks))
     }
 }
 

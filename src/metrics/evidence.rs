@@ -101,7 +101,8 @@ pub(super) fn tail(summary: &Summary, state: &State, limit: &Limit, allowed: f64
         if beyond < 5 && !tail.excesses.is_empty() {
             break;
         }
-        let phi = of_exceedances(summary, state, limit.metric, 1.0 - share)?.phi;
+        let [dependence] = of_exceedances(summary, state, limit.metric, [1.0 - share]);
+        let phi = dependence?.phi;
         if tail.excesses.is_empty() {
             (tail.threshold_s, tail.share, tail.phi) = (threshold_s, beyond as f64 / total as f64, phi);
         }

@@ -38,7 +38,7 @@ pub use catalog::{CatalogueRow, Direction, Metric, OriginOf, Unit, help_metrics}
 pub use counts::Counts;
 pub use course::Course;
 pub use decide::{CONFIDENCE, ObjectiveJudgement};
-pub(crate) use dependence::quantile_interval95;
+pub(crate) use dependence::quantile_intervals95;
 pub use distribution::{Distribution, Known};
 pub use flow::Flow;
 pub use frame::Frame;

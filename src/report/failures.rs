@@ -98,6 +98,9 @@ pub fn loss_text(report: &Report) -> Option<String> {
     let went_on = report.sweep.as_ref().is_some_and(|findings| findings.finished == Some(Finished::NoAnswer));
     let rest = if went_on || report.search.is_some() { "; then continue with --resume" } else { "" };
     let Some(group) = last.failures.first() else {
+        if totals.unresolved == 0 {
+            return Some(format!("{of}: no request was sent within it; allow more time with --duration{rest}"));
+        }
         return Some(format!(
             "{of}: {} had no answer when the drain ended; allow more time with --drain and --timeout{rest}",
             count(totals.unresolved)

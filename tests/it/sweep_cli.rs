@@ -26,11 +26,11 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
     let folder = folder();
     let output = swept(
         folder.path(),
-        &["--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=1s", "--label", "quick"],
+        &["--points", "3", "--max-rate", "300", "--duration", "400ms", "--slo", "p50 e2e<=1s", "--label", "quick"],
     );
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("up to 5 loads") && said.contains("about 300 ms") && said.contains("5/5 300/s"), "{said}");
+    assert!(said.contains("up to 5 loads") && said.contains("about 2.00 s") && said.contains("5/5 300/s"), "{said}");
     for wanted in [
         "SIMULATED",
         "label: quick",
