@@ -3,10 +3,11 @@
 //!
 //! # How to run
 //!
-//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each]]` runs N searches of
-//! each cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME is a cell,
-//! in quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each` prints every answer. A
-//! search takes 0.1 to 0.5 s of a core; a cell of 200 searches takes half a minute to a minute on two cores.
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each | --probes]]` runs N
+//! searches of each cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME
+//! is a cell, in quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each` prints every
+//! answer, `--probes` every probe too. A search takes 0.1 to 0.5 s of a core; a cell of 200 searches takes half a minute
+//! to a minute on two cores.
 //!
 //! | group | cells | truths |
 //! |---|---|---|
@@ -175,7 +176,7 @@ mod queue;
 #[path = "common/served.rs"]
 mod served;
 
-use cell::{Cell, Score};
+use cell::{Cell, Detail, Score};
 use queue::{bisection, search_changing};
 use served::{SERVED, truth};
 use tonnage::search::step::{Answer, Budget, Finding};
@@ -191,8 +192,8 @@ struct Asked {
     /// Searches that run at the same time.
     threads: usize,
     quick: bool,
-    /// Whether every answer is printed.
-    each: bool,
+    /// What is printed beside the lines of the cells.
+    detail: Detail,
     /// Names of cells, groups and modes.
     names: Vec<String>,
 }
@@ -204,7 +205,7 @@ impl Asked {
 
     fn read() -> Self {
         let quick = std::env::var_os("TONNAGE_BENCH_QUICK").is_some();
-        let mut asked = Self { repeats: None, from: 1, threads: 2, quick, each: false, names: Vec::new() };
+        let mut asked = Self { repeats: None, from: 1, threads: 2, quick, detail: Detail::None, names: Vec::new() };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut number = || {
@@ -215,7 +216,8 @@ impl Asked {
                 "--from" => asked.from = number(),
                 "--threads" => asked.threads = number() as usize,
                 "--quick" => asked.quick = true,
-                "--each" => asked.each = true,
+                "--each" => asked.detail = Detail::Answers,
+                "--probes" => asked.detail = Detail::Probes,
                 // Added by Cargo.
                 "--bench" => {}
                 _ => asked.names.push(word),
@@ -397,7 +399,7 @@ fn main() {
     );
     let (mut tuned, mut untuned) = (Score::default(), Score::default());
     for cell in cells.iter().filter(|cell| asked.wants(cell)) {
-        let score = cell.score(precision, (asked.from, seeds), asked.threads, asked.each);
+        let score = cell.score(precision, (asked.from, seeds), asked.threads, asked.detail);
         let name = format!("{}{}", cell.name, if cell.tuned_on { "" } else { " *" });
         println!("{}", score.line(&name, Some((cell.truth, cell.truth / cell.capacity))));
         if cell.tuned_on { &mut tuned } else { &mut untuned }.pool(&score);

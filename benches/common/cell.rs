@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tonnage::search::hunt::Conclusion;
-use tonnage::search::step::{Answer, Finding, price};
+use tonnage::search::step::{Answer, Demand, Finding, Probe, price};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
 
@@ -37,10 +37,42 @@ pub(crate) struct Cell {
 /// The result of one search.
 struct Outcome {
     answer: Option<Answer>,
-    probes: usize,
+    probes: Vec<Probe>,
+}
+
+/// What is printed of a cell beside its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Detail {
+    /// Nothing.
+    None,
+    /// Every answer.
+    Answers,
+    /// Every answer and every probe.
+    Probes,
 }
 
 impl Outcome {
+    /// The probes: level as a multiple of the truth, requests, length, growth in standard errors, and of each
+    /// objective its count in multiples of what is allowed and φ.
+    fn probes(&self, truth: f64, allowed: &[f64]) -> String {
+        let line = |probe: &Probe| {
+            let counts = probe.counts.iter().zip(allowed).map(|(count, allowed)| {
+                let phi = count.clusters.map_or(1.0, |clusters| clusters.phi);
+                format!("{:.2} of allowed, phi {phi:.0}", count.share() / allowed)
+            });
+            let growth = probe.growth.map_or(0.0, |growth| growth.per_s / growth.error_per_s);
+            format!(
+                "    {:.3}: {} requests in {:.0} s, growth {growth:+.1}, {}; {:?}",
+                probe.level.value() / truth,
+                probe.spent.requests,
+                probe.spent.seconds,
+                counts.collect::<Vec<_>>().join(", "),
+                probe.end
+            )
+        };
+        self.probes.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// One answer: its interval and best estimate as multiples of the truth.
     fn line(&self, seed: u64, truth: f64) -> String {
         let Some(answer) = &self.answer else { return format!("  seed {seed}: no answer") };
@@ -49,7 +81,7 @@ impl Outcome {
             let misses = if low > 1.0 || high < 1.0 { ", misses the truth" } else { "" };
             format!("{low:.3} to {high:.3}, best {best:.3}{misses}")
         });
-        let (finding, doubts, probes) = (answer.finding, &answer.doubts, self.probes);
+        let (finding, doubts, probes) = (answer.finding, &answer.doubts, self.probes.len());
         format!(
             "  seed {seed}: {finding:?} {interval}; {} requests, {probes} probes, floor {:.2} %, doubts {doubts:?}",
             answer.spent.requests,
@@ -66,7 +98,7 @@ impl Cell {
     fn search(&self, precision: f64, seed: Seed) -> Outcome {
         let (conclusion, history) = self.asked(precision).search(&mut (self.open)(seed), seed);
         let answer = if let Conclusion::Answered(answer) = conclusion { Some(*answer) } else { None };
-        Outcome { answer, probes: history.probes.len() }
+        Outcome { answer, probes: history.probes }
     }
 
     /// The predicted number of requests of a search.
@@ -74,8 +106,8 @@ impl Cell {
         price(&self.asked(precision).aim().question, (self.truth / self.capacity).min(1.0))
     }
 
-    /// The results of searches with `count` seeds starting at `from`, `threads` at a time. `each` prints every answer.
-    pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize, each: bool) -> Score {
+    /// The results of searches with `count` seeds starting at `from`, `threads` at a time.
+    pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize, detail: Detail) -> Score {
         let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -96,8 +128,13 @@ impl Cell {
         outcomes.sort_by_key(|(place, _)| *place);
         let mut score = Score::default();
         for (place, outcome) in &outcomes {
-            if each {
+            if detail >= Detail::Answers {
                 println!("{}", outcome.line(from + place, self.truth));
+            }
+            if detail == Detail::Probes {
+                let question = self.asked(precision).aim().question;
+                let allowed: Vec<f64> = question.demands().iter().map(Demand::allowed).collect();
+                println!("{}", outcome.probes(self.truth, &allowed));
             }
             score.add(outcome, self.truth);
         }
@@ -132,7 +169,7 @@ pub(crate) struct Score {
 impl Score {
     fn add(&mut self, outcome: &Outcome, truth: f64) {
         self.searches += 1.0;
-        self.probes += outcome.probes as f64;
+        self.probes += outcome.probes.len() as f64;
         let Some(answer) = &outcome.answer else { return };
         self.spent.push(answer.spent.requests as f64);
         let yes = |is: bool| f64::from(u8::from(is));

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench is a program of its own and uses its part")]
 
 pub(crate) mod candidates;
+pub(crate) mod departures;
 pub(crate) mod host;
 pub(crate) mod instants;
 pub(crate) mod pair;

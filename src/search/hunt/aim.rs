@@ -110,7 +110,7 @@ fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, 
             Statistic::EachRequest => Ok(None),
             Statistic::Mean => {
                 let limit_s = is_queued(limit.metric).then_some(limit.limit.as_secs_f64());
-                Demand::new(1.0 / Sequence::MEAN_WHOLE, limit_s).map(Some)
+                Demand::new(1.0 / Sequence::MEAN_WHOLE, limit_s).map(|demand| Some(demand.of_mean()))
             }
             Statistic::Max => Err(no_proportion("give a quantile instead, as in `p99 ttft<=200ms`")),
         },

@@ -9,7 +9,7 @@ use crate::play::{LiveCounts, Trial, Watched};
 use crate::search::hunt::state::{Begun, Ordered, SearchCampaign};
 use crate::search::hunt::watch::seen_of;
 use crate::search::hunt::{Conclusion, Purpose};
-use crate::search::step::{Answer, End, Step, step};
+use crate::search::step::{Answer, Step, step};
 use crate::search::{Campaign, Kept, Level, Next};
 
 impl Campaign for SearchCampaign {
@@ -80,7 +80,7 @@ impl Campaign for SearchCampaign {
         }
         if let Ordered::Probe(order) = begun.ordered {
             self.rests = !matches!(order.level, Level::RatePerS(_))
-                || begun.seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
+                || begun.seen.as_ref().is_some_and(|seen| seen.probe.leaves_a_backlog());
         }
     }
 

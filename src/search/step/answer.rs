@@ -6,7 +6,7 @@ use crate::search::step::overdispersion::nearness;
 use crate::search::step::posterior::FIRST;
 use crate::search::step::price::price;
 use crate::search::step::trust::{collapses, doubts, is_end_tried};
-use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
+use crate::search::step::{Bracket, Capacity, Count, Doubt, History, Picture, Probe, Question, Spent};
 use crate::search::{Axis, Level, Pass};
 use crate::stats::proportion::lower_bound;
 
@@ -26,6 +26,9 @@ const LAST_REQUESTS: f64 = 20.0;
 /// Misses, in effective requests, that a window would hold at the answer. Shorter windows would show only chance;
 /// longer ones would spend everything at a few levels.
 const EXPECTED: f64 = 0.4;
+/// Least requests of a window of a demand on a mean, in φ₀ of its level. φ₀ requests take about half the relaxation time
+/// of a queue.
+const SETTLED: f64 = 8.0;
 /// After this many probes, windows grow in proportion to the number of probes.
 const MANY_PROBES: f64 = 20.0;
 /// After `MANY_PROBES`, each window has at least this share of all requests, so that the limit on the number of
@@ -376,8 +379,12 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         return moderate;
     }
     let expected = EXPECTED * (turn as f64 / MANY_PROBES).max(1.0);
-    let requests =
-        expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
+    let demand = &question.demands()[place];
+    let requests = expected * picture.phi(question, place, picture.bracket().best) / demand.allowed();
+    // A mean is over all requests. A window that is short beside the time in which the service forgets its state shows
+    // the state in which it began.
+    let settled = if demand.is_of_mean() { SETTLED * picture.expected_phi(question, level.value()) } else { 0.0 };
+    let requests = requests.max(settled);
     // The first probes find the range of the search, and no probe spends a large part of what all have spent.
     let spent = history.spent().requests as f64;
     let least = if turn as f64 > MANY_PROBES { LEAST_SHARE_OF_ALL * spent } else { 0.0 };
@@ -425,7 +432,7 @@ pub(super) fn lasting(question: &Question, history: &History, level: Level, reso
     let window_s = (question.longest_limit_s() / resolution)
         .max(LEAST_REQUESTS / level.value())
         .max(LEAST_TIMES * time_in_system_s);
-    let emptied = last.is_none_or(|probe| probe.end == End::Overloaded);
+    let emptied = last.is_none_or(Probe::leaves_a_backlog);
     let discard_s =
         (window_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
     Order { level, discard_s, window_s, resolution }

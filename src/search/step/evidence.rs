@@ -7,6 +7,9 @@ use crate::search::step::curve::Shape;
 use crate::search::step::{Calm, Clusters, Episodes, Question, Spent};
 use crate::search::{Axis, Level, Pass};
 
+/// Growth of the number in flight over the window of a probe, in standard errors, beyond which it leaves a backlog.
+const LEFT: f64 = 1.0;
+
 /// Misses of one objective in one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Count {
@@ -135,6 +138,13 @@ impl Probe {
             end,
             spent: Spent { requests: 0, seconds: 0.0 },
         }
+    }
+
+    /// Whether requests of the probe would delay those of the next one for long: the player then waits for them first.
+    /// Without the wait, the next probe would count misses that this one caused.
+    #[must_use]
+    pub fn leaves_a_backlog(&self) -> bool {
+        self.end == End::Overloaded || self.growth.is_some_and(|growth| growth.exceeds(LEFT))
     }
 }
 

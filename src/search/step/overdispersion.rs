@@ -128,7 +128,7 @@ pub(super) fn overdispersion(
     fitted: impl Fn(f64) -> f64,
 ) -> Overdispersion {
     let (mut misses, mut crowding) = (Sums::default(), Sums::default());
-    let (mut squares, mut weights) = (0.0, 0.0);
+    let (mut squares, mut weights, mut room) = (0.0, 0.0, 0.0);
     for probe in &history.probes {
         let Some(count) = probe.counts.get(place).filter(|count| count.decided > 0) else { continue };
         let level = probe.level.value();
@@ -137,6 +137,7 @@ pub(super) fn overdispersion(
         let excess = (MANY_TIMES * question.demands()[place].allowed() / share).min(1.0);
         let weight = likeness(question.over(), libm::log(level), (shape, end, centre)) * excess;
         let scale = expected_beside(question, history.unloaded_cv2, level, (end, centre));
+        room += weight * count.decided as f64 / scale;
         if let Some(clusters) = count.clusters {
             misses.add(&full(&clusters, count.misses), weight, scale);
         }
@@ -150,7 +151,15 @@ pub(super) fn overdispersion(
             weights += weight;
         }
     }
-    let (by_misses, of_misses) = misses.factor();
+    let (by_misses, mut of_misses) = misses.factor();
+    // The misses of a mean are parts of a sum: in calm times they come one by one and are no episodes. There are at
+    // most as many episodes as the windows have room for, and φ₀ is smaller: for M/M/1 (Daley, 1968), the sum of the
+    // times of N requests has the variance 4ρ/(1 − ρ)² · N times their squared mean.
+    let demand = &question.demands()[place];
+    let mut theory = 1.0;
+    if demand.is_of_mean() {
+        (of_misses, theory) = (of_misses.min(room), demand.allowed());
+    }
     let (by_crowding, of_crowding) = crowding.factor();
     // Each estimate is used only as far as the more direct ones have too few episodes.
     let of_crowding = if history.is_heavy_tailed() { 0.0 } else { of_crowding.min((ENOUGH - of_misses).max(0.0)) };
@@ -158,7 +167,7 @@ pub(super) fn overdispersion(
     let (by_scatter, of_scatter) =
         if weights > 2.0 { (squares / (weights - 2.0), PROBE_DEGREES * (weights - 2.0)) } else { (0.0, 0.0) };
     let degrees = of_misses + of_crowding + of_theory;
-    let sum = of_misses * by_misses + of_crowding * by_crowding + of_theory;
+    let sum = of_misses * by_misses + theory * (of_crowding * by_crowding + of_theory);
     let unseen = if history.is_heavy_tailed() { UNSEEN } else { 1.0 };
     let factor = unseen * (sum + of_scatter * by_scatter) / (degrees + of_scatter);
     Overdispersion {

@@ -288,6 +288,11 @@ impl Picture {
         phi_at(question, self.service_cv2, within, level, (self.end, libm::log(self.bracket.best)))
     }
 
+    /// φ₀, the overdispersion expected at a level by queueing theory.
+    pub(super) fn expected_phi(&self, question: &Question, level: f64) -> f64 {
+        expected_beside(question, self.service_cv2, level, (self.end, libm::log(self.bracket.best)))
+    }
+
     /// The share of misses of one demand at a level, by the fitted curve.
     #[must_use]
     pub fn share_at(&self, question: &Question, place: usize, level: f64) -> f64 {

@@ -11,6 +11,7 @@ use crate::search::{Axis, Pass};
 pub struct Demand {
     allowed: f64,
     limit_s: Option<f64>,
+    is_of_mean: bool,
 }
 
 impl Demand {
@@ -28,7 +29,20 @@ impl Demand {
         if limit_s.is_some_and(|limit_s| !(limit_s > 0.0 && limit_s.is_finite())) {
             return Err(Refusal::new("a limit must be longer than 0 s", "accepted is a limit above 0"));
         }
-        Ok(Self { allowed, limit_s })
+        Ok(Self { allowed, limit_s, is_of_mean: false })
+    }
+
+    /// The demand as that of a mean: its misses are parts of a sum over all requests
+    /// ([`crate::metrics::Sequence::MEAN_WHOLE`]), and none of them is an event of its own.
+    #[must_use]
+    pub const fn of_mean(self) -> Self {
+        Self { is_of_mean: true, ..self }
+    }
+
+    /// Whether the demand is that of a mean.
+    #[must_use]
+    pub const fn is_of_mean(&self) -> bool {
+        self.is_of_mean
     }
 
     /// The share of requests that may miss.

@@ -3,6 +3,7 @@
 mod budget;
 mod certificate;
 mod closed;
+mod collapse;
 pub(crate) mod engine;
 mod hunt;
 mod passes;

@@ -1,0 +1,84 @@
+//! Owns the test of a search over a service that falls into a slow state for good as soon as a queue is long: such a
+//! service has no highest rate that any number of probes could narrow down.
+
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tonnage::metrics::Objectives;
+use tonnage::schedule::Process;
+use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
+use tonnage::search::step::{Answer, Doubt, Finding};
+use tonnage::search::{Blueprint, drive};
+use tonnage::seed::{Seed, exponential};
+use tonnage::sim::{Call, Reply, Service, VirtualPlayer};
+use tonnage::units::Offset;
+use tonnage::workload::Workload;
+
+/// One server with exponential services of 100 ms on average, and 200 ms from a queue of more than `LONG` on until it
+/// is empty. At more than 5/s it is never empty again.
+#[derive(Clone)]
+struct Collapses {
+    draws: rand_chacha::ChaCha8Rng,
+    leaving: VecDeque<Offset>,
+    slow: bool,
+}
+
+const LONG: usize = 12;
+
+impl Service for Collapses {
+    fn arrive(&mut self, at: Offset, _call: Call) -> Option<Reply> {
+        while self.leaving.front().is_some_and(|leaves| *leaves <= at) {
+            self.leaving.pop_front();
+        }
+        self.slow = self.leaving.len() > LONG || (self.slow && !self.leaving.is_empty());
+        let mean = Duration::from_millis(if self.slow { 200 } else { 100 });
+        let begins = self.leaving.back().copied().unwrap_or(at).max(at);
+        let leaves = begins.plus(mean.mul_f64(exponential(&mut self.draws)));
+        self.leaving.push_back(leaves);
+        Some(Reply::whole(leaves))
+    }
+
+    fn fork(&self) -> Box<dyn Service> {
+        Box::new(self.clone())
+    }
+}
+
+fn answer(seed: u64) -> Answer {
+    let seed = Seed::new(seed);
+    let service = Collapses { draws: seed.stream("service").sequence(), leaving: VecDeque::new(), slow: false };
+    let objectives = Objectives::parse(&["p99 e2e<=2s"], None, None).expect("objectives");
+    let mut search = SearchCampaign::new(Aim::new(&objectives, 0.2).expect("an aim"));
+    let blueprint = Blueprint {
+        workload: Workload::new("1".parse().expect("a length"), "1".parse().expect("a length")),
+        process: Process::Poisson,
+        recorded: None,
+        quota: None,
+        seed,
+        window: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        objectives: Arc::new(objectives),
+        streamed: true,
+    };
+    let mut session = VirtualPlayer::over(Box::new(service));
+    let driven = pin!(drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false));
+    match driven.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(Conclusion::Answered(answer))) => answer,
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+#[test]
+fn a_service_that_collapses_for_good_is_never_found_without_doubt() {
+    for seed in 1..=3 {
+        let answer = answer(seed);
+        println!("{answer:?}");
+        let is_sure = answer.finding == Finding::Found && answer.doubts.is_empty();
+        let low = answer.bracket.map_or(0.0, |bracket| bracket.low);
+        assert!(!is_sure || low <= 5.0, "seed {seed}: above 5/s it collapses sooner or later: {answer:?}");
+        assert!(low <= 5.0 || answer.doubts.contains(&Doubt::Collapse), "seed {seed}: {answer:?}");
+    }
+}
