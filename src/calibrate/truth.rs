@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 
 use crate::client::request_number;
+use crate::metrics::send_lag;
 use crate::record::{Outcome, Record};
 
 /// The truth log of the simulated server, in memory.
@@ -74,7 +75,7 @@ impl From<&Record> for Received {
             id: record.id,
             completed: exchange.outcome == Outcome::Completed,
             events: exchange.events,
-            send_lag_s: exchange.sent.map(|sent| sent.secs_since(record.scheduled)),
+            send_lag_s: send_lag(record).map(|lag| lag.as_secs_f64()),
             wake_lag_s: exchange.wake_lag.map(|lag| lag.as_secs_f64()),
             ttft_s: exchange.first_token.zip(exchange.sent).map(|(first, sent)| first.secs_since(sent)),
             mean_gap_s: span_s.filter(|_| exchange.events > 1).map(|span_s| span_s / f64::from(exchange.events - 1)),

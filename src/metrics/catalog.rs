@@ -154,7 +154,7 @@ const CATALOGUE: [CatalogueRow; 13] = [
     row("stall", "Longest stall", Unit::Seconds, (false, true), Direction::Lower,
         "The longest gap between token-bearing events of a request: what a person sees as a freeze."),
     row("send_lag", "Send lag", Unit::Seconds, (false, false), Direction::Lower,
-        "Sent minus scheduled: the generator's own error, nothing else."),
+        "Scheduled to sent, and from there (or connected) to the first byte written: the generator's own error."),
     row("wake_lag", "Wake lag", Unit::Seconds, (false, false), Direction::Lower,
         "Our thread's read minus the kernel's stamp, of the first token: in no latency, where the kernel stamps."),
     row("output_speed", "Output speed per user", Unit::TokensPerSecond, (false, true), Direction::Higher,

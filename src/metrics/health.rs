@@ -9,6 +9,9 @@ use crate::metrics::{
 
 /// Send lag in seconds up to which the generator is never late: 2 ms, whatever the limits.
 const LEAST_LAG_LIMIT_S: f64 = 0.002;
+/// Seconds. If half of the reads come later than this after the kernel's stamp, the generator itself, and nothing on the
+/// way, is why whole answers come in one read.
+const READ_LATE_S: f64 = 0.005;
 /// Send lag, as a share of a limit, up to which the generator is not late.
 const LAG_SHARE: f64 = 0.05;
 /// The least share of the planned requests that must be sent.
@@ -253,7 +256,16 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<No
         notes.push(lengths(health.length_mismatch, &tokens.output));
     }
     notes.extend(prompts(&tokens.input));
-    notes.extend(health.answers.notes());
+    let read_late = match health.wake_lag_p50_s {
+        Some(Known::At(lag_s) | Known::Above { above: lag_s }) => Some(lag_s).filter(|lag_s| *lag_s > READ_LATE_S),
+        _ => None,
+    };
+    notes.extend(health.answers.notes().into_iter().map(|note| match (note, read_late) {
+        (Note::Buffered { one_read, answers }, Some(wake_lag_p50_s)) => {
+            Note::ReadLate { one_read, answers, wake_lag_p50_s }
+        }
+        (note, _) => note,
+    }));
     let uncounted = health.usage_missing.saturating_sub(health.usage_counted);
     if uncounted > 0 {
         notes.push(Note::UsageMissing { answers: uncounted, streamed: summary.frame().streamed });

@@ -54,6 +54,7 @@ pub use slo::{
 pub(crate) use state::State;
 pub use summary::{Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
+pub(crate) use value::send_lag;
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};
 pub use warning::{Fault, Lateness, Note, Reason, Remedy, VerdictReason};

@@ -1,5 +1,7 @@
 //! Owns the extractors: the value of one metric for one record, by the definitions that `help metrics` prints.
 
+use std::time::Duration;
+
 use crate::metrics::{Metric, OriginOf};
 use crate::record::{Outcome, Record};
 use crate::units::Offset;
@@ -41,6 +43,16 @@ fn fate(record: &Record) -> Fate {
         Outcome::Unresolved | Outcome::Cancelled => Fate::Censored(last_known(record)),
         Outcome::Skipped => Fate::Absent,
     }
+}
+
+/// The generator's own error: from the planned instant until the send began, and from there until the first byte was
+/// written. Opening a connection in between belongs to the service. `None` if the send did not begin.
+pub(crate) fn send_lag(record: &Record) -> Option<Duration> {
+    let exchange = &record.exchange;
+    let sent = exchange.sent?;
+    let ready = exchange.connected.map_or(sent, |connected| connected.max(sent));
+    let written = exchange.written.map_or(Duration::ZERO, |written| written.since(ready));
+    Some(sent.since(record.scheduled) + written)
 }
 
 fn ticks_between(from: Offset, until: Offset) -> u64 {
@@ -113,9 +125,7 @@ impl Metric {
     pub fn value(self, record: &Record, origin: OriginOf) -> Value {
         let exchange = &record.exchange;
         match self {
-            Self::SendLag => {
-                exchange.sent.map_or(Value::Undefined, |sent| Value::Defined(ticks_between(record.scheduled, sent)))
-            }
+            Self::SendLag => send_lag(record).map_or(Value::Undefined, |lag| Value::Defined(lag.as_nanos() as u64)),
             Self::WakeLag => exchange.wake_lag.map_or(Value::Undefined, |lag| Value::Defined(lag.as_nanos() as u64)),
             Self::InputTokens => input_tokens(record).map_or(Value::Undefined, Value::Defined),
             Self::OutputTokens => output_tokens(record).map_or(Value::Undefined, Value::Defined),
@@ -226,4 +236,27 @@ fn divide(ticks: u64, parts: u64) -> u64 {
 /// The speed of `tokens` in `nanos` nanoseconds (above 0), in thousandths of a token per second.
 fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
     u64::try_from(u128::from(tokens) * 1_000_000_000_000 / u128::from(nanos)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::examples::{at, streamed};
+
+    #[test]
+    fn send_lag_is_what_we_delayed_and_connecting_is_not() {
+        let lag_ms = |sent_s: f64, connected_s: Option<f64>, written_s: Option<f64>| {
+            let mut record = streamed(0, 1.0, 0.5, 4, 0.01);
+            let exchange = &mut record.exchange;
+            (exchange.sent, exchange.connected, exchange.written) =
+                (Some(at(sent_s)), connected_s.map(at), written_s.map(at));
+            send_lag(&record).map(|lag| lag.as_millis())
+        };
+        assert_eq!(lag_ms(1.002, None, Some(1.002)), Some(2), "sent late, written at once");
+        assert_eq!(lag_ms(1.002, None, Some(1.302)), Some(302), "an open connection, and we wrote late");
+        assert_eq!(lag_ms(1.002, Some(1.2), Some(1.203)), Some(5), "the server took 198 ms to accept");
+        assert_eq!(lag_ms(1.002, Some(0.9), Some(1.004)), Some(4), "connected ahead");
+        assert_eq!(lag_ms(1.002, Some(1.4), Some(1.003)), Some(2), "retried: the first write counts");
+        assert_eq!(lag_ms(1.002, None, None), Some(2));
+    }
 }

@@ -125,6 +125,15 @@ pub enum Note {
         /// Answers of several token-bearing events.
         answers: u64,
     },
+    /// Most answers came in one read, because the generator read late.
+    ReadLate {
+        /// Answers of several token-bearing events that came in one read.
+        one_read: u64,
+        /// Answers of several token-bearing events.
+        answers: u64,
+        /// The median time from the kernel's stamp of a first token to its read, in seconds.
+        wake_lag_p50_s: f64,
+    },
     /// Answers show no text although the server counts tokens.
     Unseen {
         /// How many.

@@ -58,6 +58,7 @@ fn every_note_has_its_sentence() {
             Note::PromptTokensApart { asked_mean: 10.0, server_mean: 17.0, counted: false },
             Note::PromptTokensApart { asked_mean: 10.0, server_mean: 9.0, counted: true },
             Note::Buffered { one_read: 1_200, answers: 2_000 },
+            Note::ReadLate { one_read: 1_200, answers: 2_000, wake_lag_p50_s: 0.103 },
             Note::Unseen { answers: 2_000, tokens: 10_000 },
             hidden(Some(Known::At(0.056)), Some(Known::At(0.061))),
             hidden(Some(Known::At(0.056)), Some(Known::Above { above: 0.061 })),

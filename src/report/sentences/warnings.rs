@@ -142,6 +142,14 @@ pub fn note(note: &Note) -> String {
                 .to_owned()
         }
         Note::Buffered { one_read, answers } => buffered(one_read, answers),
+        Note::ReadLate { one_read, answers, wake_lag_p50_s } => format!(
+            "tonnage itself read late ({} after the kernel had the bytes, at p50): all tokens of {} of {} answers came in \
+             one read, so times inside an answer are not the server's; use more --workers, a lower rate or a faster \
+             machine",
+            seconds(wake_lag_p50_s),
+            count(one_read),
+            count(answers)
+        ),
         Note::Unseen { answers, tokens } => unseen(answers, tokens),
         Note::Hidden { answers, tokens, first_counted_p50_s, first_counted_p99_s } => {
             hidden(answers, tokens, first_counted_p50_s.zip(first_counted_p99_s))
@@ -319,7 +327,7 @@ pub fn reason(objective: &str, reason: &Reason) -> String {
              more than {asked_per_s}/s"
         ),
         Reason::Buffered { one_read, answers } => format!(
-            "something between server and tonnage buffers: {} of {} answers came in one read; see the warning below",
+            "{} of {} answers came in one read, so times inside an answer are not the server's; see the warning below",
             count(one_read),
             count(answers)
         ),
