@@ -39,7 +39,7 @@ pub use counts::Counts;
 pub use course::Course;
 pub use decide::{CONFIDENCE, ObjectiveJudgement};
 pub(crate) use dependence::quantile_intervals95;
-pub use distribution::{Distribution, Known};
+pub use distribution::{Distribution, Known, Ranks};
 pub use flow::Flow;
 pub use frame::Frame;
 pub use health::{Health, examine};

@@ -273,8 +273,7 @@ fn what_answers_say_about_themselves_stands_on_the_page() {
     );
     assert!(text.contains("finish reasons: content_filter 300 · length 2 700"), "{text}");
     assert!(
-        text.contains("INCONCLUSIVE")
-            && text.contains("p99 ttft<=200ms: something between server and tonnage buffers: 3 000 of 3 000"),
+        text.contains("INCONCLUSIVE") && text.contains("p99 ttft<=200ms: 3 000 of 3 000 answers came in one read"),
         "{text}"
     );
 }

@@ -143,8 +143,8 @@ pub fn note(note: &Note) -> String {
         }
         Note::Buffered { one_read, answers } => buffered(one_read, answers),
         Note::ReadLate { one_read, answers, wake_lag_p50_s } => format!(
-            "tonnage itself read late ({} after the kernel had the bytes, at p50): all tokens of {} of {} answers came in \
-             one read, so times inside an answer are not the server's; use more --workers, a lower rate or a faster \
+            "tonnage itself read late ({} after the kernel had the bytes, at p50): all tokens of {} of {} answers came \
+             in one read, so times inside an answer are not the server's; use more --workers, a lower rate or a faster \
              machine",
             seconds(wake_lag_p50_s),
             count(one_read),

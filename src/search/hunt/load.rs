@@ -67,7 +67,9 @@ impl SearchCampaign {
     pub(super) fn keep(&mut self, (begun, order): (&Begun, &Order), trial: &Trial, view: &TrialView) -> Kept {
         let seen = begun.seen.as_ref();
         // A pass is over when its plan is: no load follows it during which its requests could be followed.
-        let is_whole = || (self.aim.question.pass().is_some() && trial.ended == Ended::Complete).then_some(End::Full);
+        // The rule may end a pass in the moment after its last request was issued.
+        let is_played = trial.ended != Ended::Interrupted && trial.not_due == 0;
+        let is_whole = || (self.aim.question.pass().is_some() && is_played).then_some(End::Full);
         let end = seen.map(|seen| seen.probe.end).or_else(is_whole);
         let until = if end == Some(End::Overloaded) { trial.drain_end } else { trial.summary.frame().load_end };
         let spent = Spent { requests: view.run_totals.planned, seconds: until.as_secs() };

@@ -26,8 +26,8 @@ const LAST_REQUESTS: f64 = 20.0;
 /// Misses, in effective requests, that a window would hold at the answer. Shorter windows would show only chance;
 /// longer ones would spend everything at a few levels.
 const EXPECTED: f64 = 0.4;
-/// Least requests of a window of a demand on a mean, in φ₀ of its level. φ₀ requests take about half the relaxation time
-/// of a queue.
+/// Least requests of a window of a demand on a mean, in φ₀ of its level. φ₀ requests take about half the relaxation
+/// time of a queue.
 const SETTLED: f64 = 8.0;
 /// After this many probes, windows grow in proportion to the number of probes.
 const MANY_PROBES: f64 = 20.0;

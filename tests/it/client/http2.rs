@@ -258,7 +258,7 @@ pub(super) async fn serve_two(io: impl AsyncRead + AsyncWrite + Unpin, refused: 
 }
 
 /// A server at a unix socket that hands each connection, with its number, to `serve`.
-async fn server<F: Future<Output = ()> + 'static>(serve: impl Fn(UnixStream, usize) -> F + 'static) -> Target {
+fn server<F: Future<Output = ()> + 'static>(serve: impl Fn(UnixStream, usize) -> F + 'static) -> Target {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(SOCKET);
     let listener = UnixListener::bind(&path).unwrap();
@@ -281,12 +281,12 @@ fn two() -> Tls {
 #[test]
 fn a_request_that_the_server_refused_unprocessed_is_sent_again_once_on_a_fresh_connection() {
     paused(async {
-        let once = server(|socket, number| serve_two(socket, usize::from(number == 0))).await;
+        let once = server(|socket, number| serve_two(socket, usize::from(number == 0)));
         let (client, encoder, addresses) = client_of(once, &two()).await;
         let exchange = ask(&client, &encoder).await;
         assert_eq!((exchange.outcome, exchange.retried), (Outcome::Completed, true));
         assert_eq!(addresses.http2().unwrap().connections, 2);
-        let always = server(|socket, _| serve_two(socket, usize::MAX)).await;
+        let always = server(|socket, _| serve_two(socket, usize::MAX));
         let (client, encoder, addresses) = client_of(always, &two()).await;
         let exchange = ask(&client, &encoder).await;
         assert_eq!(class(&exchange), Some(FailureClass::Reset));
@@ -327,8 +327,7 @@ fn a_request_after_the_last_stream_of_a_goodbye_is_sent_again_and_one_before_it_
                 } else {
                     serve_two(socket, 0).await;
                 }
-            })
-            .await;
+            });
             let (client, encoder, _) = client_of(target, &two()).await;
             let exchange = ask(&client, &encoder).await;
             assert_eq!((exchange.retried, class(&exchange).is_none()), (again, again), "{exchange:?}");
@@ -346,8 +345,7 @@ fn a_server_without_http2_is_said_to_be_one() {
             let mut piece = [0; 4096];
             _ = socket.read(&mut piece).await;
             _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
-        })
-        .await;
+        });
         let (client, encoder, _) = client_of(target, &two()).await;
         let exchange = ask(&client, &encoder).await;
         assert_eq!(class(&exchange), Some(FailureClass::Malformed));
@@ -356,8 +354,7 @@ fn a_server_without_http2_is_said_to_be_one() {
         let silent = server(|socket, _| async move {
             tokio::time::sleep(Duration::from_mins(1)).await;
             drop(socket);
-        })
-        .await;
+        });
         let (client, encoder, _) = client_of(silent, &two()).await;
         let exchange = ask(&client, &encoder).await;
         assert_eq!(class(&exchange), Some(FailureClass::Connect));
