@@ -1,6 +1,7 @@
 //! Owns the meaning: the definition of each metric, the fold of records into a summary, and the judgement of
 //! objectives.
 
+mod allowance;
 mod answers;
 mod block;
 mod buckets;
@@ -34,6 +35,7 @@ mod value;
 mod verdict;
 mod warning;
 
+pub use allowance::{Allowance, Ruling};
 pub use answers::AnswersView;
 pub use block::{BlockPoint, Tally};
 pub use catalog::{CatalogueRow, Direction, Metric, OriginOf, Unit, help_metrics};

@@ -51,7 +51,10 @@ pub enum Withheld {
     /// The requests in flight grew over the window: there is no steady value to compare.
     Growing,
     /// The value lies among failed requests or among requests that were cut off.
-    AmongMisses,
+    AmongMisses {
+        /// Whether that is sure at one-sided 97.5 %: then the value exceeds every number.
+        surely: bool,
+    },
     /// The result has no records and no stored interval for the figure.
     NoRecords,
     /// The trial has no such figure.
@@ -170,7 +173,13 @@ impl Portions {
             return Err(Withheld::TooDependent { samples });
         }
         let raised = samples.map_or(1.0, |samples| libm::sqrt((LEAST_BATCHES as f64 / samples).max(1.0)));
-        let class = class_at(&all, share, ranked).ok_or(Withheld::AmongMisses)?;
+        let Some(class) = class_at(&all, share, ranked) else {
+            let misses = |part: &Part| (part.missed[place], part.times[place].len() + part.missed[place]);
+            let portions: Vec<Portion> =
+                self.parts.iter().map(misses).map(|(sum, count)| Portion { sum: sum as f64, count }).collect();
+            let least = share_error(&portions).map(|found| missed as f64 / ranked as f64 - found.half_width95());
+            return Err(Withheld::AmongMisses { surely: least.is_some_and(|least| least > 1.0 - share) });
+        };
         // A class may hold many requests. The shares beyond it and from it on differ then, and the wider error counts.
         let beyond = |from: usize| -> Vec<Portion> {
             let count = |part: &Part| part.times[place].above(from) + part.missed[place];
@@ -185,7 +194,7 @@ impl Portions {
         let half_width = wider.half_width95() * raised;
         let at = |share: f64| class_at(&all, share, ranked).map(|class| Buckets::<10, u64>::highest(class) as f64 / 1e6);
         let value = Buckets::<10, u64>::highest(class) as f64 / 1e6;
-        let low = at((share - half_width).max(0.5 / ranked as f64)).ok_or(Withheld::AmongMisses)?;
+        let low = at((share - half_width).max(0.5 / ranked as f64)).ok_or(Withheld::AmongMisses { surely: false })?;
         let high = at(share + half_width).filter(|_| share + half_width < 1.0);
         let Some(high) = high else {
             let needed = ranked as f64 * libm::pow(half_width / rarer, 2.0) * 1.2;
