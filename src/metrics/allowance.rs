@@ -140,7 +140,7 @@ mod tests {
     use crate::stats::contrast::Estimate;
 
     fn ruling(text: &str, from: [f64; 3], to: [f64; 3]) -> Ruling {
-        let estimate = |[low, value, high]: [f64; 3]| Estimate { value, low, high, degrees: 1e9 };
+        let estimate = |[low, value, high]: [f64; 3]| Estimate { value, low, high, degrees: Estimate::EXACT };
         text.parse::<Allowance>().unwrap().ruling(&Contrast::of(&estimate(from), &estimate(to)))
     }
 

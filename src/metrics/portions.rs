@@ -231,7 +231,7 @@ impl Portions {
         let found = batch_error(&portions).filter(|_| errors >= LEAST_HITS && planned - errors >= LEAST_HITS);
         let phi = found.map_or(PRIOR_PHI, |found| {
             let independent = share * (1.0 - share) / planned as f64;
-            let widened = found.half_width95() / student_point(0.975, 1e9);
+            let widened = found.half_width95() / student_point(0.975, Estimate::EXACT);
             (widened * widened / independent).max(1.0)
         });
         let (hits, trials) = (errors as f64 / phi, planned as f64 / phi);
@@ -239,7 +239,7 @@ impl Portions {
             value: share,
             low: lower_bound(hits, trials, 0.975),
             high: upper_bound(hits, trials, 0.975),
-            degrees: 1e9,
+            degrees: Estimate::EXACT,
         })
     }
 }

@@ -214,7 +214,7 @@ fn figure_of(trial: &SideTrial, measure: Measure) -> Figure {
             let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
             let stored = stats.and_then(|stats| stored_quantile(stats, quantile.share()));
             match stored {
-                Some((Some(Known::At(value)), Some([low, high]))) => Ok(Estimate { value, low, high, degrees: 1e9 }),
+                Some((Some(Known::At(value)), Some([low, high]))) => Ok(Estimate { value, low, high, degrees: Estimate::EXACT }),
                 _ => Err(Withheld::NoRecords),
             }
         }
@@ -309,7 +309,8 @@ fn unlike(first: &Side, side: &Side, matched: &[Vec<&SideTrial>], place: usize, 
     if one.target.model != other.target.model {
         found.push(Caution::Model { run: run(), models: [one.target.model.clone(), other.target.model.clone()] });
     }
-    if one.target.urls != other.target.urls {
+    // A simulated server that tonnage starts has another port each time.
+    if one.target.urls != other.target.urls && !(one.target.simulated && other.target.simulated) {
         let targets = [one.target.urls.join(", "), other.target.urls.join(", ")];
         found.push(Caution::Target { run: run(), targets });
     }

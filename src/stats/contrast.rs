@@ -18,6 +18,9 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// Degrees of freedom of an interval whose width is known well: the normal law.
+    pub const EXACT: f64 = 1e6;
+
     /// The distances from the value to the ends of its interval, in standard errors.
     fn errors(&self, of: impl Fn(f64) -> f64) -> [f64; 2] {
         let point = student_point(0.975, self.degrees);
@@ -85,7 +88,7 @@ impl Gap {
     #[must_use]
     pub fn times_as_long(&self, wanted: f64, confidence: f64, power: f64) -> f64 {
         let error = self.errors[0].max(self.errors[1]);
-        let points = student_point(confidence, self.degrees[0].min(self.degrees[1])) + student_point(power, 1e9);
+        let points = student_point(confidence, self.degrees[0].min(self.degrees[1])) + student_point(power, Estimate::EXACT);
         let ratio = error * points / libm::fabs(wanted);
         ratio * ratio
     }
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     fn estimate(value: f64, low: f64, high: f64) -> Estimate {
-        Estimate { value, low, high, degrees: 1e9 }
+        Estimate { value, low, high, degrees: Estimate::EXACT }
     }
 
     #[test]
