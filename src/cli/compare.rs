@@ -19,7 +19,7 @@ use crate::results::{Comparison, Lines, SCHEMA, compare as compared, json_text, 
 #[command(
     before_help = "Examples:
   tonnage compare results/m/before results/m/after
-  tonnage compare before after --fail-on 'p99 ttft +10%' --fail-on 'tokens/s -5%'
+  tonnage compare before after --fail-on 'p99 ttft +10%'   for CI
   tonnage compare model-a model-b model-c --to markdown
   tonnage compare sweep-a sweep-b                the loads that both have
 ",
@@ -85,7 +85,8 @@ fn refuse_absent(allowances: &[Allowance], comparison: &Comparison) -> Result<()
     for allowance in allowances {
         let known = |ruled: &crate::results::Ruled| ruled.measure == allowance.measure;
         if !comparison.rulings.iter().any(known) {
-            let accepted = "name a figure of the results; goodput needs objectives, ttft and tpot need streamed answers";
+            let accepted =
+                "name a figure of the results; goodput needs objectives, ttft and tpot need streamed answers";
             return Err(Error::usage("--fail-on", format!("no result has `{}`", allowance.measure), accepted));
         }
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::metrics::measure::{Measure, MeasureUnit};
 use crate::metrics::Direction;
+use crate::metrics::measure::{Measure, MeasureUnit};
 use crate::stats::contrast::{Contrast, Gap};
 use crate::units::{parse_duration, parse_per_s};
 
@@ -66,7 +66,7 @@ impl Allowance {
     }
 
     /// How many times as long both runs must be to decide with a chance of 80 %, if the observed difference is the true
-    /// one. `None` where the difference has no interval.
+    /// one.
     #[must_use]
     pub fn times_as_long(&self, contrast: &Contrast) -> Option<f64> {
         let (gap, limit) = self.gap(contrast)?;
@@ -76,7 +76,9 @@ impl Allowance {
     /// The difference and the largest accepted difference, on the scale of the allowance.
     fn gap(&self, contrast: &Contrast) -> Option<(Gap, f64)> {
         match self.change {
-            Change::Relative(share) => contrast.log_ratio.map(|gap| (gap, libm::log1p(share))),
+            Change::Relative(share) => Some(
+                contrast.log_ratio.map_or_else(|| (contrast.beyond(1.0 + share), 0.0), |gap| (gap, libm::log1p(share))),
+            ),
             Change::Absolute(change) => Some((contrast.difference, change)),
         }
     }
@@ -118,8 +120,7 @@ impl std::str::FromStr for Allowance {
                 return Err(refuse("is out of range"));
             }
             let share = factor * percent / 100.0;
-            let change =
-                if measure == Measure::ErrorRate { Change::Absolute(share) } else { Change::Relative(share) };
+            let change = if measure == Measure::ErrorRate { Change::Absolute(share) } else { Change::Relative(share) };
             (change, format!("{percent}%"))
         } else {
             let absolute = match measure.unit() {
@@ -157,6 +158,7 @@ mod tests {
             ("tokens/s -5%", [0.089, 0.09, 0.091], Ruling::Worse),
             ("tokens/s -20%", [0.089, 0.09, 0.091], Ruling::Within),
             ("tokens/s -5%", [0.119, 0.12, 0.121], Ruling::Within),
+            ("tokens/s -5%", [0.0, 0.0, 0.0], Ruling::Worse),
             ("error_rate +1%", [0.119, 0.12, 0.121], Ruling::Worse),
         ] {
             assert_eq!(ruling(text, base, to), expected, "{text} {to:?}");

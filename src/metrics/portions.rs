@@ -192,7 +192,8 @@ impl Portions {
         };
         let wider = if one.half_width95() >= other.half_width95() { one } else { other };
         let half_width = wider.half_width95() * raised;
-        let at = |share: f64| class_at(&all, share, ranked).map(|class| Buckets::<10, u64>::highest(class) as f64 / 1e6);
+        let at =
+            |share: f64| class_at(&all, share, ranked).map(|class| Buckets::<10, u64>::highest(class) as f64 / 1e6);
         let value = Buckets::<10, u64>::highest(class) as f64 / 1e6;
         let low = at((share - half_width).max(0.5 / ranked as f64)).ok_or(Withheld::AmongMisses { surely: false })?;
         let high = at(share + half_width).filter(|_| share + half_width < 1.0);
@@ -248,10 +249,12 @@ impl Portions {
 fn class_at(all: &Buckets<10, u64>, share: f64, ranked: u64) -> Option<usize> {
     let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
     let mut passed = 0;
-    all.iter().find(|(_, count)| {
-        passed += count;
-        passed >= rank
-    }).map(|(class, _)| class)
+    all.iter()
+        .find(|(_, count)| {
+            passed += count;
+            passed >= rank
+        })
+        .map(|(class, _)| class)
 }
 
 /// The standard error of a share, at least that of independent requests.

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
-use crate::metrics::{
-    Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, Withheld,
-};
+use crate::metrics::{Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, Withheld};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::folder::{RECORDS, point_folder};
 use crate::results::folding::open;
@@ -70,8 +68,8 @@ fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
     let (result, records) = files_of(path);
     let report = read(&result)?;
     if report.search.is_some() {
-        let why = "is a search, whose loads follow from its answers; send one load to each service with `tonnage run \
-            --rate …`, and compare those results";
+        let why = "is a search, whose loads follow from its answers; send one load to each service with the option rate \
+            of `tonnage run`, and compare those results";
         return Err(Error::input(path, why));
     }
     if report.trials.is_empty() || report.is_unfinished() {
@@ -92,13 +90,7 @@ fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
 }
 
 /// The trial with its records folded again; without them where the file does not exist or lacks what the figures need.
-fn trial_of(
-    saved: &TrialView,
-    records: &Path,
-    print: &str,
-    report: &Report,
-    said: &Lines,
-) -> Result<SideTrial, Error> {
+fn trial_of(saved: &TrialView, records: &Path, print: &str, report: &Report, said: &Lines) -> Result<SideTrial, Error> {
     let varies = saved.load.varies();
     if !records.exists() {
         return Ok(SideTrial { view: saved.clone(), varies, folded: None });
@@ -135,14 +127,13 @@ fn matched(sides: &[Side]) -> Result<Vec<Vec<&SideTrial>>, Error> {
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
-        let labels = |side: &Side| {
-            side.trials.iter().map(|trial| trial.view.label.as_str()).collect::<Vec<_>>().join(", ")
-        };
+        let labels =
+            |side: &Side| side.trials.iter().map(|trial| trial.view.label.as_str()).collect::<Vec<_>>().join(", ");
         let other = &others[0];
         return Err(Error::input(
             &other.path,
             format!(
-                "has no load of {} ({}; there: {}); sweep both over the same loads with `tonnage sweep --rates LIST`",
+                "has no load of {} ({}; there: {}); sweep both over the same loads with the option rates",
                 first.path.display(),
                 labels(other),
                 labels(first)
@@ -214,7 +205,9 @@ fn figure_of(trial: &SideTrial, measure: Measure) -> Figure {
             let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
             let stored = stats.and_then(|stats| stored_quantile(stats, quantile.share()));
             match stored {
-                Some((Some(Known::At(value)), Some([low, high]))) => Ok(Estimate { value, low, high, degrees: Estimate::EXACT }),
+                Some((Some(Known::At(value)), Some([low, high]))) => {
+                    Ok(Estimate { value, low, high, degrees: Estimate::EXACT })
+                }
                 _ => Err(Withheld::NoRecords),
             }
         }
@@ -233,10 +226,7 @@ fn stored_quantile(stats: &StatsView, share: f64) -> Option<(Option<Known>, Opti
         (0.99, stats.p99, stats.p99_ci95),
         (0.999, stats.p999, None),
     ];
-    known
-        .into_iter()
-        .find(|(of, ..)| libm::fabs(of - share) < 1e-9)
-        .map(|(_, value, interval)| (value, interval))
+    known.into_iter().find(|(of, ..)| libm::fabs(of - share) < 1e-9).map(|(_, value, interval)| (value, interval))
 }
 
 /// The load in a few words.

@@ -186,7 +186,8 @@ impl Comparison {
                 for (place, found) in row.differences.iter().enumerate() {
                     let (from, to) = (&row.figures[0], &row.figures[place + 1]);
                     // A quantile that surely lies among failed requests is worse than every number.
-                    let is_lost = to.withheld == Some(Withheld::AmongMisses { surely: true }) && from.estimate.is_some();
+                    let is_lost =
+                        to.withheld == Some(Withheld::AmongMisses { surely: true }) && from.estimate.is_some();
                     let ruling = match found.contrast {
                         _ if is_lost => Ruling::Worse,
                         Some(contrast) => allowance.ruling(&contrast),

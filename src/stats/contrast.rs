@@ -88,7 +88,8 @@ impl Gap {
     #[must_use]
     pub fn times_as_long(&self, wanted: f64, confidence: f64, power: f64) -> f64 {
         let error = self.errors[0].max(self.errors[1]);
-        let points = student_point(confidence, self.degrees[0].min(self.degrees[1])) + student_point(power, Estimate::EXACT);
+        let points =
+            student_point(confidence, self.degrees[0].min(self.degrees[1])) + student_point(power, Estimate::EXACT);
         let ratio = error * points / libm::fabs(wanted);
         ratio * ratio
     }
@@ -101,6 +102,8 @@ pub struct Contrast {
     pub difference: Gap,
     /// The natural logarithm of second ÷ first; `None` unless both intervals lie above 0.
     pub log_ratio: Option<Gap>,
+    from: Estimate,
+    to: Estimate,
 }
 
 impl Contrast {
@@ -111,7 +114,18 @@ impl Contrast {
         Self {
             difference: Gap::between(from, to, |value| value),
             log_ratio: is_positive.then(|| Gap::between(from, to, |value: f64| libm::log(value))),
+            from: *from,
+            to: *to,
         }
+    }
+
+    /// The second minus `factor` (at least 0) times the first: below 0 where second ÷ first is below `factor`. It needs
+    /// no logarithm, so that a second value of 0 has it.
+    #[must_use]
+    pub fn beyond(&self, factor: f64) -> Gap {
+        let Estimate { value, low, high, degrees } = self.from;
+        let scaled = Estimate { value: value * factor, low: low * factor, high: high * factor, degrees };
+        Gap::between(&scaled, &self.to, |value| value)
     }
 }
 
@@ -140,6 +154,8 @@ mod tests {
         let wide = 1.1f64.powf(2f64.sqrt());
         assert!((low - 2.0 / wide).abs() < 1e-4 && (high - 2.0 * wide).abs() < 1e-4, "{low} {high}");
         assert!(Contrast::of(&estimate(0.0, 0.0, 1.0), &one).log_ratio.is_none(), "no ratio to 0");
+        let none = Contrast::of(&one, &estimate(0.0, 0.0, 0.0));
+        assert!(none.log_ratio.is_none() && none.beyond(0.95).high(0.95) < 0.0 && none.beyond(0.0).high(0.95) >= 0.0);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::units::{count, plain, seconds};
 /// The longest run that is advised: a longer one is said to be out of reach, in seconds (a week).
 const LONGEST_S: f64 = 604_800.0;
 
+/// Differences at least this alike are taken as equally large, no unit.
+const ALIKE: f64 = 0.98;
+
 /// The name of a unit for [`value_text`].
 pub(in crate::report) const fn unit_name(measure: Measure) -> &'static str {
     match measure.unit() {
@@ -53,7 +56,7 @@ fn words(measure: Measure, found: &Difference) -> Option<String> {
 /// A signed amount in the unit of `measure`; an error rate in points of a percent.
 pub(in crate::report) fn amount(measure: Measure, value: f64) -> String {
     match measure.unit() {
-        MeasureUnit::Share => signed(value * 100.0, plain) + " points",
+        MeasureUnit::Share => signed(value * 100.0, plain) + " pt",
         _ => signed(value, |value| value_text(value, unit_name(measure))),
     }
 }
@@ -61,16 +64,19 @@ pub(in crate::report) fn amount(measure: Measure, value: f64) -> String {
 /// The answer of a comparison in one sentence.
 pub(in crate::report) fn answer(comparison: &Comparison) -> String {
     let several = comparison.loads.len() > 1;
-    let mut largest: Option<(f64, String)> = None;
+    let mut largest: Option<((bool, f64), String)> = None;
     let mut number = 0;
     for (load, measure, place, found) in differences(comparison) {
         let Some(text) = words(measure, found).filter(|_| found.sure_of_all) else { continue };
         number += 1;
+        // Rates of an open loop follow the load, so a latency says more. Of alike differences, the last is the tail.
+        let is_latency = matches!(measure, Measure::Quantile(..));
         let size = found.ratio.map_or(0.0, |ratio| libm::fabs(libm::log(ratio)));
         let at = if several { format!(" at {}", load.label) } else { String::new() };
         let sentence = format!("{measure} of {} is {text}{at}", comparison.runs[place].letter);
-        if largest.as_ref().is_none_or(|(known, _)| size > *known) {
-            largest = Some((size, sentence));
+        let is_larger = |known: &(bool, f64)| (is_latency, size) >= (known.0, known.1 * ALIKE);
+        if largest.as_ref().is_none_or(|(known, _)| is_larger(known)) {
+            largest = Some(((is_latency, size), sentence));
         }
     }
     if let Some((_, sentence)) = largest {
@@ -181,9 +187,9 @@ pub(in crate::report) fn caution(caution: &Caution) -> String {
         Caution::Simulated { runs } => {
             format!("SIMULATED: {} ran against a simulated server, not a real machine", listed(runs))
         }
-        Caution::Load { run, loads: [mine, theirs] } => format!(
-            "the loads differ: A {mine}, {run} {theirs}; the difference is of load and service together"
-        ),
+        Caution::Load { run, loads: [mine, theirs] } => {
+            format!("the loads differ: A {mine}, {run} {theirs}; the difference is of load and service together")
+        }
         Caution::Model { run, models: [mine, theirs] } => format!("the models differ: A {mine}, {run} {theirs}"),
         Caution::Target { run, targets: [mine, theirs] } => format!("the targets differ: A {mine}, {run} {theirs}"),
         Caution::Lengths { run, side, tokens: [mine, theirs] } => format!(
@@ -211,8 +217,9 @@ pub(in crate::report) fn caution(caution: &Caution) -> String {
             "{run} has no usable records (records.jsonl): its intervals are those stored in result.json, and its rates \
              have none"
         ),
-        Caution::Closed => "a closed loop gives a slower server fewer requests: compare open loads where you can"
-            .to_owned(),
+        Caution::Closed => {
+            "a closed loop gives a slower server fewer requests: compare open loads where you can".to_owned()
+        }
     }
 }
 
