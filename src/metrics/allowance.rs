@@ -167,21 +167,20 @@ mod tests {
 
     #[test]
     fn a_refusal_teaches() {
-        let said: Vec<String> = [
-            "p99 ttft",
-            "p99 ttft -10%",
-            "tokens/s +5%",
-            "p99 stall +10%",
-            "p99 ttft +10",
-            "p99 ttft +x%",
-            "tokens/s -100%",
-            "error_rate +1ms",
-            "ttft +10%",
-        ]
-        .iter()
-        .map(|text| text.parse::<Allowance>().unwrap_err().to_string())
-        .collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        for (text, wanted) in [
+            ("p99 ttft", "`p99 ttft` has no change with its sign; accepted is `p99 ttft +10%`"),
+            ("p99 ttft -10%", "lower is better, so that a rise is limited; write `p99 ttft +10%`"),
+            ("tokens/s +5%", "higher is better, so that a fall is limited; write `tokens/s -5%`"),
+            ("p99 stall +10%", "`stall` is not compared; accepted is a quantile of ttft, tpot, itl or e2e"),
+            ("p99 ttft +10", "`p99 ttft +10`: "),
+            ("p99 ttft +x%", "has no number before the `%`"),
+            ("tokens/s -100%", "`tokens/s -100%` is out of range"),
+            ("error_rate +1ms", "has no `%`"),
+            ("ttft +10%", "`ttft` has no quantile; write `p99 ttft`"),
+        ] {
+            let said = text.parse::<Allowance>().unwrap_err().to_string();
+            assert!(said.contains(wanted), "{text}: {said}");
+        }
     }
 
     #[test]

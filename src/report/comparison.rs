@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::metrics::{Ruling, Withheld};
+use crate::metrics::{MeasureUnit, Ruling, Withheld};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::UNKNOWN;
 use crate::report::sentences::{amount, answer, caution, change, is_better, need, ruling, value, verdict, withheld};
@@ -15,8 +15,8 @@ const PATH: usize = 44;
 /// Most later runs whose intervals fit beside each other.
 const MOST_INTERVALS: usize = 3;
 
-const MARKS: &str = "* the 95 % interval leaves out 0; ** sure even as the largest of all differences (Bonferroni); pt: \
-    points of a percent";
+const MARKS: &str = "* the 95 % interval leaves out 0; ** sure even as the largest of all differences (Bonferroni); \
+    pt: points of a percent";
 
 /// Fills in every sentence of `comparison` beside its kind. Call it before it is printed as JSON.
 pub fn worded_comparison(comparison: &mut Comparison) {
@@ -48,9 +48,8 @@ pub fn render_comparison(comparison: &Comparison, ink: Ink) -> String {
         text.push('\n');
         text.push_str(&ink.paint(Tone::Heading, &wrapped(&load_line(load), WIDTH, 0)));
         text.push('\n');
-        for grid in tables(comparison, load) {
-            text.push_str(&grid.render(ink));
-        }
+        let grids = tables(comparison, load).into_iter().map(|grid| grid.render(ink));
+        text.push_str(&grids.collect::<Vec<_>>().join("\n"));
     }
     text.push_str(&ink.paint(Tone::Faint, &wrapped(MARKS, WIDTH, 0)));
     text.push('\n');
@@ -174,16 +173,17 @@ fn pair(row: &ComparedRow) -> Vec<String> {
 
 /// A difference as one number: in percent, or in points.
 fn size(row: &ComparedRow, found: &Difference) -> String {
-    match (found.ratio95, found.ratio, found.difference) {
-        (Some(_), Some(ratio), _) => change(ratio),
-        (_, _, Some(difference)) => amount(row.measure, difference),
-        _ => UNKNOWN.to_owned(),
+    let is_share = row.measure.unit() == MeasureUnit::Share;
+    match (found.ratio.filter(|_| !is_share), found.difference) {
+        (Some(ratio), _) => change(ratio),
+        (None, Some(difference)) => amount(row.measure, difference),
+        (None, None) => UNKNOWN.to_owned(),
     }
 }
 
 /// The interval of a difference: in percent, or in the unit of the measure where there is no ratio.
 fn between(row: &ComparedRow, found: &Difference) -> String {
-    if let Some([low, high]) = found.ratio95 {
+    if let Some([low, high]) = found.ratio95.filter(|_| row.measure.unit() != MeasureUnit::Share) {
         return format!("{} to {}", change(low).replace(" %", ""), change(high));
     }
     found.difference95.map_or_else(

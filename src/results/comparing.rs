@@ -68,8 +68,8 @@ fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
     let (result, records) = files_of(path);
     let report = read(&result)?;
     if report.search.is_some() {
-        let why = "is a search, whose loads follow from its answers; send one load to each service with the option rate \
-            of `tonnage run`, and compare those results";
+        let why = "is a search, whose loads follow from its answers; send one load to each service (`tonnage run` with \
+            the option rate), and compare those results";
         return Err(Error::input(path, why));
     }
     if report.trials.is_empty() || report.is_unfinished() {
