@@ -34,8 +34,8 @@ pub(super) struct CompareArguments {
     /// the folders give the intervals; without records the stored intervals count
     #[arg(value_name = "DIR|FILE", required = true, num_args = 2..)]
     pub(super) results: Vec<PathBuf>,
-    /// Exit with 1 if a result is surely (95 %) worse than the baseline by more than this. Repeatable: 'p99 ttft +10%',
-    /// 'p50 e2e +20ms', 'tokens/s -5%', 'requests/s -5%', 'goodput -5%', 'error_rate +1%' (points of a percent)
+    /// Exit with 1 if a result is surely (95 %) worse than the baseline by more than this. Repeatable: `p99 ttft +10%`,
+    /// `p50 e2e +20ms`, `tokens/s -5%`, `requests/s -5%`, `goodput -5%`, `error_rate +1%` (points of a percent)
     #[arg(long, value_name = "CHANGE")]
     pub(super) fail_on: Vec<Allowance>,
     /// Print the comparison as JSON, and nothing else, on standard output

@@ -49,12 +49,11 @@ impl Allowance {
     /// The decision, each side at one-sided 95 % confidence.
     #[must_use]
     pub fn ruling(&self, contrast: &Contrast) -> Ruling {
-        let Some((gap, limit)) = self.gap(contrast) else { return Ruling::Undecided };
+        let (gap, limit) = self.gap(contrast);
         let (low, high) = (gap.low(CONFIDENCE), gap.high(CONFIDENCE));
-        let (is_below, is_above) = (high <= limit, low > limit);
         let (is_within, is_worse) = match self.measure.better() {
             Direction::Higher => (low >= limit, high < limit),
-            Direction::Lower | Direction::Neither => (is_below, is_above),
+            Direction::Lower | Direction::Neither => (high <= limit, low > limit),
         };
         if is_worse {
             Ruling::Worse
@@ -68,18 +67,18 @@ impl Allowance {
     /// How many times as long both runs must be to decide with a chance of 80 %, if the observed difference is the true
     /// one.
     #[must_use]
-    pub fn times_as_long(&self, contrast: &Contrast) -> Option<f64> {
-        let (gap, limit) = self.gap(contrast)?;
-        Some(gap.times_as_long(limit - gap.value, CONFIDENCE, POWER))
+    pub fn times_as_long(&self, contrast: &Contrast) -> f64 {
+        let (gap, limit) = self.gap(contrast);
+        gap.times_as_long(limit - gap.value, CONFIDENCE, POWER)
     }
 
     /// The difference and the largest accepted difference, on the scale of the allowance.
-    fn gap(&self, contrast: &Contrast) -> Option<(Gap, f64)> {
+    fn gap(&self, contrast: &Contrast) -> (Gap, f64) {
         match self.change {
-            Change::Relative(share) => Some(
-                contrast.log_ratio.map_or_else(|| (contrast.beyond(1.0 + share), 0.0), |gap| (gap, libm::log1p(share))),
-            ),
-            Change::Absolute(change) => Some((contrast.difference, change)),
+            Change::Relative(share) => {
+                contrast.log_ratio.map_or_else(|| (contrast.beyond(1.0 + share), 0.0), |gap| (gap, libm::log1p(share)))
+            }
+            Change::Absolute(change) => (contrast.difference, change),
         }
     }
 }

@@ -201,7 +201,7 @@ impl Comparison {
                         found: *found,
                         measure: allowance.measure,
                         withheld: from.withheld.or(to.withheld),
-                        times_as_long: found.contrast.and_then(|contrast| allowance.times_as_long(&contrast)),
+                        times_as_long: found.contrast.map(|contrast| allowance.times_as_long(&contrast)),
                         window_s: load.window_s[0].min(load.window_s[place + 1]),
                     });
                 }

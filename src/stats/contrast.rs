@@ -143,7 +143,7 @@ mod tests {
         let [low, high] = contrast.difference.interval(0.95);
         // Down: 3 of the second and 4 of the first; up: 4 of the second and 3 of the first.
         assert!((low - 5.0).abs() < 1e-4 && (high - 15.0).abs() < 1e-4, "{low} {high}");
-        assert!(contrast.difference.is_sure(0.95) && !contrast.difference.is_sure(0.9999));
+        assert!(contrast.difference.is_sure(0.95) && !contrast.difference.is_sure(0.999_99));
     }
 
     #[test]
