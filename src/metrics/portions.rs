@@ -5,8 +5,11 @@
 //! means over contiguous stretches of the window ([`crate::stats::batches`]). A quantile at share p takes the standard
 //! error of the share of requests beyond it, se; its interval is the range of quantiles from p − t·se to p + t·se
 //! (test inversion: Woodruff, 1952), t Student's 97.5 % point. Where the latency depends on the requests in flight
-//! ([`crate::metrics::state`]), and the window holds fewer than 8 independent samples of them, batches of an eighth
-//! of the window depend on each other: se is raised by √(8 ÷ samples). With fewer than 3 samples there is no interval.
+//! ([`crate::metrics::state`]), neighbouring batches depend on each other, and batch means come out too alike. For an
+//! autoregression, batches of s/8 independent samples each miss a share of about 8/s of the variance. So se is raised
+//! by √(1 + 8/s), s the lower bound of the independent samples in the window. With fewer than 3 there is no interval.
+//!
+//! Measured (`tests/it/compare/level.rs`): of 200 pairs of equal loads, how many leave out an equal value.
 
 use std::sync::Arc;
 
@@ -172,7 +175,7 @@ impl Portions {
         if let Some(samples) = samples.filter(|samples| *samples < LEAST_SAMPLES) {
             return Err(Withheld::TooDependent { samples });
         }
-        let raised = samples.map_or(1.0, |samples| libm::sqrt((LEAST_BATCHES as f64 / samples).max(1.0)));
+        let raised = samples.map_or(1.0, |samples| libm::sqrt(1.0 + LEAST_BATCHES as f64 / samples));
         let Some(class) = class_at(&all, share, ranked) else {
             let misses = |part: &Part| (part.missed[place], part.times[place].len() + part.missed[place]);
             let portions: Vec<Portion> =

@@ -37,7 +37,7 @@ fn flagged(queue: Virtual, pairs: u64) -> (Vec<[u64; 3]>, u64) {
     let mut counts = vec![[0; 3]; MEASURES.len()];
     let mut of_all = 0;
     for pair in 0..pairs {
-        let found = ratios(queue, queue, [2 * pair + 1, 2 * pair + 2]);
+        let found = ratios(queue, queue, [2 * pair + 5_001, 2 * pair + 5_002]);
         let confidence = 1.0 - 0.05 / MEASURES.len() as f64;
         of_all += u64::from(found.iter().flatten().any(|gap| gap.is_sure(confidence)));
         for (count, gap) in counts.iter_mut().zip(&found) {

@@ -78,7 +78,9 @@ impl Virtual {
         let frame = Frame { window: played.window, load_end: played.load_end, streamed: true };
         let slo: Vec<&str> = self.slo.into_iter().collect();
         let mut summary = Summary::new(frame, Arc::new(Objectives::parse(&slo, None, None).unwrap()));
-        records.iter().for_each(|record| summary.add(record));
+        for record in &records {
+            summary.add(record);
+        }
         let folder = place.join(name);
         std::fs::create_dir(&folder).unwrap();
         let header = Header {
@@ -92,7 +94,9 @@ impl Virtual {
             shard: None,
         };
         let mut writer = Writer::new(File::create(folder.join("records.jsonl")).unwrap(), &header).unwrap();
-        records.iter().for_each(|record| writer.write(record).unwrap());
+        for record in &records {
+            writer.write(record).unwrap();
+        }
         writer.finish(&header).unwrap();
         let trial = Trial {
             label: "run".to_owned(),
