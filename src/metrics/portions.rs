@@ -173,7 +173,7 @@ impl Portions {
         }
         let samples = state.worth(&quantities(&[Measure::METRICS[place]])).map(|mixing| mixing.effective_low);
         if let Some(samples) = samples.filter(|samples| *samples < LEAST_SAMPLES) {
-            return Err(Withheld::TooDependent { samples });
+            return Err(Withheld::TooDependent { samples: libm::fabs(samples) });
         }
         let raised = samples.map_or(1.0, |samples| libm::sqrt(1.0 + LEAST_BATCHES as f64 / samples));
         let Some(class) = class_at(&all, share, ranked) else {

@@ -141,13 +141,13 @@ pub(in crate::report) fn ruling(ruled: &Ruled) -> String {
     let at = ruled.load.as_ref().map_or_else(String::new, |load| format!(" at {load}"));
     let what = format!("{} of {}{at}", ruled.measure, ruled.run);
     let found = words(ruled.measure, &ruled.found);
-    let is = found.map_or_else(|| format!("{what} has no interval"), |found| format!("{what} is {found}"));
+    let reason = ruled.withheld.as_ref().map_or_else(String::new, |why| format!(" ({})", withheld(why)));
+    let is = found.map_or_else(|| format!("{what} has no interval{reason}"), |found| format!("{what} is {found}"));
     let allowed = format!("allowed is {}", ruled.allowance);
     let more = match (ruled.ruling, ruled.times_as_long, ruled.withheld) {
         (Ruling::Worse, ..) if ruled.withheld.is_some() => {
             return format!("{what} lies among failed requests, above every number; {allowed}");
         }
-        (Ruling::Undecided, _, Some(why)) => format!(": {}", withheld(&why)),
         (Ruling::Undecided, Some(times), None) => {
             let needed = ruled.window_s * times.max(1.2);
             if needed.is_finite() && needed <= LONGEST_S {
