@@ -9,7 +9,7 @@
 //! autoregression, batches of s/8 independent samples each miss a share of about 8/s of the variance. So se is raised
 //! by √(1 + 8/s), s the lower bound of the independent samples in the window. With fewer than 3 there is no interval.
 //!
-//! Measured (`tests/it/compare/level.rs`): of 200 pairs of equal loads, how many leave out an equal value.
+//! Error rates are measured in `tests/it/compare/level.rs`.
 
 use std::sync::Arc;
 
@@ -32,6 +32,9 @@ use crate::units::Offset;
 const PORTIONS: usize = 64;
 /// Least number of independent samples of the requests in flight for an interval.
 const LEAST_SAMPLES: f64 = 3.0;
+/// Least number of portions that carry the requests on the rarer side of a quantile, (Σ k)² ÷ Σ k² of their counts k.
+/// With fewer, the runs that show an interval are those that look calm by chance.
+const LEAST_EPISODES: f64 = 8.0;
 /// Overdispersion of errors that is assumed where fewer than ten errors show how they cluster.
 const PRIOR_PHI: f64 = 4.0;
 /// Values are kept to 3 digits: a share of the value, no unit.
@@ -189,6 +192,13 @@ impl Portions {
             let all = |part: &Part| part.times[place].len() + part.missed[place];
             self.parts.iter().map(|part| Portion { sum: count(part) as f64, count: all(part) }).collect()
         };
+        let rare =
+            beyond(class).into_iter().map(|Portion { sum, count }| if share < 0.5 { count as f64 - sum } else { sum });
+        let (sum, squares) = rare.fold((0.0, 0.0), |(sum, squares), hits| (sum + hits, squares + hits * hits));
+        if squares > 0.0 && sum * sum < LEAST_EPISODES * squares {
+            let needed = ranked as f64 * LEAST_EPISODES * squares / (sum * sum);
+            return Err(Withheld::TooFew { needed: libm::ceil(needed) as u64 });
+        }
         let errors = [class, class.saturating_sub(1)].map(|class| share_error(&beyond(class)));
         let [Some(one), Some(other)] = errors else {
             return Err(Withheld::TooFew { needed: ranked.max(1) * 2 });
