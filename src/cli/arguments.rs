@@ -3,6 +3,7 @@
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::calibrate::CalibrateArguments;
+use crate::cli::compare::CompareArguments;
 use crate::cli::help::HelpArguments;
 use crate::cli::options::TEMPLATE;
 use crate::cli::plan::PlanArguments;
@@ -32,6 +33,7 @@ use crate::cli::trace_arguments::TraceArguments;
   tonnage size results/sweep --demand 50/s     how many replicas that takes
   tonnage replay trace.csv --time-scale 10     a trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
+  tonnage compare before after                 differences, with intervals
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
   tonnage calibrate                            how accurate the tool is here
   tonnage help metrics                         what every number means
@@ -80,6 +82,7 @@ pub(super) enum Verb {
     Plan(PlanArguments),
     Trace(TraceArguments),
     Report(ReportArguments),
+    Compare(CompareArguments),
     Simulate(SimulateArguments),
     Calibrate(CalibrateArguments),
     Help(HelpArguments),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod calibrate;
+mod compare;
 mod config;
 mod dataset;
 mod deliver;
@@ -118,6 +119,7 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Size(arguments) => size::size_fleet(&arguments, &parsed.command),
         Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
+        Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
         Verb::Help(arguments) => help::help(&arguments, Arguments::definition()),

@@ -1,6 +1,7 @@
 //! Owns the meaning: the definition of each metric, the fold of records into a summary, and the judgement of
 //! objectives.
 
+mod allowance;
 mod answers;
 mod block;
 mod buckets;
@@ -17,8 +18,10 @@ mod flow;
 mod frame;
 mod health;
 mod load;
+mod measure;
 mod misses;
 mod pairs;
+mod portions;
 mod punctuality;
 mod sample;
 mod sequence;
@@ -32,6 +35,7 @@ mod value;
 mod verdict;
 mod warning;
 
+pub use allowance::{Allowance, Ruling};
 pub use answers::AnswersView;
 pub use block::{BlockPoint, Tally};
 pub use catalog::{CatalogueRow, Direction, Metric, OriginOf, Unit, help_metrics};
@@ -44,7 +48,9 @@ pub use flow::Flow;
 pub use frame::Frame;
 pub use health::{Health, examine};
 pub use load::{Circumstances, Concurrency, Ended, LoadFacts, LoadKind, LoadOrigin, Merged};
+pub use measure::{Measure, MeasureUnit};
 pub use misses::{FailureGroup, Lost};
+pub use portions::{Portions, Withheld};
 pub use punctuality::Punctuality;
 pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};

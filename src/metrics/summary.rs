@@ -379,6 +379,11 @@ pub(super) fn standings(
     })
 }
 
+/// Whether `record` is good by all `objectives`.
+pub(super) fn goodness_of(record: &Record, streamed: bool, objectives: &Objectives) -> Goodness {
+    Values::of(record, streamed).goodness(record, objectives)
+}
+
 /// Every metric of one record, extracted once.
 struct Values([[Value; 2]; Metric::ALL.len()]);
 

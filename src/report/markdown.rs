@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::figures::TrialView;
 use crate::report::answer::answer_of;
+use crate::report::comparison::sections;
 use crate::report::console::{latency_table, load_line, requests_table, slo_table, throughput_table};
 use crate::report::failures::{advice, said};
 use crate::report::layout::Grid;
@@ -13,7 +14,7 @@ use crate::report::search::probe_table;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::{FLOW_NOTE, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of};
 use crate::report::worded::{faults_of, notes_of, notes_of_run};
-use crate::results::Report;
+use crate::results::{Comparison, Report};
 use crate::units::count;
 
 /// The page of `report` in Markdown (GitHub's tables).
@@ -81,6 +82,24 @@ pub fn render_markdown(report: &Report) -> String {
             count(report.host.cores as u64)
         ),
     ]);
+    page.text.truncate(page.text.trim_end().len());
+    page.text.push('\n');
+    page.text
+}
+
+/// The page of `comparison` in Markdown.
+#[must_use]
+pub fn render_comparison_markdown(comparison: &Comparison) -> String {
+    let mut page = Page::default();
+    page.text.push_str("# ");
+    page.paragraph("Comparison");
+    for section in sections(comparison) {
+        page.heading(&section.heading);
+        for grid in &section.tables {
+            page.table(grid, &[]);
+        }
+        page.list(&section.lines);
+    }
     page.text.truncate(page.text.trim_end().len());
     page.text.push('\n');
     page.text

@@ -2,6 +2,7 @@
 
 mod answer;
 mod chart;
+mod comparison;
 mod console;
 mod csv;
 mod endpoints;
@@ -26,6 +27,7 @@ mod terms;
 mod tokens;
 mod worded;
 
+pub use comparison::{render_comparison, worded_comparison};
 pub use console::render;
 pub use csv::render_csv;
 pub use endpoints::help_endpoints;
@@ -37,7 +39,7 @@ pub use help::help_slo;
 pub use html::{MOST_BYTES, render_html};
 pub use inspection::render_inspection;
 pub use layout::{Ink, WIDTH, wrapped};
-pub use markdown::render_markdown;
+pub use markdown::{render_comparison_markdown, render_markdown};
 pub use numbers::shown_figure;
 pub use profiles::help_profiles;
 pub use search::probe_account;

@@ -29,7 +29,8 @@ pub(super) fn shown(figure: Option<Known>, unit: &str) -> String {
     }
 }
 
-fn value_text(value: f64, unit: &str) -> String {
+/// The text of `value` in `unit`.
+pub(super) fn value_text(value: f64, unit: &str) -> String {
     match unit {
         "s" => seconds(value),
         "/s" => per_second(value),

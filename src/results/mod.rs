@@ -2,6 +2,8 @@
 //! them.
 
 mod begun;
+mod comparing;
+mod comparison;
 mod files;
 mod filing;
 mod folder;
@@ -19,6 +21,8 @@ mod salvage;
 mod spec;
 
 pub(crate) use begun::rfc3339;
+pub use comparing::compare;
+pub use comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure, Ruled};
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};

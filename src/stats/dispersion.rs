@@ -1,6 +1,6 @@
 //! Owns overdispersion: how much more the counts of dependent requests vary than the counts of independent requests.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// Hits and trials of one stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,9 +69,16 @@ fn joined(batches: &[Batch]) -> Batch {
         .fold(Batch::default(), |sum, batch| Batch { hits: sum.hits + batch.hits, trials: sum.trials + batch.trials })
 }
 
+/// Degrees of freedom above which Student's law is taken as the normal law: its 99.9 % points differ by 10⁻⁵, and its
+/// inverse takes minutes to compute there.
+const NORMAL_DEGREES: f64 = 1e5;
+
 /// The `share` point of Student's t distribution with `degrees` (≥ 1) of freedom.
 #[must_use]
 pub fn student_point(share: f64, degrees: f64) -> f64 {
+    if degrees > NORMAL_DEGREES {
+        return Normal::new(0.0, 1.0).map_or(f64::INFINITY, |law| law.inverse_cdf(share));
+    }
     StudentsT::new(0.0, 1.0, degrees.max(1.0)).map_or(f64::INFINITY, |law| law.inverse_cdf(share))
 }
 

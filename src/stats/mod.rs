@@ -1,5 +1,7 @@
 //! Owns the pure mathematics of statistics.
 
+pub mod batches;
+pub mod contrast;
 pub mod dispersion;
 pub mod isotonic;
 mod ks;

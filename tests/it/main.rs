@@ -10,6 +10,7 @@ mod chat_cli;
 mod cli;
 mod cli_files;
 mod client;
+mod compare;
 mod console;
 mod coverage;
 mod datasets;

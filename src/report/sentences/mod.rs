@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod assumptions;
+mod comparison;
 mod ending;
 mod formula;
 mod preflight;
@@ -17,6 +18,7 @@ mod warnings;
 
 pub(super) use anomalies::anomaly;
 pub(super) use assumptions::assumption;
+pub(super) use comparison::{amount, answer, caution, change, is_better, need, ruling, value, verdict, withheld};
 pub use ending::bounds_of;
 pub(super) use formula::formula;
 pub(super) use preflight::finding;

@@ -1,0 +1,343 @@
+//! Owns the comparing of saved results: reads them, folds their records again, matches their loads, and finds what
+//! makes them unlike.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::figures::{StatsView, TrialView};
+use crate::metrics::{Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, Withheld};
+use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
+use crate::results::folder::{RECORDS, point_folder};
+use crate::results::folding::open;
+use crate::results::lines::Lines;
+use crate::results::model::Report;
+use crate::results::reading::{files_of, read};
+use crate::results::refolding::{Refolded, refold};
+use crate::stats::contrast::Estimate;
+use crate::units::per_second;
+
+/// Loads at least this alike are taken as equal: a share of the rate.
+const SAME_RATE: f64 = 0.005;
+/// Mean lengths that differ by more than this share of the first are said to differ.
+const SAME_LENGTH: f64 = 0.01;
+
+/// A result that is compared.
+struct Side {
+    letter: String,
+    path: PathBuf,
+    report: Report,
+    trials: Vec<SideTrial>,
+}
+
+/// A trial of a result, with its records by stretches of time where it has them.
+struct SideTrial {
+    view: TrialView,
+    varies: bool,
+    folded: Option<(Portions, Summary)>,
+}
+
+/// The results in `paths` side by side, the first as the baseline. `asked` may name measures beyond those of every
+/// comparison. Messages are pushed to `said`.
+pub fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> Result<Comparison, Error> {
+    let mut sides = Vec::new();
+    for (place, path) in paths.iter().enumerate() {
+        let letter = char::from(b'A' + u8::try_from(place).unwrap_or(25).min(25)).to_string();
+        sides.push(side_of(letter, path, said)?);
+    }
+    let matched = matched(&sides)?;
+    let mut measures = Measure::all();
+    for allowance in asked.iter().filter(|allowance| !measures.contains(&allowance.measure)).collect::<Vec<_>>() {
+        if !measures.contains(&allowance.measure) {
+            measures.push(allowance.measure);
+        }
+    }
+    let loads = matched.iter().map(|trials| load_of(trials, &measures)).collect();
+    let runs = sides.iter().map(run_of).collect();
+    Ok(Comparison {
+        runs,
+        loads,
+        caution_kinds: cautions(&sides, &matched),
+        cautions: Vec::new(),
+        rulings: Vec::new(),
+        sentences: Vec::new(),
+    })
+}
+
+fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
+    let (result, records) = files_of(path);
+    let report = read(&result)?;
+    if report.search.is_some() {
+        let why = "is a search, whose loads follow from its answers; send one load to each service (`tonnage run` with \
+            the option rate), and compare those results";
+        return Err(Error::input(path, why));
+    }
+    if report.trials.is_empty() || report.is_unfinished() {
+        return Err(Error::input(path, "is of a run that did not end; run it again, then compare"));
+    }
+    let mut trials = Vec::new();
+    for (place, view) in report.trials.iter().enumerate() {
+        let (file, print) = match &report.sweep {
+            Some(found) => (
+                result.with_file_name(point_folder(place)).join(RECORDS),
+                found.points.get(place).map_or("", |point| point.plan_fingerprint.as_str()),
+            ),
+            None => (records.clone(), report.plan_fingerprint.as_str()),
+        };
+        trials.push(trial_of(view, &file, print, &report, said)?);
+    }
+    Ok(Side { letter, path: path.to_owned(), report, trials })
+}
+
+/// The trial with its records folded again; without them where the file does not exist or lacks what the figures need.
+fn trial_of(saved: &TrialView, records: &Path, print: &str, report: &Report, said: &Lines) -> Result<SideTrial, Error> {
+    let varies = saved.load.varies();
+    if !records.exists() {
+        return Ok(SideTrial { view: saved.clone(), varies, folded: None });
+    }
+    let frame = Frame::from(open(records)?.header());
+    let mut portions = Portions::new(frame, Arc::new(report.config.objectives()?));
+    let folded = refold(records, saved, report, print, said, |record| {
+        portions.add(record);
+        Ok(())
+    })?;
+    Ok(match folded {
+        Refolded::Same { trial, view } => SideTrial { view: *view, varies, folded: Some((portions, trial.summary)) },
+        Refolded::Lacking(_) => SideTrial { view: saved.clone(), varies, folded: None },
+    })
+}
+
+/// The trials that are compared: for each load, one of each side.
+fn matched(sides: &[Side]) -> Result<Vec<Vec<&SideTrial>>, Error> {
+    let Some((first, others)) = sides.split_first() else { return Ok(Vec::new()) };
+    if let Some(other) = others.iter().find(|other| other.report.sweep.is_some() != first.report.sweep.is_some()) {
+        let (sweep, run) = if first.report.sweep.is_some() { (first, other) } else { (other, first) };
+        return Err(Error::input(
+            &sweep.path,
+            format!("is a sweep, and {} is one load; compare two sweeps, or two runs", run.path.display()),
+        ));
+    }
+    if sides.iter().all(|side| side.trials.len() == 1) {
+        return Ok(vec![sides.iter().map(|side| &side.trials[0]).collect()]);
+    }
+    let of_label = |side: &'_ Side, label: &str| side.trials.iter().position(|trial| trial.view.label == label);
+    let rows = first.trials.iter().filter_map(|trial| {
+        let places: Option<Vec<usize>> = sides.iter().map(|side| of_label(side, &trial.view.label)).collect();
+        Some(sides.iter().zip(places?).map(|(side, place)| &side.trials[place]).collect::<Vec<_>>())
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        let labels =
+            |side: &Side| side.trials.iter().map(|trial| trial.view.label.as_str()).collect::<Vec<_>>().join(", ");
+        let other = &others[0];
+        return Err(Error::input(
+            &other.path,
+            format!(
+                "has no load of {} ({}; there: {}); sweep both over the same loads with the option rates",
+                first.path.display(),
+                labels(other),
+                labels(first)
+            ),
+        ));
+    }
+    Ok(rows)
+}
+
+fn run_of(side: &Side) -> ComparedRun {
+    let report = &side.report;
+    ComparedRun {
+        letter: side.letter.clone(),
+        path: side.path.display().to_string(),
+        label: report.label.clone(),
+        model: report.target.model.clone(),
+        target: report.target.urls.join(", "),
+        started: report.started.clone(),
+        simulated: report.target.simulated,
+    }
+}
+
+fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
+    let figures = |measure: Measure| trials.iter().map(move |trial| figure_of(trial, measure)).collect::<Vec<_>>();
+    let rows: Vec<(Measure, Vec<Figure>)> = measures
+        .iter()
+        .map(|measure| (*measure, figures(*measure)))
+        .filter(|(_, figures)| figures.iter().any(|figure| figure.value.is_some()))
+        .collect();
+    let many = rows.len() * (trials.len() - 1);
+    let rows = rows.into_iter().map(|(measure, figures)| {
+        let differences = figures[1..].iter().map(|figure| Difference::of(&figures[0], figure, many)).collect();
+        ComparedRow { measure, figures, differences }
+    });
+    ComparedLoad {
+        label: trials[0].view.label.clone(),
+        loads: trials.iter().map(|trial| load_name(&trial.view)).collect(),
+        window_s: trials.iter().map(|trial| trial.view.window.length_s()).collect(),
+        rows: rows.collect(),
+    }
+}
+
+/// The value of `measure` in a trial, with its estimate from the records or from the stored interval.
+fn figure_of(trial: &SideTrial, measure: Measure) -> Figure {
+    let view = &trial.view;
+    let value = match measure {
+        Measure::Quantile(quantile, metric) => {
+            let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
+            match (stats.and_then(|stats| stored_quantile(stats, quantile.share())), &trial.folded) {
+                (Some((value, _)), _) => value,
+                (None, Some((_, summary))) => {
+                    summary.distribution(metric, crate::metrics::OriginOf::Scheduled).at_share(quantile.share())
+                }
+                (None, None) => None,
+            }
+        }
+        Measure::OutputTokensPerS => view.throughput.output_tokens_per_s.filter(|rate| *rate > 0.0).map(Known::At),
+        Measure::RequestsPerS => view.throughput.requests_per_s.map(Known::At),
+        Measure::Goodput => view.slo.goodput_per_s.filter(|_| !view.slo.objectives.is_empty()).map(Known::At),
+        Measure::ErrorRate => (view.requests.planned > 0).then(|| {
+            let counts = &view.requests;
+            let errors = counts.failed + counts.timed_out + counts.shed + counts.abandoned;
+            Known::At(errors as f64 / counts.planned as f64)
+        }),
+    };
+    let found = match (&trial.folded, measure) {
+        (Some((portions, summary)), _) => portions.estimate(measure, summary, trial.varies),
+        (None, Measure::Quantile(quantile, metric)) => {
+            let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
+            let stored = stats.and_then(|stats| stored_quantile(stats, quantile.share()));
+            match stored {
+                Some((Some(Known::At(value)), Some([low, high]))) => {
+                    Ok(Estimate { value, low, high, degrees: Estimate::EXACT })
+                }
+                _ => Err(Withheld::NoRecords),
+            }
+        }
+        (None, _) => Err(Withheld::NoRecords),
+    };
+    Figure::of(value, found)
+}
+
+/// A stored quantile and its stored interval; `None` where the result does not hold this quantile.
+fn stored_quantile(stats: &StatsView, share: f64) -> Option<(Option<Known>, Option<[f64; 2]>)> {
+    let known = [
+        (0.5, stats.p50, stats.p50_ci95),
+        (0.75, stats.p75, None),
+        (0.9, stats.p90, stats.p90_ci95),
+        (0.95, stats.p95, None),
+        (0.99, stats.p99, stats.p99_ci95),
+        (0.999, stats.p999, None),
+    ];
+    known.into_iter().find(|(of, ..)| libm::fabs(of - share) < 1e-9).map(|(_, value, interval)| (value, interval))
+}
+
+/// The load in a few words.
+fn load_name(view: &TrialView) -> String {
+    let load = &view.load;
+    if let Some(trace) = &load.trace {
+        return format!("replay of {}", trace.file);
+    }
+    if let Some(profile) = &load.profile {
+        return profile.clone();
+    }
+    match (load.concurrency, load.rate_per_s) {
+        (Some(in_flight), _) => format!("closed loop of {in_flight}"),
+        (None, Some(rate)) => format!("{} {}", load.process.as_deref().unwrap_or("arrivals"), per_second(rate)),
+        (None, None) => view.label.clone(),
+    }
+}
+
+fn cautions(sides: &[Side], matched: &[Vec<&SideTrial>]) -> Vec<Caution> {
+    let mut found = Vec::new();
+    let simulated: Vec<String> =
+        sides.iter().filter(|side| side.report.target.simulated).map(|side| side.letter.clone()).collect();
+    if !simulated.is_empty() {
+        found.push(Caution::Simulated { runs: simulated });
+    }
+    let Some((first, others)) = sides.split_first() else { return found };
+    for (place, side) in others.iter().enumerate() {
+        unlike(first, side, matched, place + 1, &mut found);
+    }
+    for (place, side) in sides.iter().enumerate() {
+        let mine = || matched.iter().map(move |trials| trials[place]);
+        let run = || side.letter.clone();
+        if mine().any(|trial| trial.view.ended != Ended::Complete) {
+            found.push(Caution::CutShort { run: run() });
+        }
+        for trial in mine().filter(|trial| !trial.view.health.fault_kinds.is_empty()) {
+            let load = (matched.len() > 1).then(|| trial.view.label.clone());
+            found.push(Caution::Generator { run: run(), load });
+        }
+        if mine().any(|trial| trial.folded.is_none()) {
+            found.push(Caution::NoRecords { run: run() });
+        }
+    }
+    let compared: Vec<&str> = matched.iter().map(|trials| trials[0].view.label.as_str()).collect();
+    if matched.len() > 1 || sides.iter().any(|side| side.trials.len() > 1) {
+        let mut left: Vec<String> = Vec::new();
+        for trial in sides.iter().flat_map(|side| &side.trials) {
+            if !compared.contains(&trial.view.label.as_str()) && !left.contains(&trial.view.label) {
+                left.push(trial.view.label.clone());
+            }
+        }
+        if !left.is_empty() {
+            found.push(Caution::LeftOut { loads: left });
+        }
+    }
+    if matched.iter().flatten().any(|trial| trial.view.load.origin == LoadOrigin::Released) {
+        found.push(Caution::Closed);
+    }
+    found
+}
+
+/// What makes `side` unlike `first`.
+fn unlike(first: &Side, side: &Side, matched: &[Vec<&SideTrial>], place: usize, found: &mut Vec<Caution>) {
+    let run = || side.letter.clone();
+    let (one, other) = (&first.report, &side.report);
+    let pairs = || matched.iter().map(|trials| (&trials[0].view, &trials[place].view));
+    if let Some((mine, theirs)) = pairs().find(|(mine, theirs)| !is_same_load(mine, theirs)) {
+        found.push(Caution::Load { run: run(), loads: [load_name(mine), load_name(theirs)] });
+    }
+    if one.target.model != other.target.model {
+        found.push(Caution::Model { run: run(), models: [one.target.model.clone(), other.target.model.clone()] });
+    }
+    // A simulated server that tonnage starts has another port each time.
+    if one.target.urls != other.target.urls && !(one.target.simulated && other.target.simulated) {
+        let targets = [one.target.urls.join(", "), other.target.urls.join(", ")];
+        found.push(Caution::Target { run: run(), targets });
+    }
+    for (name, metric) in [("input", Metric::InputTokens), ("output", Metric::OutputTokens)] {
+        let mean = |view: &TrialView| view.metrics.get(&metric).and_then(|stats| stats.headline().mean);
+        let differs = pairs().find_map(|(mine, theirs)| {
+            let (mine, theirs) = (mean(mine)?, mean(theirs)?);
+            (libm::fabs(mine - theirs) > SAME_LENGTH * mine).then_some([mine, theirs])
+        });
+        if let Some(tokens) = differs {
+            found.push(Caution::Lengths { run: run(), side: name, tokens });
+        }
+    }
+    if let Some((option, mine, theirs)) = one.config.first_difference(&other.config)
+        && !["model", "salt"].contains(&option.as_str())
+    {
+        found.push(Caution::Option { run: run(), option, values: [mine.to_string(), theirs.to_string()] });
+    }
+    if one.plan_fingerprint == other.plan_fingerprint {
+        found.push(Caution::SamePlan { run: run() });
+    }
+    if one.tool != other.tool {
+        let versions = [one.tool.version.clone(), other.tool.version.clone()];
+        found.push(Caution::Version { run: run(), versions });
+    }
+}
+
+fn is_same_load(one: &TrialView, other: &TrialView) -> bool {
+    let (mine, theirs) = (&one.load, &other.load);
+    let same_rate = match (mine.rate_per_s, theirs.rate_per_s) {
+        (Some(mine), Some(theirs)) => libm::fabs(mine - theirs) <= SAME_RATE * mine,
+        (None, None) => true,
+        _ => false,
+    };
+    let file = |load: &crate::metrics::LoadFacts| load.trace.as_ref().map(|trace| trace.file.clone());
+    same_rate
+        && (mine.kind, mine.origin, mine.concurrency) == (theirs.kind, theirs.origin, theirs.concurrency)
+        && (&mine.process, &mine.profile) == (&theirs.process, &theirs.profile)
+        && file(mine) == file(theirs)
+}
