@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt, sockopt};
 
+use crate::common::host::{now_ns, sleep};
 use crate::common::wire::{Response, Template, connect};
 
 /// Time between two requests: the socket is idle when the next one is written, as it is under an open load.
@@ -25,8 +26,8 @@ pub(crate) fn departures(server: SocketAddr, template: &Template, number: u64) -
     let mut buffer = vec![0; 1 << 16];
     let mut left_us = Vec::new();
     for request in 0..number {
-        std::thread::sleep(PAUSE);
-        let before = SystemTime::now();
+        sleep(PAUSE);
+        let before_ns = wall_ns();
         stream.write_all(template.numbered(request)).map_err(text)?;
         let mut response = Response::default();
         loop {
@@ -38,16 +39,21 @@ pub(crate) fn departures(server: SocketAddr, template: &Template, number: u64) -
                 break;
             }
         }
-        let before = before.duration_since(UNIX_EPOCH).map_err(text)?;
-        let left_ns = transmitted(stream.as_raw_fd())?.as_nanos() as i128 - before.as_nanos() as i128;
+        let left_ns = transmitted_ns(stream.as_raw_fd())? - before_ns;
         left_us.push(left_ns as f64 / 1e3);
     }
     Ok(left_us)
 }
 
-/// The stamp of the last transmission, from the socket's error queue, as time since 1970.
-fn transmitted(socket: i32) -> Result<Duration, String> {
-    let since = Instant::now();
+/// The wall clock, by which the kernel stamps, in nanoseconds.
+fn wall_ns() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// The stamp of the last transmission, from the socket's error queue, in nanoseconds of the wall clock.
+fn transmitted_ns(socket: i32) -> Result<i64, String> {
+    let until_ns = now_ns() + PATIENCE.as_nanos() as u64;
     loop {
         let mut control = nix::cmsg_space!(Timestamps, [u8; 64]);
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -57,9 +63,10 @@ fn transmitted(socket: i32) -> Result<Duration, String> {
                     ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
                     _ => None,
                 });
-                return stamp.map(Duration::from).ok_or_else(|| "a message without a stamp".to_owned());
+                let stamp = stamp.ok_or_else(|| "a message without a stamp".to_owned())?;
+                return Ok(stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec());
             }
-            Err(nix::errno::Errno::EAGAIN) if since.elapsed() < PATIENCE => std::thread::yield_now(),
+            Err(nix::errno::Errno::EAGAIN) if now_ns() < until_ns => std::thread::yield_now(),
             Err(nix::errno::Errno::EAGAIN) => return Err("the kernel gave no stamp".to_owned()),
             Err(error) => return Err(text(error)),
         }

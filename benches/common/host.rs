@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use rustix::thread::{ClockId, CpuSet, clock_nanosleep_absolute, sched_setaffinity};
@@ -106,11 +106,11 @@ impl Neighbour {
         let thread = std::thread::spawn(move || {
             pin(tool_cpu());
             while !told.load(Ordering::Relaxed) {
-                let start = Instant::now();
-                while start.elapsed() < TURN {
+                let start = now_ns();
+                while now_ns() - start < TURN.as_nanos() as u64 {
                     std::hint::spin_loop();
                 }
-                std::thread::sleep(TURN);
+                sleep(TURN);
             }
         });
         Self { ends, thread: Some(thread) }
