@@ -3,11 +3,11 @@
 //!
 //! # How to run
 //!
-//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each | --probes]]` runs N
-//! searches of each cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME
-//! is a cell, in quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each` prints every
-//! answer, `--probes` every probe too. A search takes 0.1 to 0.5 s of a core; a cell of 200 searches takes half a minute
-//! to a minute on two cores.
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each | --probes]]` runs
+//! N searches of each cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default.
+//! A NAME is a cell, in quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each`
+//! prints every answer, `--probes` every probe too. A search takes 0.1 to 0.5 s of a core; a cell of 200 searches
+//! takes half a minute to a minute on two cores.
 //!
 //! | group | cells | truths |
 //! |---|---|---|

@@ -9,8 +9,8 @@ use crate::metrics::{
 
 /// Send lag in seconds up to which the generator is never late: 2 ms, whatever the limits.
 const LEAST_LAG_LIMIT_S: f64 = 0.002;
-/// Seconds. If half of the reads come later than this after the kernel's stamp, the generator itself, and nothing on the
-/// way, is why whole answers come in one read.
+/// Seconds. If half of the reads come later than this after the kernel's stamp, the generator itself, and nothing on
+/// the way, is why whole answers come in one read.
 const READ_LATE_S: f64 = 0.005;
 /// Send lag, as a share of a limit, up to which the generator is not late.
 const LAG_SHARE: f64 = 0.05;

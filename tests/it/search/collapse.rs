@@ -71,8 +71,8 @@ fn answer(seed: u64) -> Answer {
     }
 }
 
-/// A search that has seen it collapse says so, and one that has seen it twice ends. (A search whose probes were all lucky
-/// cannot know: at 6/s the service collapses once in some thousand requests.)
+/// A search that has seen it collapse says so, and one that has seen it twice ends. (A search whose probes were all
+/// lucky cannot know: at 6/s the service collapses once in some thousand requests.)
 #[test]
 fn a_search_that_saw_its_service_collapse_is_not_sure_and_does_not_go_on_for_ever() {
     let found = answer(4);
