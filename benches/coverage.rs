@@ -79,33 +79,45 @@
 //!
 //! Changes came after the runs of the table. The latencies of calm requests are compared with those of the requests
 //! around them (fewer false doubts near saturation). A search tries the upper end of its interval, knows how a backlog
-//! grows where a service just keeps up, and doubts a floor that may be close to the allowed share. With them, ten
-//! queues on seeds 101 to 140 cover 97.2 %, are safe in 98.0 %, and have an RMSE of 3.2 % at 36 200 requests (0.99 ×
-//! the price); 5 % are doubted, and 2.5 % are sure and wrong. The cells of the audit, in shares of all searches;
-//! *before*: sure and wrong when the floor was judged by the curve. Cells with a floor of more than 0.8 of the allowed
-//! share (M/M/16 and 64 have one: a service longer than the limit) are doubted as they should be.
+//! grows where a service just keeps up, and doubts a floor that may be close to the allowed share. It waits until the
+//! backlog of a probe is gone, and in a search for a mean its windows are long beside the service's memory (before, the
+//! mean at 92 % of the capacity was 5 % too low, and 28 % of its searches were sure and wrong). With all of them, in
+//! shares of all searches. Cells with a floor of more than 0.8 of the allowed share (M/M/16 and 64 have one: a service
+//! longer than the limit) are doubted as they should be.
 //!
-//! | cell | searches, from seed | covers | safe | doubted | sure and wrong | before |
-//! |---|---|---|---|---|---|---|
-//! | M/LN(3)/1 p99 | 24, 101 | 100 % | 100 % | 4 % | 0 % |  |
-//! | even/LN(3)/1 | 24, 101 | 95.8 % | 95.8 % | 4 % | 4.2 % | 3.3 % |
-//! | M/Pareto 2.5/1 | 24, 101 | 100 % | 100 % | 8 % | 0 % | 3.3 % |
-//! | M/H2(5)/2 | 30, 101 | 100 % | 100 % | 3 % | 0 % | 1.7 % |
-//! | M/M/16 | 48, 125 | 89.6 % | 95.8 % | 83 % | 2.1 % | 6.0 % |
-//! | M/M/64 | 24, 101 | 54.2 % | 75.0 % | 100 % | 0 % | 10.0 % |
-//! | M/M/1 floor 0.5 % | 60, 125 | 100 % | 100 % | 12 % | 0 % | 1.0 % |
-//! | M/M/1 floor 0.8 % | 60, 125 | 95.0 % | 98.3 % | 53 % | 3.3 % | 6.0 % |
-//! | M/M/1 floor 0.95 % | 60, 125 | 71.7 % | 93.3 % | 92 % | 3.3 % | 25.0 % |
-//! | PS collapse | 40, 125 | 97.5 % | 97.5 % | 18 % | 2.5 % |  |
-//! | errors only, none | 40, 101 | 97.5 % | 97.5 % | 2 % | 2.5 % |  |
-//! | tpot, 16 sequences | 40, 101 | 97.5 % | 97.5 % | 2 % | 2.5 % | 0 % |
-//! | tpot, 16, close | 40, 101 | 97.5 % | 100 % | 8 % | 2.5 % | 11.0 % |
-//! | warms 3 x over 5 min | 40, 101 | 92.5 % | 92.5 % | 28 % | 2.5 % |  |
-//! | 429 limiter | 40, 101 | 100 % | 100 % | 2 % | 0 % |  |
-//! | engines (four) | 40, 301 | 97.5 % | 97.5 % | 8 % | 2.5 % |  |
+//! | cell | searches, from seed | covers | safe | doubted | sure and wrong |
+//! |---|---|---|---|---|---|
+//! | ten queues (RMSE 3.1 %, 37 500 requests, 0.86 × the price) | 200, 101 | 98.0 % | 98.0 % | 4 % | 2.0 % |
+//! | four engines | 24, 301 | 95.8 % | 95.8 % | 8 % | 4.2 % |
+//! | ten means (36 600 requests) | 100, 301 | 98.0 % | 99.0 % | 4 % | 2.0 % |
+//! | mean M/M/1 T=12 | 40, 301 | 97.5 % | 100 % | 2 % | 2.5 % |
+//! | M/M/16 | 64, 125 | 85.9 % | 96.9 % | 78 % | 4.7 % |
+//! | M/M/1 floor 0.8 % | 24, 125 | 95.8 % | 95.8 % | 62 % | 4.2 % |
+//! | M/M/1 floor 0.95 % | 64, 125 | 73.4 % | 92.2 % | 92 % | 3.1 % |
+//! | PS collapse | 24, 125 | 95.8 % | 95.8 % | 17 % | 4.2 % |
+//! | errors only, none | 24, 101 | 100 % | 100 % | 4 % | 0 % |
+//! | tpot, 16, close | 40, 101 | 97.5 % | 100 % | 5 % | 2.5 % |
+//! | warms 3 x over 5 min | 24, 101 | 87.5 % | 87.5 % | 25 % | 0 % |
+//! | 429 limiter | 24, 101 | 100 % | 100 % | 0 % | 0 % |
 //!
-//! Not run again with these changes: "wall, warms 1.3 x", M/LN(3)/1 p99.9 (before: 2 of 24 sure and wrong), the cut
-//! Pareto laws (before: 48 of 48 cover), `held`, `drift`.
+//! Without the wait for backlogs:
+//!
+//! | cell | searches, from seed | covers | safe | doubted | sure and wrong |
+//! |---|---|---|---|---|---|
+//! | M/LN(3)/1 p99 | 24, 101 | 100 % | 100 % | 4 % | 0 % |
+//! | M/LN(3)/1 p99.9 | 12, 101 | 91.7 % | 91.7 % | 8 % | 0 % |
+//! | even/LN(3)/1 | 24, 101 | 95.8 % | 95.8 % | 4 % | 4.2 % |
+//! | M/Pareto 2.5/1 | 24, 101 | 100 % | 100 % | 8 % | 0 % |
+//! | M/Pareto 1.5 cut/1 | 12, 101 | 100 % | 100 % | 25 % | 0 % |
+//! | M/Pareto 1.5 cut/8 | 12, 101 | 100 % | 100 % | 75 % | 0 % |
+//! | M/H2(5)/2 | 30, 101 | 100 % | 100 % | 3 % | 0 % |
+//! | M/M/64 | 24, 101 | 54.2 % | 75.0 % | 100 % | 0 % |
+//! | M/M/1 floor 0.5 % | 60, 125 | 100 % | 100 % | 12 % | 0 % |
+//! | tpot, 16 sequences | 40, 101 | 97.5 % | 97.5 % | 2 % | 2.5 % |
+//! | wall, warms 1.3 x | 20, 101 | 95.0 % | 100 % | 15 % | 0 % |
+//! | `held`, 21 cells (69 sure, all cover) | 84, 501 | 100 % | 100 % | 17 % | 0 % |
+//!
+//! Not run again with these changes: `drift`.
 //!
 //! # Measured before
 //!
