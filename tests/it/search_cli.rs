@@ -276,7 +276,10 @@ fn a_server_that_fails_two_in_a_hundred_is_infeasible_where_one_may() {
 #[test]
 fn a_budget_that_buys_nothing_is_inconclusive_with_exit_4() {
     let folder = folder();
-    let output = searched(folder.path(), &[QUICK, &["--budget", "600"]].concat());
+    // Slow enough that a busy machine sends in time.
+    let words = ["--sim", "mmc:servers=4,service=10ms", "--input-tokens", "1", "--output-tokens", "1"];
+    let more = ["--slo", "p50 ttft<=2s", "--budget", "600", "--out", "out"];
+    let output = searched(folder.path(), &[&words[..], &more[..]].concat());
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("your budget does not buy ±50 %"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("the budget is spent"), "{}", text(&output.stdout));
