@@ -139,9 +139,10 @@ pub fn headline(found: &SearchFindings) -> String {
             )
         }
         (_, Some(([low, _], None))) => {
-            let (low, flag) = (over.amount(&low), bounds_of(over)[1]);
+            let is_spent = found.finished == Some(Outcome::BudgetSpent);
+            let (low, end) = (over.amount(&low), if is_spent { "the budget" } else { bounds_of(over)[1] });
             format!(
-                "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ended the \
+                "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {end} ended the \
                  search; {took}"
             )
         }
