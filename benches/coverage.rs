@@ -100,9 +100,9 @@
 //! | warms 3 x over 5 min | 24, 101 | 87.5 % | 87.5 % | 25 % | 0 % |
 //! | 429 limiter | 24, 101 | 100 % | 100 % | 0 % | 0 % |
 //!
-//! Without the wait for backlogs, and with it on fewer seeds, where nothing was sure and wrong save 1 of 12 of M/M/64
-//! (12 of the first and the third row and of M/M/64, 8 of H2, Pareto 2.5 and the wall, 6 of p99.9 and cut/8, 4 of cut/1,
-//! 24 of the floor, 40 of tpot, 21 of `held` from seed 801: 17 sure, all cover):
+//! Without the wait for backlogs; and with it on fewer seeds, where nothing was sure and wrong save 1 of 12 of M/M/64
+//! (12 of the first and the third row and of M/M/64; 8 of H2, Pareto 2.5 and the wall; 6 of p99.9 and cut/8; 4 of
+//! cut/1; 24 of the floor; 40 of tpot; 21 of `held` from seed 801: 17 sure, all cover):
 //!
 //! | cell | searches, from seed | covers | safe | doubted | sure and wrong |
 //! |---|---|---|---|---|---|
