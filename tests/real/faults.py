@@ -44,7 +44,8 @@ FAULTS = {
 def ended(url: str, endpoint: str, place: str) -> tuple[str, int, bool]:
     """How the requests of one load ended, its exit code, and whether every request is accounted for."""
     words = [TONNAGE, "run", "--target", url, "--endpoint", endpoint, "--model", "tonnage-sim", "--no-preflight"]
-    words += ["--requests", str(REQUESTS), "--rate", "40/s", "--process", "even", "--timeout", "1s", "--quiet", "--json"]
+    words += ["--requests", str(REQUESTS), "--rate", "40/s", "--process", "even", "--timeout", "1s"]
+    words += ["--quiet", "--json"]
     words += ["--out", os.path.join(place, endpoint)]
     if endpoint in STREAMED:
         words += ["--output-tokens", "8"]
