@@ -389,14 +389,8 @@ mod tests {
     use super::*;
     use crate::client::wire::scratch;
     use crate::clock::{ReceiveClock, Receiver, RunClock};
-    use std::future::Future;
     use std::net::SocketAddr;
     use tokio::net::{TcpListener, TcpSocket};
-    use tokio::runtime::{Builder, LocalOptions};
-
-    fn on_a_true_clock<F: Future>(test: F) -> F::Output {
-        Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap().block_on(test)
-    }
 
     fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
         let means = Means {
@@ -423,36 +417,32 @@ mod tests {
         (listener, address)
     }
 
-    #[test]
-    fn a_crowd_of_reservations_opens_a_bounded_number_at_once() {
-        on_a_true_clock(async {
-            let (listener, address) = listener();
-            let pool = pool(&[address]);
-            let reservations: Vec<_> = (0..300).map(|_| pool.reserve()).collect();
-            assert_eq!(pool.shared.connecting.get(), MOST_CONNECTING);
-            let mut accepted = Vec::new();
-            while pool.idle.borrow().len() < reservations.len() {
-                accepted.push(listener.accept().await.unwrap());
-                assert!(pool.shared.connecting.get() <= MOST_CONNECTING);
-                tokio::task::yield_now().await;
-            }
-            assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
-        });
+    #[tokio::test(flavor = "local")]
+    async fn a_crowd_of_reservations_opens_a_bounded_number_at_once() {
+        let (listener, address) = listener();
+        let pool = pool(&[address]);
+        let reservations: Vec<_> = (0..300).map(|_| pool.reserve()).collect();
+        assert_eq!(pool.shared.connecting.get(), MOST_CONNECTING);
+        let mut accepted = Vec::new();
+        while pool.idle.borrow().len() < reservations.len() {
+            accepted.push(listener.accept().await.unwrap());
+            assert!(pool.shared.connecting.get() <= MOST_CONNECTING);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
     }
 
-    #[test]
-    fn a_refused_reservation_is_not_tried_again_until_the_next() {
-        on_a_true_clock(async {
-            let (listener, address) = listener();
-            drop(listener);
-            let pool = pool(&[address]);
-            let _reservation = pool.reserve();
-            while pool.opening.get() > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            assert_eq!(pool.shared.connecting.get(), 0);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
-        });
+    #[tokio::test(flavor = "local")]
+    async fn a_refused_reservation_is_not_tried_again_until_the_next() {
+        let (listener, address) = listener();
+        drop(listener);
+        let pool = pool(&[address]);
+        let _reservation = pool.reserve();
+        while pool.opening.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(pool.shared.connecting.get(), 0);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
     }
 }

@@ -141,10 +141,16 @@ impl AnswersView {
         self.one_read * 2 > self.several_events
     }
 
-    /// The notes on the answers for the reader.
-    pub(super) fn notes(&self) -> Vec<Note> {
+    /// The notes on the answers for the reader. `late_by_s`: the median lag of the generator's reads where it is large;
+    /// answers in one read are then its own doing.
+    pub(super) fn notes(&self, late_by_s: Option<f64>) -> Vec<Note> {
+        let (one_read, answers) = (self.one_read, self.several_events);
+        let in_one_read = match late_by_s {
+            Some(wake_lag_p50_s) => Note::ReadLate { one_read, answers, wake_lag_p50_s },
+            None => Note::Buffered { one_read, answers },
+        };
         let notes = [
-            (self.buffered(), Note::Buffered { one_read: self.one_read, answers: self.several_events }),
+            (self.buffered(), in_one_read),
             (self.unseen > 0, Note::Unseen { answers: self.unseen, tokens: self.unseen_tokens }),
             (
                 self.part_hidden > 0,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::buckets::Buckets;
+use crate::metrics::distribution::rank_at;
 use crate::metrics::series::Absorb;
 use crate::metrics::{Known, Metric, Standing, Value};
 
@@ -155,7 +156,7 @@ impl Block {
     pub(super) fn quantile(&self, metric: Metric, share: f64) -> Option<Known> {
         let (times, missed) = (&self.times[metric as usize], self.missed[metric as usize]);
         let ranked = times.len() + missed;
-        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).max(1);
+        let rank = rank_at(share, ranked);
         let (mut passed, mut last) = (0, 0.0);
         for (class, count) in times.iter() {
             passed += u64::from(count);

@@ -245,8 +245,7 @@ impl Ranks<'_> {
         if ranked == 0 {
             return None;
         }
-        // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
-        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
+        let rank = rank_at(share, ranked);
         let value = |ascending: &Ascending, rank: u64| {
             let ticks = if rank == 0 { 0 } else { ascending.at(rank, unit.ticks_per_count())? };
             Some(ticks as f64 / unit.ticks())
@@ -271,6 +270,12 @@ impl Ranks<'_> {
             (None, _) => Known::Above { above: of.largest() },
         })
     }
+}
+
+/// The rank of the quantile at `share` among `ranked` values, from 1.
+pub(super) fn rank_at(share: f64, ranked: u64) -> u64 {
+    // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
+    (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked.max(1))
 }
 
 /// Classes of values in ascending order.

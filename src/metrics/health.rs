@@ -256,16 +256,11 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<No
         notes.push(lengths(health.length_mismatch, &tokens.output));
     }
     notes.extend(prompts(&tokens.input));
-    let read_late = match health.wake_lag_p50_s {
+    let late_by_s = match health.wake_lag_p50_s {
         Some(Known::At(lag_s) | Known::Above { above: lag_s }) => Some(lag_s).filter(|lag_s| *lag_s > READ_LATE_S),
         _ => None,
     };
-    notes.extend(health.answers.notes().into_iter().map(|note| match (note, read_late) {
-        (Note::Buffered { one_read, answers }, Some(wake_lag_p50_s)) => {
-            Note::ReadLate { one_read, answers, wake_lag_p50_s }
-        }
-        (note, _) => note,
-    }));
+    notes.extend(health.answers.notes(late_by_s));
     let uncounted = health.usage_missing.saturating_sub(health.usage_counted);
     if uncounted > 0 {
         notes.push(Note::UsageMissing { answers: uncounted, streamed: summary.frame().streamed });

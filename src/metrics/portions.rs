@@ -17,14 +17,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::buckets::Buckets;
 use crate::metrics::dependence::quantities;
+use crate::metrics::distribution::rank_at;
 use crate::metrics::flow::for_each_arrival;
 use crate::metrics::measure::Measure;
 use crate::metrics::summary::goodness_of;
 use crate::metrics::{Frame, Goodness, Metric, Objectives, OriginOf, State, Summary, Value};
 use crate::record::{Outcome, Record};
-use crate::stats::batches::{BatchError, LEAST_BATCHES, batch_error};
+use crate::stats::batches::{BatchError, batch_error};
 use crate::stats::contrast::Estimate;
-use crate::stats::dispersion::{LEAST_HITS, Portion, student_point};
+use crate::stats::dispersion::{LEAST_BATCHES, LEAST_HITS, Portion, student_point};
 use crate::stats::proportion::{lower_bound, upper_bound};
 use crate::units::Offset;
 
@@ -141,12 +142,19 @@ impl Portions {
         self.parts.get_mut((since * PORTIONS as u128 / length) as usize)
     }
 
-    /// The estimate of `measure`. `summary` is the fold of the records; `varies` says whether the load varies by plan.
-    pub fn estimate(&self, measure: Measure, summary: &Summary, varies: bool) -> Result<Estimate, Withheld> {
+    /// The estimate of each of `measures`. `summary` is the fold of the records; `varies` says whether the load varies
+    /// by plan.
+    #[must_use]
+    pub fn estimates(&self, measures: &[Measure], summary: &Summary, varies: bool) -> Vec<Result<Estimate, Withheld>> {
+        let state = summary.state(varies);
+        measures.iter().map(|measure| self.estimate(*measure, &state)).collect()
+    }
+
+    fn estimate(&self, measure: Measure, state: &State) -> Result<Estimate, Withheld> {
         match measure {
             Measure::Quantile(quantile, metric) => {
                 let place = Measure::METRICS.iter().position(|known| *known == metric).ok_or(Withheld::Absent)?;
-                self.quantile(place, quantile.share(), &summary.state(varies))
+                self.quantile(place, quantile.share(), state)
             }
             Measure::OutputTokensPerS => self.rate(|part| part.output_microtokens as f64 / 1e6),
             Measure::RequestsPerS => self.rate(|part| part.completed as f64),
@@ -260,7 +268,7 @@ impl Portions {
 
 /// The class of the quantile at `share` of `ranked` requests; `None` where it falls among the misses.
 fn class_at(all: &Buckets<10, u64>, share: f64, ranked: u64) -> Option<usize> {
-    let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
+    let rank = rank_at(share, ranked);
     let mut passed = 0;
     all.iter()
         .find(|(_, count)| {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
-use crate::metrics::{Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, Withheld};
+use crate::metrics::{
+    Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, OriginOf, Portions, Summary, Withheld,
+};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::folder::{RECORDS, point_folder};
 use crate::results::folding::open;
@@ -47,7 +49,7 @@ pub fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> Result<C
     }
     let matched = matched(&sides)?;
     let mut measures = Measure::all();
-    for allowance in asked.iter().filter(|allowance| !measures.contains(&allowance.measure)).collect::<Vec<_>>() {
+    for allowance in asked {
         if !measures.contains(&allowance.measure) {
             measures.push(allowance.measure);
         }
@@ -157,10 +159,11 @@ fn run_of(side: &Side) -> ComparedRun {
 }
 
 fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
-    let figures = |measure: Measure| trials.iter().map(move |trial| figure_of(trial, measure)).collect::<Vec<_>>();
+    let columns: Vec<Vec<Figure>> = trials.iter().map(|trial| figures_of(trial, measures)).collect();
     let rows: Vec<(Measure, Vec<Figure>)> = measures
         .iter()
-        .map(|measure| (*measure, figures(*measure)))
+        .enumerate()
+        .map(|(place, measure)| (*measure, columns.iter().map(|column| column[place]).collect::<Vec<_>>()))
         .filter(|(_, figures)| figures.iter().any(|figure| figure.value.is_some()))
         .collect();
     let many = rows.len() * (trials.len() - 1);
@@ -176,19 +179,35 @@ fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
     }
 }
 
-/// The value of `measure` in a trial, with its estimate from the records or from the stored interval.
-fn figure_of(trial: &SideTrial, measure: Measure) -> Figure {
+/// The values of `measures` in a trial, with their estimates from the records or from the stored intervals.
+fn figures_of(trial: &SideTrial, measures: &[Measure]) -> Vec<Figure> {
+    let folded = trial.folded.as_ref();
+    let estimates = folded.map(|(portions, summary)| portions.estimates(measures, summary, trial.varies));
+    let figure = |(place, measure): (usize, &Measure)| {
+        let (value, interval) = value_of(trial, *measure);
+        let found = match (&estimates, value, interval) {
+            (Some(estimates), ..) => estimates[place],
+            (None, Some(Known::At(value)), Some([low, high])) => {
+                Ok(Estimate { value, low, high, degrees: Estimate::EXACT })
+            }
+            (None, ..) => Err(Withheld::NoRecords),
+        };
+        Figure::of(value, found)
+    };
+    measures.iter().enumerate().map(figure).collect()
+}
+
+/// The value of `measure` in a trial, and its stored interval.
+fn value_of(trial: &SideTrial, measure: Measure) -> (Option<Known>, Option<[f64; 2]>) {
     let view = &trial.view;
     let value = match measure {
         Measure::Quantile(quantile, metric) => {
             let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
-            match (stats.and_then(|stats| stored_quantile(stats, quantile.share())), &trial.folded) {
-                (Some((value, _)), _) => value,
-                (None, Some((_, summary))) => {
-                    summary.distribution(metric, crate::metrics::OriginOf::Scheduled).at_share(quantile.share())
-                }
-                (None, None) => None,
+            if let Some(stored) = stats.and_then(|stats| stored_quantile(stats, quantile.share())) {
+                return stored;
             }
+            let folded = trial.folded.as_ref();
+            folded.and_then(|(_, summary)| summary.distribution(metric, OriginOf::Scheduled).at_share(quantile.share()))
         }
         Measure::OutputTokensPerS => view.throughput.output_tokens_per_s.filter(|rate| *rate > 0.0).map(Known::At),
         Measure::RequestsPerS => view.throughput.requests_per_s.map(Known::At),
@@ -199,21 +218,7 @@ fn figure_of(trial: &SideTrial, measure: Measure) -> Figure {
             Known::At(errors as f64 / counts.planned as f64)
         }),
     };
-    let found = match (&trial.folded, measure) {
-        (Some((portions, summary)), _) => portions.estimate(measure, summary, trial.varies),
-        (None, Measure::Quantile(quantile, metric)) => {
-            let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
-            let stored = stats.and_then(|stats| stored_quantile(stats, quantile.share()));
-            match stored {
-                Some((Some(Known::At(value)), Some([low, high]))) => {
-                    Ok(Estimate { value, low, high, degrees: Estimate::EXACT })
-                }
-                _ => Err(Withheld::NoRecords),
-            }
-        }
-        (None, _) => Err(Withheld::NoRecords),
-    };
-    Figure::of(value, found)
+    (value, None)
 }
 
 /// A stored quantile and its stored interval; `None` where the result does not hold this quantile.

@@ -1,10 +1,7 @@
 //! Owns the standard error of a ratio of sums over dependent observations: batch means over contiguous stretches of
 //! time.
 
-use crate::stats::dispersion::{Portion, student_point};
-
-/// The least number of batches for an estimate of a variance.
-pub const LEAST_BATCHES: usize = 8;
+use crate::stats::dispersion::{Portion, Spread, joined, spreads, student_point};
 
 /// The standard error of a ratio of sums.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,28 +28,12 @@ impl BatchError {
 /// at least 8 batches remain, and the estimate with the widest interval counts.
 #[must_use]
 pub fn batch_error(portions: &[Portion]) -> Option<BatchError> {
-    let (sum, count) =
-        portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
-    let ratio = sum / count.max(1) as f64;
-    let mut portions = portions.to_vec();
-    let mut widest: Option<BatchError> = None;
-    loop {
-        let held = portions.iter().filter(|portion| portion.count > 0).count();
-        if held < LEAST_BATCHES {
-            return widest;
-        }
-        let degrees = held as f64 - 1.0;
-        let square = |value: f64| value * value;
-        let spread: f64 = portions.iter().map(|portion| square(portion.sum - ratio * portion.count as f64)).sum();
-        let found = BatchError { error: libm::sqrt(spread * held as f64 / degrees) / count as f64, degrees };
-        if widest.is_none_or(|widest| found.half_width95() > widest.half_width95()) {
-            widest = Some(found);
-        }
-        let joined = |pair: &[Portion]| {
-            pair.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count })
-        };
-        portions = portions.chunks(2).map(joined).collect();
-    }
+    let count = joined(portions).count as f64;
+    let errors = spreads(portions).into_iter().map(|Spread { held, squares }| {
+        let degrees = held - 1.0;
+        BatchError { error: libm::sqrt(squares * held / degrees) / count, degrees }
+    });
+    errors.reduce(|widest, found| if found.half_width95() > widest.half_width95() { found } else { widest })
 }
 
 #[cfg(test)]

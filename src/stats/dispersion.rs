@@ -15,7 +15,7 @@ pub struct Batch {
 pub const LEAST_HITS: u64 = 10;
 
 /// Minimum number of batches for an estimate of a variance.
-const LEAST_BATCHES: usize = 8;
+pub const LEAST_BATCHES: usize = 8;
 
 /// The estimate of φ from batches. φ is the variance of a count of hits ÷ its variance under independent trials.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,8 +30,8 @@ pub struct Dispersion {
 /// requests.
 ///
 /// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. This formula cannot see
-/// dependence longer than a batch. So neighbours are merged pairwise while at least 8 batches remain, and the result
-/// is the largest φ, at least 1.
+/// dependence longer than a batch. So it is applied at each size of [`spreads`], and the result is the largest φ, at
+/// least 1.
 #[must_use]
 pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
@@ -41,19 +41,12 @@ pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     }
     let share = hits as f64 / trials as f64;
     let episodes = square(hits as f64) / batches.iter().map(|batch| square(batch.hits as f64)).sum::<f64>();
-    let mut batches = batches.to_vec();
-    let mut largest: Option<Dispersion> = None;
-    loop {
-        let held = batches.iter().filter(|batch| batch.trials > 0).count();
-        if held < LEAST_BATCHES {
-            return largest;
-        }
-        let spread: f64 = batches.iter().map(|batch| square(batch.hits as f64 - share * batch.trials as f64)).sum();
-        let degrees = held as f64 - 1.0;
-        let phi = spread / (share * (1.0 - share) * trials as f64) * held as f64 / degrees;
-        largest = Some(Dispersion { plain: largest.map_or(1.0, |found| found.plain).max(phi), episodes });
-        batches = batches.chunks(2).map(joined).collect();
-    }
+    let portions: Vec<Portion> =
+        batches.iter().map(|batch| Portion { sum: batch.hits as f64, count: batch.trials }).collect();
+    let phis = spreads(&portions)
+        .into_iter()
+        .map(|Spread { held, squares }| squares / (share * (1.0 - share) * trials as f64) * held / (held - 1.0));
+    phis.reduce(f64::max).map(|phi| Dispersion { plain: phi.max(1.0), episodes })
 }
 
 /// The 95 % point of the standard normal distribution.
@@ -63,10 +56,34 @@ fn square(value: f64) -> f64 {
     value * value
 }
 
-fn joined(batches: &[Batch]) -> Batch {
-    batches
-        .iter()
-        .fold(Batch::default(), |sum, batch| Batch { hits: sum.hits + batch.hits, trials: sum.trials + batch.trials })
+/// How the batches of one size scatter around the overall ratio.
+pub(super) struct Spread {
+    /// Batches that hold a count, at least 8.
+    pub(super) held: f64,
+    /// Σ (sum − r count)² over the batches, r the overall Σ sum ÷ Σ count.
+    pub(super) squares: f64,
+}
+
+/// The spread of `portions`, then that of batches of two, four and more neighbours, while at least 8 batches hold a
+/// count: batches do not show dependence that is longer than a batch.
+pub(super) fn spreads(portions: &[Portion]) -> Vec<Spread> {
+    let whole = joined(portions);
+    let ratio = whole.sum / whole.count.max(1) as f64;
+    let (mut portions, mut found) = (portions.to_vec(), Vec::new());
+    loop {
+        let held = portions.iter().filter(|portion| portion.count > 0).count();
+        if held < LEAST_BATCHES {
+            return found;
+        }
+        let squares = portions.iter().map(|portion| square(portion.sum - ratio * portion.count as f64)).sum();
+        found.push(Spread { held: held as f64, squares });
+        portions = portions.chunks(2).map(joined).collect();
+    }
+}
+
+/// All portions as one.
+pub(super) fn joined(portions: &[Portion]) -> Portion {
+    portions.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count })
 }
 
 /// Degrees of freedom above which Student's law is taken as the normal law: its 99.9 % points differ by 10⁻⁵, and its
@@ -97,27 +114,13 @@ pub struct Portion {
 /// that hold values.
 #[must_use]
 pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
-    let (sum, count) =
-        portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
-    let mean = if count > 0 { sum / count as f64 } else { 0.0 };
-    let mut portions = portions.to_vec();
-    let mut largest: Option<f64> = None;
-    loop {
-        let held = portions.iter().filter(|portion| portion.count > 0).count();
-        if held < LEAST_BATCHES {
-            return largest;
-        }
-        let degrees = held as f64 - 1.0;
-        let spread: f64 = portions.iter().map(|portion| square(portion.sum - mean * portion.count as f64)).sum();
+    let count = joined(portions).count;
+    let phis = spreads(portions).into_iter().map(|Spread { held, squares }| {
+        let degrees = held - 1.0;
         let widened = square(student_point(0.95, degrees) / NORMAL_95);
-        let phi =
-            if variance > 0.0 { spread / (variance * count as f64) * held as f64 / degrees * widened } else { 1.0 };
-        largest = Some(largest.unwrap_or(1.0).max(phi));
-        let sum = |pair: &[Portion]| {
-            pair.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count })
-        };
-        portions = portions.chunks(2).map(sum).collect();
-    }
+        if variance > 0.0 { squares / (variance * count as f64) * held / degrees * widened } else { 1.0 }
+    });
+    phis.reduce(f64::max).map(|phi| phi.max(1.0))
 }
 
 #[cfg(test)]

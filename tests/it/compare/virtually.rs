@@ -27,7 +27,7 @@ pub(super) struct Virtual {
     pub(super) seconds: f64,
     /// Output tokens of a request.
     pub(super) output: u32,
-    /// One request in so many fails; 0: none.
+    /// Every n-th request fails, n this number; none fails where it is 0.
     pub(super) fail_one_in: u64,
     pub(super) model: &'static str,
     /// An objective.
@@ -69,7 +69,7 @@ impl Virtual {
             portions.add(record);
             summary.add(record);
         }
-        measures.iter().map(|measure| portions.estimate(*measure, &summary, false)).collect()
+        portions.estimates(measures, &summary, false)
     }
 
     /// Writes the result with its records into folder `name` of `place`.

@@ -4,12 +4,10 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tonnage::metrics::Objectives;
-use tonnage::schedule::Process;
 use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 use tonnage::search::step::{Answer, Doubt, Finding};
 use tonnage::search::{Blueprint, drive};
@@ -52,17 +50,8 @@ fn answer(seed: u64) -> Answer {
     let service = Collapses { draws: seed.stream("service").sequence(), leaving: VecDeque::new(), slow: false };
     let objectives = Objectives::parse(&["p99 e2e<=2s"], None, None).expect("objectives");
     let mut search = SearchCampaign::new(Aim::new(&objectives, 0.2).expect("an aim"));
-    let blueprint = Blueprint {
-        workload: Workload::new("1".parse().expect("a length"), "1".parse().expect("a length")),
-        process: Process::Poisson,
-        recorded: None,
-        quota: None,
-        seed,
-        window: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        objectives: Arc::new(objectives),
-        streamed: true,
-    };
+    let workload = Workload::new("1".parse().expect("a length"), "1".parse().expect("a length"));
+    let blueprint = Blueprint::of_search(workload, objectives, seed);
     let mut session = VirtualPlayer::over(Box::new(service));
     let driven = pin!(drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false));
     match driven.poll(&mut Context::from_waker(Waker::noop())) {
