@@ -30,8 +30,8 @@ pub struct Dispersion {
 /// requests.
 ///
 /// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. This formula cannot see
-/// dependence longer than a batch. So it is applied at each size of [`spreads`], and the result is the largest φ, at
-/// least 1.
+/// dependence longer than a batch. So it is applied to batches of each size (`spreads`), and the result is the largest
+/// φ, at least 1.
 #[must_use]
 pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
