@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 TONNAGE = os.environ["TONNAGE"]
 STREAMED = ["chat", "completions", "responses", "messages", "ollama-chat", "ollama-generate", "raw"]
-WHOLE = ["embeddings", "rerank", "score"]
+WHOLE = ["embeddings", "rerank", "score", "tei-embed"]
 REQUESTS = 8
 # Fault → how a request that is streamed, and one that is not, must end: `completed`, `timed_out`, or the kind of
 # failure. Two words: either. A refused connection is seen while it is opened, or as a reset just after.

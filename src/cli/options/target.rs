@@ -25,8 +25,7 @@ pub(in crate::cli) struct TargetOptions {
     /// Model to request; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,
-    /// API to ask: chat, completions, responses, messages, embeddings, rerank, score, ollama-chat, ollama-generate,
-    /// raw (`tonnage help endpoints` explains each)
+    /// API to ask, such as completions, messages, embeddings or raw (`tonnage help endpoints` lists all)
     #[arg(long, value_name = "KIND", default_value_t = Endpoint::default())]
     pub(in crate::cli) endpoint: Endpoint,
     /// For --endpoint raw: YAML file with the body of a request and the places of an answer's parts

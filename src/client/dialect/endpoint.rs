@@ -12,6 +12,7 @@ use super::ollama_generate::OllamaGenerate;
 use super::pairs::{RERANK, SCORE};
 use super::raw::RawEndpoint;
 use super::responses::Responses;
+use super::tei_embed::TeiEmbed;
 use crate::error::Refusal;
 
 /// A kind of endpoint: how its requests are written and its responses read.
@@ -39,6 +40,8 @@ impl Endpoint {
         Self(&OllamaChat),
         // /api/generate: Ollama's completion, in lines of JSON.
         Self(&OllamaGenerate),
+        // /embed: text-embeddings-inference; takes a batch of texts, and returns a bare list of vectors.
+        Self(&TeiEmbed),
         // The path of the target: a body and pointers of the user's own.
         Self(&RawEndpoint::PLAIN),
     ];

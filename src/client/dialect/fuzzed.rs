@@ -92,6 +92,8 @@ const REAL: [(&str, bool, &str); 7] = [
             "\"model\":\"m\",\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}",
         ),
     ),
+    ("tei-embed", false, "[[0.0023,-0.0093],[-0.0112,0.0457]]"),
+    ("tei-embed", false, "{\"error\":\"Model is overloaded\",\"error_type\":\"Overloaded\"}"),
     (
         "rerank",
         false,

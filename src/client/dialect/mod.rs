@@ -23,6 +23,7 @@ mod raw;
 mod responses;
 mod served;
 mod single;
+mod tei_embed;
 #[cfg(test)]
 mod third;
 mod written;
