@@ -12,7 +12,7 @@ use crate::seed::Seed;
 use crate::units::Offset;
 
 /// Answers in the form of real servers, beside those of the simulated server: endpoint, streamed, bytes.
-const REAL: [(&str, bool, &str); 7] = [
+const REAL: [(&str, bool, &str); 9] = [
     (
         "responses",
         true,
