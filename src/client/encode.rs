@@ -290,7 +290,8 @@ impl Encoder {
             .iter()
             .map(|name| {
                 let quoted = Value::from(name.as_str());
-                let model = if extra.contains_key("model") { String::new() } else { format!(r#""model":{quoted},"#) };
+                let unnamed = extra.contains_key("model") || !dialect.names_model();
+                let model = if unnamed { String::new() } else { format!(r#""model":{quoted},"#) };
                 let head = format!(r#"{{{model}"{}":"#, dialect.prompt_key()).into_bytes();
                 EncodedModel { name: options.secrets.hide(name).as_ref().into(), plain_name: name.clone(), head }
             })

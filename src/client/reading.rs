@@ -20,11 +20,12 @@ pub(super) fn read(event: &[u8], dialect: &dyn Dialect) -> Meaning {
     }
 }
 
-/// Reads one JSON object; if that fails, reads its repaired form. The error says what is wrong and quotes the start of
-/// the object.
+/// Reads one JSON object, or the list of an endpoint that answers with a list; if that fails, reads its repaired form.
+/// The error says what is wrong and quotes the start of the object.
 pub(super) fn read_object(object: &[u8], dialect: &dyn Dialect) -> Result<Delta, String> {
     let read_text = |text: &str| {
-        if text.starts_with('{') { dialect.read(text) } else { Err("not a JSON object".to_owned()) }
+        let begins = text.starts_with('{') || (text.starts_with('[') && dialect.answers_with_list());
+        if begins { dialect.read(text) } else { Err("not a JSON object".to_owned()) }
     };
     let found = std::str::from_utf8(object).map_err(|_| "not UTF-8".to_owned()).and_then(read_text);
     let found = found.or_else(|why| repaired(object).map_or(Err(why), |text| read_text(&text)));
@@ -220,6 +221,21 @@ mod tests {
             delta_of(br#"{"choices":[{"delta":{"content":"a"},"logprobs":NaN}]}"#).answer,
             "a number that JSON does not have"
         );
+    }
+
+    #[test]
+    fn a_bare_list_is_read_only_where_the_endpoint_answers_with_one() {
+        let listed = |text: &str| {
+            let yaml = format!("body: '{{{{prompt}}}}'\ntext: {text}\nframing: body\n");
+            Endpoint::raw(serde_saphyr::from_str::<crate::client::RawEndpoint>(&yaml).unwrap().checked().unwrap())
+        };
+        let answer = br#"[{"generated_text":"yes"}]"#;
+        for (text, answers) in [("/0/generated_text", true), ("/out/0/generated_text", false)] {
+            let read = read_object(answer, listed(text).dialect());
+            assert_eq!(read.is_ok_and(|delta| delta.answer), answers, "{text}");
+        }
+        let error = read_object(br#"{"error":"overloaded"}"#, listed("/0/generated_text").dialect()).unwrap();
+        assert_eq!(error.error.as_deref(), Some("overloaded"));
     }
 
     #[test]

@@ -263,7 +263,11 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<No
     notes.extend(health.answers.notes(late_by_s));
     let uncounted = health.usage_missing.saturating_sub(health.usage_counted);
     if uncounted > 0 {
-        notes.push(Note::UsageMissing { answers: uncounted, streamed: summary.frame().streamed });
+        let answers = uncounted;
+        notes.push(match tokens.output.asked {
+            Some(_) => Note::UsageMissing { answers, streamed: summary.frame().streamed },
+            None => Note::InputAsAsked { answers },
+        });
     }
     if health.usage_counted > 0 {
         notes.push(Note::UsageCounted { answers: health.usage_counted });

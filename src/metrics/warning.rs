@@ -175,6 +175,12 @@ pub enum Note {
         /// Whether the answers were streamed. Then events were counted instead of tokens.
         streamed: bool,
     },
+    /// Answers to requests without output tokens (embeddings) came without token counts: their input tokens are those
+    /// that the plan asked for.
+    InputAsAsked {
+        /// How many.
+        answers: u64,
+    },
     /// Answers came without token counts, and a tokenizer counted their text.
     UsageCounted {
         /// How many.

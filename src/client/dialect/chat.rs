@@ -42,7 +42,14 @@ impl Dialect for Chat {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true, engine_options: true }
+        Capabilities {
+            output_tokens: true,
+            streams: true,
+            reasoning: true,
+            chat_template: true,
+            token_counts: true,
+            engine_options: true,
+        }
     }
 
     fn sentence(&self) -> &'static str {

@@ -42,6 +42,7 @@ impl Dialect for Completions {
             streams: true,
             reasoning: false,
             chat_template: false,
+            token_counts: true,
             engine_options: true,
         }
     }

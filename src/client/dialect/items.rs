@@ -18,6 +18,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     streams: false,
     reasoning: false,
     chat_template: false,
+    token_counts: true,
     engine_options: false,
 };
 

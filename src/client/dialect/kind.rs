@@ -23,6 +23,8 @@ pub struct Capabilities {
     pub reasoning: bool,
     /// The server puts the prompt into a chat template, so it counts more prompt tokens than were sent.
     pub chat_template: bool,
+    /// Its responses state how many tokens were read and written.
+    pub token_counts: bool,
     /// Its servers know the options of vLLM: `ignore_eos`, `min_tokens`, and a token count in each event.
     pub engine_options: bool,
 }
@@ -133,6 +135,11 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
 
     /// Whether a response without a finish reason is complete when its transport ends in order.
     fn ends_with_body(&self) -> bool {
+        false
+    }
+
+    /// Whether a response may be a bare JSON list, not only an object.
+    fn answers_with_list(&self) -> bool {
         false
     }
 

@@ -40,7 +40,14 @@ impl Dialect for Messages {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true, engine_options: false }
+        Capabilities {
+            output_tokens: true,
+            streams: true,
+            reasoning: true,
+            chat_template: true,
+            token_counts: true,
+            engine_options: false,
+        }
     }
 
     fn sentence(&self) -> &'static str {

@@ -15,8 +15,14 @@ use crate::client::shape::Fragment;
 use crate::client::value::Raw;
 
 /// What these endpoints can do.
-pub(super) const CAPABILITIES: Capabilities =
-    Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true, engine_options: false };
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    output_tokens: true,
+    streams: true,
+    reasoning: true,
+    chat_template: true,
+    token_counts: true,
+    engine_options: false,
+};
 
 /// The key of the output length, and the key of the object that holds it.
 pub(super) const LENGTH: &str = "num_predict";

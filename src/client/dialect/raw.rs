@@ -137,6 +137,7 @@ impl Dialect for RawEndpoint {
             streams: self.framing != RawFraming::Body,
             reasoning: false,
             chat_template: true,
+            token_counts: true,
             engine_options: false,
         }
     }
@@ -159,6 +160,11 @@ impl Dialect for RawEndpoint {
 
     fn ends_with_body(&self) -> bool {
         self.finish.is_none()
+    }
+
+    /// The pointer of the text says so: its first step is a place in a list.
+    fn answers_with_list(&self) -> bool {
+        self.text.strip_prefix('/').is_some_and(|steps| steps.starts_with(|first: char| first.is_ascii_digit()))
     }
 
     fn write_body(&self, body: &mut Vec<u8>, values: BodyValues<'_>) -> bool {

@@ -28,7 +28,7 @@ impl Dialect for TeiEmbed {
     }
 
     fn capabilities(&self) -> Capabilities {
-        items::CAPABILITIES
+        Capabilities { token_counts: false, ..items::CAPABILITIES }
     }
 
     fn sentence(&self) -> &'static str {
@@ -42,6 +42,10 @@ impl Dialect for TeiEmbed {
     /// The server loads one model, and its requests name none.
     fn names_model(&self) -> bool {
         false
+    }
+
+    fn answers_with_list(&self) -> bool {
+        true
     }
 
     fn prompt_key(&self) -> &'static str {

@@ -35,6 +35,7 @@ impl Dialect for Typed {
             streams: true,
             reasoning: false,
             chat_template: true,
+            token_counts: true,
             engine_options: false,
         }
     }

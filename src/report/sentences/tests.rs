@@ -68,6 +68,7 @@ fn every_note_has_its_sentence() {
             Note::Retried { requests: 3 },
             Note::UsageMissing { answers: 7, streamed: true },
             Note::UsageMissing { answers: 7, streamed: false },
+            Note::InputAsAsked { answers: 7 },
             Note::UsageCounted { answers: 7 },
             Note::TurnsNotDue { turns: 6 },
             Note::RequestsNotDue { requests: 6 },

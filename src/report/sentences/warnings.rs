@@ -126,6 +126,9 @@ pub fn note(note: &Note) -> String {
             };
             format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(answers))
         }
+        Note::InputAsAsked { answers } => {
+            format!("{} answers came without token counts: their input tokens are the requested number", count(answers))
+        }
         Note::UsageCounted { answers } => format!(
             "{} answers came without the server's token counts: --tokenizer counted the output tokens in their text",
             count(answers)
