@@ -1,9 +1,11 @@
-//! Owns the workload of the options: drawn lengths, or the rows of `--dataset`, with what cannot be combined with them.
+//! Owns the workload of the options: drawn lengths, classes, or the rows of `--dataset`, with what cannot be combined
+//! with them.
 
 use std::sync::Arc;
 
 use crate::cli::config::Parsed;
 use crate::cli::load::{lengths_of, planned_about};
+use crate::cli::mix::mix_of;
 use crate::cli::options::{TargetOptions, WireOptions, WorkloadOptions};
 use crate::error::Error;
 use crate::results::{Limit, read_bytes};
@@ -18,9 +20,14 @@ const MOST_COUNTED: u64 = 20_000_000;
 /// The workload that the options ask for: the content of each request. `streamed` is whether answers are streamed, if
 /// requests are sent.
 pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Option<bool>) -> Result<Workload, Error> {
-    let workload = match listed_of(options, streamed)? {
-        Some(listed) => Workload::of(SourceSpec::Listed(listed)),
-        None => Workload::new(
+    let workload = match (listed_of(options, streamed)?, mix_of(options)?) {
+        (Some(_), Some(_)) => {
+            let why = "has lengths of its own, and the rows of --dataset have theirs";
+            return Err(Error::usage("--mix", why, "drop one of them"));
+        }
+        (Some(listed), None) => Workload::of(SourceSpec::Listed(listed)),
+        (None, Some(mix)) => Workload::of(SourceSpec::Mixed(mix)),
+        (None, None) => Workload::new(
             lengths_of("--input-tokens", &options.input_tokens)?,
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),

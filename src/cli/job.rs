@@ -20,6 +20,7 @@ use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
     DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
 };
+use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
@@ -36,7 +37,7 @@ use crate::service::{Wanted, Whom};
 use crate::sim::ServiceProfile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
-use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
+use crate::workload::{Closed, Load, Mix, Plan, Recording, Salt, Tokenizer, Workload};
 
 /// A run.
 #[derive(Debug)]
@@ -169,7 +170,10 @@ impl Job {
         if target.insecure {
             notes.push(note(&Note::Insecure));
         }
+        let mut judgement = judgement;
+        judgement.slo.extend(objectives_of_mix(&content, parsed)?);
         let objectives = objectives_of(&judgement, &target)?;
+        refuse_unknown_classes(&objectives, &plan)?;
         if objectives.attainment_implied() {
             notes.push(
                 "objectives without a statistic: joint attainment of 99 % is required (--attainment changes it)"
@@ -178,7 +182,8 @@ impl Job {
         }
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
-        let chat = RequestOptions { keep_text, ..request_options(&target, &wire, parsed)? };
+        let class_models = models_of_classes(&plan);
+        let chat = RequestOptions { class_models, keep_text, ..request_options(&target, &wire, parsed)? };
         if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
             let why = "counts the text of one answer, and each request has several";
             return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
@@ -321,6 +326,12 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
     } else {
         Ok(time)
     }
+}
+
+/// The models of the classes that name one.
+fn models_of_classes(plan: &Plan) -> BTreeMap<Arc<str>, String> {
+    let classes = plan.workload().source.mix().into_iter().flat_map(Mix::classes);
+    classes.filter_map(|class| Some((Arc::clone(&class.name), class.model.as_deref()?.to_owned()))).collect()
 }
 
 fn models_of(names: &[String], endpoint: Endpoint) -> Result<Vec<String>, Error> {

@@ -15,6 +15,7 @@ mod key_command;
 mod live;
 mod load;
 mod many;
+mod mix;
 mod options;
 mod plan;
 mod player;

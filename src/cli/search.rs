@@ -131,6 +131,10 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         let why = format!("cannot be combined with a trace ({}), which brings the requests", data.display());
         return Err(Error::usage("--dataset", why, "drop one of them"));
     }
+    if let (Some(_), Some(_)) = (&file, &load.workload.mix) {
+        let why = "cannot be combined with a trace, which brings the requests";
+        return Err(Error::usage("--mix", why, "drop one of them"));
+    }
     let trace = match &file {
         Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone())?),
         None => None,

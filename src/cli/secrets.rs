@@ -78,7 +78,9 @@ pub(super) fn of_config(text: &str) -> Secrets {
             }
             (None, None) => {}
         }
-        found.extend(of_body(line));
+        if !OF_CLASSES.contains(&listed.as_str()) {
+            found.extend(of_body(line));
+        }
     }
     Secrets::new(found)
 }
@@ -111,6 +113,9 @@ fn of_option(name: &str, value: &str) -> Vec<String> {
 /// Our options whose values may contain `@` (`@chat`, `status=500@2%`). In these values only a whole URL can hold user
 /// info.
 const WITH_AT: [&str; 3] = ["slo", "fault", "goodput"];
+
+/// Our options in whose values the user's names of classes stand before a colon. A class named `code` holds no secret.
+const OF_CLASSES: [&str; 2] = ["slo", "mix"];
 
 /// Whether this is one of our options whose name only looks like that of a secret.
 fn is_ours(name: &str) -> bool {
@@ -243,6 +248,9 @@ mod tests {
             oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";
         let hidden = of_config(text).hide("file-k3y file-h3ad b0dy-token").into_owned();
         assert_eq!(hidden, "(secret) (secret) (secret)");
+        let of_classes = "mix: '{\"code\":{\"weight\":1}}'\nslo:\n- 'code: p90 e2e<=5s'\ncode: s3cret-one\n";
+        let hidden = of_config(of_classes).hide("code: p90 e2e<=5s {weight s3cret-one").into_owned();
+        assert_eq!(hidden, "code: p90 e2e<=5s {weight (secret)", "a class named `code` is no credential");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Owns the encoding of requests: options become headers and body bytes, before the request is due.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct RequestOptions {
     pub targets: Vec<Target>,
     /// The models, used in turn by request id: every model on every target.
     pub models: Vec<String>,
+    /// The models of the classes of a mix that name one, instead of those above.
+    pub class_models: BTreeMap<Arc<str>, String>,
     /// The API key.
     pub api_key: Option<Secret>,
     /// The header that carries the API key; `None`: the endpoint's own. In `authorization` it is a bearer token.
@@ -67,6 +70,7 @@ impl RequestOptions {
         Self {
             targets,
             models,
+            class_models: BTreeMap::new(),
             api_key: None,
             key_header: None,
             renewed_key: None,
@@ -121,6 +125,8 @@ impl RequestOptions {
 pub struct Encoder {
     targets: Vec<EncodedTarget>,
     models: Vec<EncodedModel>,
+    /// The models of the classes that name one.
+    class_models: Vec<(Arc<str>, EncodedModel)>,
     endpoint: Endpoint,
     /// The bytes before and after the output length; `None` when no length is asked for.
     around_length: Option<(String, String)>,
@@ -285,20 +291,20 @@ impl Encoder {
             }
             targets.push(EncodedTarget { url: target.url().clone(), path, headers });
         }
-        let models = options
-            .models
-            .iter()
-            .map(|name| {
-                let quoted = Value::from(name.as_str());
-                let unnamed = extra.contains_key("model") || !dialect.names_model();
-                let model = if unnamed { String::new() } else { format!(r#""model":{quoted},"#) };
-                let head = format!(r#"{{{model}"{}":"#, dialect.prompt_key()).into_bytes();
-                EncodedModel { name: options.secrets.hide(name).as_ref().into(), plain_name: name.clone(), head }
-            })
-            .collect();
+        let encoded = |name: &String| {
+            let quoted = Value::from(name.as_str());
+            let unnamed = extra.contains_key("model") || !dialect.names_model();
+            let model = if unnamed { String::new() } else { format!(r#""model":{quoted},"#) };
+            let head = format!(r#"{{{model}"{}":"#, dialect.prompt_key()).into_bytes();
+            EncodedModel { name: options.secrets.hide(name).as_ref().into(), plain_name: name.clone(), head }
+        };
+        let models = options.models.iter().map(encoded).collect();
+        let class_models =
+            options.class_models.iter().map(|(class, name)| (Arc::clone(class), encoded(name))).collect();
         Ok(Self {
             targets,
             models,
+            class_models,
             endpoint: options.endpoint,
             around_length,
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
@@ -347,7 +353,8 @@ impl Encoder {
         let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
         let place = (id % targets) as usize;
         let target = &self.targets[place];
-        let model = &self.models[(id / targets % models) as usize];
+        let of_class = self.class_models.iter().find(|(class, _)| *class == spec.outline.class);
+        let model = of_class.map_or(&self.models[(id / targets % models) as usize], |(_, model)| model);
         let body = spec.body.clone().unwrap_or_else(|| self.body(spec, model));
 
         let mut request = Request::new(Full::new(body.clone()));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod answers_tests;
 #[cfg(test)]
+mod classes_tests;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod fold_tests;
@@ -12,5 +14,5 @@ mod trial;
 mod verdict_tests;
 mod worded;
 
-pub use trial::{ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView};
+pub use trial::{ClassView, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView};
 pub use worded::{HealthView, ObjectiveView, VerdictView};

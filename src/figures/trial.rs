@@ -53,6 +53,9 @@ pub struct TrialView {
     pub tokens: TokensView,
     /// The metrics by key.
     pub metrics: BTreeMap<Metric, MetricView>,
+    /// The classes of a mix, by name; empty without a mix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, ClassView>,
     /// The objectives.
     pub slo: SloView,
     /// The generator's health.
@@ -66,6 +69,23 @@ pub struct TrialView {
     /// Histograms of the observed values, `HdrHistogram` V2 in base64: microseconds, thousandths of tokens per second,
     /// or tokens.
     pub histograms: BTreeMap<Metric, String>,
+}
+
+/// The requests of one class of a mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassView {
+    /// The requests of the cohort by outcome.
+    pub requests: Counts,
+    /// Counts of the cohort ÷ length of the window.
+    pub rates: Rates,
+    /// Completions and tokens that arrived in the window ÷ length of the window.
+    pub throughput: Throughput,
+    /// Tokens asked for, counted by `--tokenizer` and reported by the server, side by side.
+    pub tokens: TokensView,
+    /// The metrics by key.
+    pub metrics: BTreeMap<Metric, MetricView>,
+    /// Good requests ÷ planned requests, by the limits that apply to the class; absent with an empty cohort.
+    pub attainment: Option<f64>,
 }
 
 /// Requests by the origin of their instants. The other requests are skipped turns, which have no instant.
@@ -243,28 +263,13 @@ impl Trial {
 
 fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let summary = &trial.summary;
-    let state = summary.state(trial.load.varies());
     let window_s = trial.window().length_s();
-    let per_s = |amount: f64| (window_s > 0.0).then(|| amount / window_s);
-    let (cohort, flow) = (summary.cohort(), summary.flow());
     let planned = summary.punctuality().planned;
-    let output = flow.output_microtokens as f64 / 1e6;
-    let distribution = |metric, origin| summary.distribution(metric, origin);
-    let metrics = Metric::ALL.into_iter().map(|metric| {
-        let two = metric.row().two_origins;
-        let headline = StatsView::headline(summary, &state, metric);
-        let stats = MetricView {
-            unit: metric.unit().name().to_owned(),
-            scheduled: two.then_some(headline),
-            service: two.then(|| StatsView::of(distribution(metric, OriginOf::Service))),
-            value: (!two).then_some(headline),
-            completed_only: StatsView::of(&distribution(metric, OriginOf::Scheduled).completed_only()),
-        };
-        (metric, stats)
-    });
+    let (cohort, flow) = (summary.cohort(), summary.flow());
     let histograms = Metric::ALL
         .into_iter()
-        .filter_map(|metric| Some((metric, encoded(distribution(metric, OriginOf::Scheduled))?)));
+        .filter_map(|metric| Some((metric, encoded(summary.distribution(metric, OriginOf::Scheduled))?)));
+    let varies = trial.load.varies();
     TrialView {
         label: trial.label.clone(),
         load: trial.load.clone(),
@@ -277,26 +282,15 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         lost: summary.misses().lost(),
         origins: (trial.load.origin == LoadOrigin::Mixed)
             .then(|| Origins { planned, released: cohort.planned - planned - cohort.skipped }),
-        rates: Rates {
-            offered_per_s: per_s(planned as f64).filter(|_| planned > 0),
-            sent_per_s: per_s(cohort.sent as f64),
-            completed_per_s: per_s(cohort.completed as f64),
-            good_per_s: per_s(summary.goodness().met as f64),
-        },
-        throughput: Throughput {
-            requests_per_s: per_s(flow.requests as f64),
-            items_per_s: None,
-            input_tokens_per_s: per_s(flow.input_tokens as f64),
-            output_tokens_per_s: per_s(output),
-            total_tokens_per_s: per_s(output + flow.input_tokens as f64),
-            good_output_tokens_per_s: per_s(flow.good_output_microtokens as f64 / 1e6),
-        },
+        rates: rates(summary, window_s),
+        throughput: throughput(summary, window_s),
         concurrency: ConcurrencyView {
-            mean: per_s(flow.window_flight_ns as f64 / 1e9),
+            mean: (window_s > 0.0).then(|| flow.window_flight_ns as f64 / 1e9 / window_s),
             peak: trial.concurrency.map(|concurrency| concurrency.peak),
         },
         tokens: summary.tokens().view(),
-        metrics: metrics.collect(),
+        metrics: metrics(summary, varies),
+        classes: summary.classes().iter().map(|(name, class)| (name.to_string(), class_view(class, varies))).collect(),
         slo: SloView {
             objectives: judgement.objectives.iter().cloned().map(ObjectiveView::from).collect(),
             attainment: judgement.attainment,
@@ -308,6 +302,61 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         blocks: summary.block_points(),
         histograms: histograms.collect(),
     }
+}
+
+fn class_view(summary: &Summary, varies: bool) -> ClassView {
+    let window_s = summary.frame().window.length_s();
+    let cohort = summary.cohort();
+    ClassView {
+        requests: cohort.clone(),
+        rates: rates(summary, window_s),
+        throughput: throughput(summary, window_s),
+        tokens: summary.tokens().view(),
+        metrics: metrics(summary, varies),
+        attainment: (cohort.planned > 0).then(|| summary.goodness().met as f64 / cohort.planned as f64),
+    }
+}
+
+fn rates(summary: &Summary, window_s: f64) -> Rates {
+    let per_s = |count: u64| (window_s > 0.0).then(|| count as f64 / window_s);
+    let (cohort, planned) = (summary.cohort(), summary.punctuality().planned);
+    Rates {
+        offered_per_s: per_s(planned).filter(|_| planned > 0),
+        sent_per_s: per_s(cohort.sent),
+        completed_per_s: per_s(cohort.completed),
+        good_per_s: per_s(summary.goodness().met),
+    }
+}
+
+fn throughput(summary: &Summary, window_s: f64) -> Throughput {
+    let per_s = |amount: f64| (window_s > 0.0).then(|| amount / window_s);
+    let flow = summary.flow();
+    let output = flow.output_microtokens as f64 / 1e6;
+    Throughput {
+        requests_per_s: per_s(flow.requests as f64),
+        items_per_s: None,
+        input_tokens_per_s: per_s(flow.input_tokens as f64),
+        output_tokens_per_s: per_s(output),
+        total_tokens_per_s: per_s(output + flow.input_tokens as f64),
+        good_output_tokens_per_s: per_s(flow.good_output_microtokens as f64 / 1e6),
+    }
+}
+
+fn metrics(summary: &Summary, varies: bool) -> BTreeMap<Metric, MetricView> {
+    let state = summary.state(varies);
+    let distribution = |metric, origin| summary.distribution(metric, origin);
+    let stats = |metric: Metric| {
+        let two = metric.row().two_origins;
+        let headline = StatsView::headline(summary, &state, metric);
+        MetricView {
+            unit: metric.unit().name().to_owned(),
+            scheduled: two.then_some(headline),
+            service: two.then(|| StatsView::of(distribution(metric, OriginOf::Service))),
+            value: (!two).then_some(headline),
+            completed_only: StatsView::of(&distribution(metric, OriginOf::Scheduled).completed_only()),
+        }
+    };
+    Metric::ALL.into_iter().map(|metric| (metric, stats(metric))).collect()
 }
 
 /// The observed values as an `HdrHistogram` of 3 digits, V2, base64; `None` without values.

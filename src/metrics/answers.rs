@@ -174,7 +174,7 @@ impl AnswersView {
         let touched = match objective {
             Objective::Latency(limit) => is_inside(limit.metric),
             Objective::Attainment(_) | Objective::Goodput(_) => {
-                objectives.limits().any(|(_, limit)| is_inside(limit.metric))
+                objectives.limits().any(|limit| is_inside(limit.metric))
             }
             Objective::ErrorRate(_) => false,
         };

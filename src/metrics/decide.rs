@@ -108,7 +108,7 @@ pub(super) fn judge_objective(
         refuted_firmly: false,
     };
     let case = Case { summary, state, place, tally: &tally };
-    let joint: Vec<Metric> = summary.objectives().limits().map(|(_, limit)| limit.metric).collect();
+    let joint: Vec<Metric> = summary.objectives().limits().map(|limit| limit.metric).collect();
     match objective {
         Objective::Latency(limit) => {
             let start = ObjectiveJudgement { limit: limit.limit.as_secs_f64(), ..start };

@@ -98,7 +98,7 @@ pub(super) fn lag_limit_s(objectives: &Objectives, objective: &Objective) -> Opt
     match objective {
         Objective::Latency(limit) => lag_limit_of(limit),
         Objective::Attainment(_) | Objective::Goodput(_) => {
-            objectives.limits().filter_map(|(_, limit)| lag_limit_of(limit)).min_by(f64::total_cmp)
+            objectives.limits().filter_map(lag_limit_of).min_by(f64::total_cmp)
         }
         Objective::ErrorRate(_) => None,
     }

@@ -28,6 +28,7 @@ mod sequence;
 mod series;
 mod settled_row;
 mod slo;
+mod standing;
 mod state;
 mod summary;
 mod tokens;
@@ -57,8 +58,9 @@ pub use sequence::{Came, Sequence, Toll};
 pub use slo::{
     Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
 };
+pub use standing::Goodness;
 pub(crate) use state::State;
-pub use summary::{Goodness, Summary};
+pub use summary::Summary;
 pub use tokens::{TokenCountsView, TokensView};
 pub(crate) use value::send_lag;
 pub use value::{Value, input_tokens, output_tokens};

@@ -20,7 +20,7 @@ use crate::metrics::dependence::quantities;
 use crate::metrics::distribution::rank_at;
 use crate::metrics::flow::for_each_arrival;
 use crate::metrics::measure::Measure;
-use crate::metrics::summary::goodness_of;
+use crate::metrics::standing::goodness_of;
 use crate::metrics::{Frame, Goodness, Metric, Objectives, OriginOf, State, Summary, Value};
 use crate::record::{Outcome, Record};
 use crate::stats::batches::{BatchError, batch_error};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::settled_row::SettledRow;
-use crate::metrics::summary::standings;
+use crate::metrics::standing::standings;
 use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, OriginOf, Standing};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
@@ -110,7 +110,11 @@ impl Sequence {
     #[must_use]
     pub fn new(frame: Frame, objectives: Arc<Objectives>) -> Self {
         let tallies = vec![Toll::default(); objectives.items().len()];
-        let ages_ns = objectives.items().iter().map(|objective| age_of(objective, &objectives)).collect();
+        // Of an open request the class is not known.
+        let of_all = |place: &usize| objectives.class_of(*place).is_none();
+        let ages_ns = (0..objectives.items().len())
+            .map(|place| Some(place).filter(of_all).and_then(|place| age_of(&objectives.items()[place], &objectives)))
+            .collect();
         // The sum starts at half a miss, so that it is rounded and not truncated.
         let means = objectives.items().iter().map(|objective| objective.mean().map(|_| 0.5)).collect();
         Self {
@@ -281,7 +285,7 @@ fn age_of(objective: &Objective, all: &Objectives) -> Option<u64> {
     };
     match objective {
         Objective::Latency(limit) => of(limit),
-        Objective::Attainment(_) | Objective::Goodput(_) => all.limits().filter_map(|(_, limit)| of(limit)).min(),
+        Objective::Attainment(_) | Objective::Goodput(_) => all.limits_of(None).filter_map(of).min(),
         Objective::ErrorRate(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Owns `Summary`, the mergeable fold of records that all other code reads. The order of records has no effect.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,13 +11,13 @@ use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::misses::Misses;
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
+use crate::metrics::standing::{Goodness, Values, applies};
 use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{
-    BlockPoint, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality, Standing,
-    Value,
+    BlockPoint, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality, Value,
 };
-use crate::record::{Outcome, Record};
+use crate::record::{ONLY_CLASS, Outcome, Record};
 use crate::units::Offset;
 
 /// Maximum number of blocks of scheduled time. When there are more, neighbours are merged.
@@ -28,18 +29,8 @@ const MOST_SAMPLES: usize = 3_600;
 /// Width of a sample at first, in nanoseconds (1 s).
 const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
 
-/// Whether one request is good by all objectives. A live screen may use it to colour the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goodness {
-    /// It completed and met every per-request limit.
-    Good,
-    /// It did not complete, or it missed a limit.
-    NotGood,
-    /// It was cut off before its limits were decided.
-    Undecided,
-}
-
-/// A fold of records. `add` and `merge` in any order give the same summary. Memory is bounded: about 4 MB, below 8 MB.
+/// A fold of records. `add` and `merge` in any order give the same summary. Memory is bounded: about 4 MB, below 8 MB,
+/// and as much again for each class of a mix.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     frame: Frame,
@@ -59,6 +50,9 @@ pub struct Summary {
     usage_missing: u64,
     tokens: TokenSums,
     answers: Answers,
+    /// The requests of each class of a mix, folded by themselves; empty without a mix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    classes: BTreeMap<Arc<str>, Self>,
 }
 
 impl Summary {
@@ -85,12 +79,22 @@ impl Summary {
             usage_missing: 0,
             tokens: TokenSums::default(),
             answers: Answers::default(),
+            classes: BTreeMap::new(),
             objectives,
         }
     }
 
-    /// Adds one record, once it is settled.
+    /// Adds one record, once it is settled, to the whole and to its class.
     pub fn add(&mut self, record: &Record) {
+        self.add_to_whole(record);
+        if *record.class != *ONLY_CLASS {
+            let (frame, objectives) = (self.frame, &self.objectives);
+            let empty = || Self::new(frame, Arc::new(objectives.of_class(&record.class)));
+            self.classes.entry(Arc::clone(&record.class)).or_insert_with(empty).add_to_whole(record);
+        }
+    }
+
+    fn add_to_whole(&mut self, record: &Record) {
         let in_cohort = self.frame.window.contains(record.scheduled);
         let values = Values::of(record, self.frame.streamed);
         let goodness = values.goodness(record, &self.objectives);
@@ -138,7 +142,8 @@ impl Summary {
         }
         for (place, objective) in self.objectives.items().iter().enumerate() {
             // A skipped turn was never sent to the service, so no latency objective applies to it.
-            if exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_)) {
+            let skipped = exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_));
+            if skipped || !applies(&self.objectives, place, record) {
                 continue;
             }
             let (standing, firm, seen) = values.towards(objective, &self.objectives, record, goodness);
@@ -213,6 +218,16 @@ impl Summary {
         self.answers.merge(&other.answers);
         self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
+        for (class, theirs) in &other.classes {
+            let empty = || Self::new(theirs.frame, Arc::clone(&theirs.objectives));
+            self.classes.entry(Arc::clone(class)).or_insert_with(empty).merge(theirs);
+        }
+        self.frame_classes();
+    }
+
+    /// Gives each class the frame of the whole.
+    fn frame_classes(&mut self) {
+        self.classes.values_mut().for_each(|class| class.frame = self.frame);
     }
 
     /// Changes the window as a watch requests at `now`. The window opens later only while the cohort is empty.
@@ -221,6 +236,7 @@ impl Summary {
             return self.end_window_at(now);
         }
         self.frame.window = course.window(self.frame.window, now, self.cohort.planned == 0);
+        self.frame_classes();
     }
 
     /// Ends the window and the load at `instant`, at which a run was stopped. Every record added before must have
@@ -230,6 +246,7 @@ impl Summary {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
         self.frame.load_end = self.frame.load_end.min(instant);
+        self.frame_classes();
     }
 
     /// Window, load end and mode. The window ends where the run was stopped.
@@ -242,6 +259,12 @@ impl Summary {
     #[must_use]
     pub fn objectives(&self) -> &Arc<Objectives> {
         &self.objectives
+    }
+
+    /// The classes of a mix, each folded by itself and held to the objectives that apply to it; empty without a mix.
+    #[must_use]
+    pub fn classes(&self) -> &BTreeMap<Arc<str>, Self> {
+        &self.classes
     }
 
     /// Requests scheduled inside the window, by outcome.
@@ -357,121 +380,5 @@ impl Summary {
 
     pub(super) fn blocks(&self) -> &Series<Block> {
         &self.blocks
-    }
-}
-
-/// For each objective in order: the standing of `record`, and the value that the objective limits, in ticks, if it is
-/// known.
-pub(super) fn standings(
-    record: &Record,
-    streamed: bool,
-    objectives: &Objectives,
-) -> impl Iterator<Item = (Standing, Option<u64>)> {
-    let values = Values::of(record, streamed);
-    let goodness = values.goodness(record, objectives);
-    let asked = record.exchange.outcome != Outcome::Skipped;
-    objectives.items().iter().map(move |objective| match objective {
-        Objective::Latency(_) if !asked => (Standing::Undefined, None),
-        _ => {
-            let (standing, _, seen) = values.towards(objective, objectives, record, goodness);
-            (standing, seen.value)
-        }
-    })
-}
-
-/// Whether `record` is good by all `objectives`.
-pub(super) fn goodness_of(record: &Record, streamed: bool, objectives: &Objectives) -> Goodness {
-    Values::of(record, streamed).goodness(record, objectives)
-}
-
-/// Every metric of one record, extracted once.
-struct Values([[Value; 2]; Metric::ALL.len()]);
-
-impl Values {
-    fn of(record: &Record, streamed: bool) -> Self {
-        let mut values = [[Value::Undefined; 2]; Metric::ALL.len()];
-        for metric in Metric::ALL {
-            if metric.row().streamed_only && !streamed {
-                continue;
-            }
-            for (place, origin) in metric.origins().iter().enumerate() {
-                values[metric as usize][place] = metric.value(record, *origin);
-            }
-        }
-        Self(values)
-    }
-
-    fn get(&self, metric: Metric, origin: OriginOf) -> Value {
-        self.0[metric as usize][usize::from(origin == OriginOf::Service && metric.row().two_origins)]
-    }
-
-    /// The goodness of a record. A limit that is undefined for a completed request counts as met.
-    fn goodness(&self, record: &Record, objectives: &Objectives) -> Goodness {
-        let outcome = &record.exchange.outcome;
-        if !matches!(outcome, Outcome::Completed | Outcome::Unresolved | Outcome::Cancelled) {
-            return Goodness::NotGood;
-        }
-        if objectives
-            .limits()
-            .any(|(_, limit)| limit.standing(self.get(limit.metric, limit.origin)) == Standing::Missed)
-        {
-            return Goodness::NotGood;
-        }
-        if *outcome == Outcome::Completed { Goodness::Good } else { Goodness::Undecided }
-    }
-
-    /// Whether a per-request limit is missed even counted from the send, which a late send cannot have caused.
-    fn refused_by_service(&self, objectives: &Objectives, outcome: &Outcome) -> bool {
-        let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned | Outcome::Skipped);
-        let missed = |origin| {
-            objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, origin)) == Standing::Missed)
-        };
-        !ours && missed(OriginOf::Service)
-    }
-
-    /// For one objective: the standing, whether a miss is firm, and what the record adds to a `mean`.
-    fn towards(
-        &self,
-        objective: &Objective,
-        objectives: &Objectives,
-        record: &Record,
-        goodness: Goodness,
-    ) -> (Standing, bool, SeenValue) {
-        let outcome = &record.exchange.outcome;
-        let error = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
-        match objective {
-            Objective::Latency(limit) => {
-                let value = self.get(limit.metric, limit.origin);
-                let service = self.get(limit.metric, OriginOf::Service);
-                let ticks = |value| if let Value::Defined(ticks) = value { Some(ticks) } else { None };
-                let seen = SeenValue { value: ticks(value), service: ticks(service) };
-                let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned);
-                // A miss is firm if it is an error, or if the limit is missed counted from the send and the miss is not
-                // ours.
-                let firm = error || (!ours && limit.standing(service) == Standing::Missed);
-                (limit.standing(value), firm, seen)
-            }
-            Objective::ErrorRate(_) => match outcome {
-                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, SeenValue::default()),
-                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, SeenValue::default()),
-                Outcome::Unresolved => (Standing::Undecided, false, SeenValue::default()),
-                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => {
-                    (Standing::Met, false, SeenValue::default())
-                }
-            },
-            Objective::Attainment(_) | Objective::Goodput(_) => {
-                (goodness.standing(), error || self.refused_by_service(objectives, outcome), SeenValue::default())
-            }
-        }
-    }
-}
-
-impl Goodness {
-    fn standing(self) -> Standing {
-        match self {
-            Self::Good => Standing::Met,
-            Self::NotGood => Standing::Missed,
-            Self::Undecided => Standing::Undecided,
-        }
     }
 }

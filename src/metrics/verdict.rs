@@ -1,10 +1,15 @@
 //! Owns `Verdict`, the result of a trial with the kinds of its reasons, and the judgement of a whole trial.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::decide::judge_objective;
 use crate::metrics::health::examine;
-use crate::metrics::{CONFIDENCE, Circumstances, Health, ObjectiveJudgement, Summary, VerdictReason};
+use crate::metrics::{
+    AnswersView, CONFIDENCE, Circumstances, Health, ObjectiveJudgement, State, Summary, VerdictReason,
+};
 use crate::stats::proportion::lower_bound;
 
 /// The result of a trial by its objectives.
@@ -50,20 +55,22 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     let asked = summary.objectives();
-    let state = summary.state(went.load.varies());
-    let answers = summary.answers();
-    let objectives: Vec<ObjectiveJudgement> = (asked.items().iter().enumerate())
-        .map(|(place, objective)| {
-            let judged = judge_objective(summary, &state, place, objective);
-            match answers.doubt(objective, asked) {
-                Some(why) if !errors_alone_refute(summary, &judged) => ObjectiveJudgement {
-                    met: None,
-                    requests_needed: None,
-                    duration_needed_s: None,
-                    reason_kind: Some(why),
-                    ..judged
-                },
-                _ => judged,
+    let whole = Part::of(summary, went);
+    let parts: BTreeMap<&Arc<str>, Part<'_>> =
+        summary.classes().iter().map(|(class, summary)| (class, Part::of(summary, went))).collect();
+    let objectives: Vec<ObjectiveJudgement> = (0..asked.items().len())
+        .map(|place| match asked.class_of(place) {
+            None => whole.judge(place),
+            Some(class) => {
+                let own = asked.place_in_class(place);
+                let judged = if let Some(part) = parts.get(class) {
+                    part.judge(own)
+                } else {
+                    // No request of the class has settled.
+                    let empty = Summary::new(summary.frame(), Arc::new(asked.of_class(class)));
+                    Part::of(&empty, went).judge(own)
+                };
+                ObjectiveJudgement { text: asked.text(place), ..judged }
             }
         })
         .collect();
@@ -76,6 +83,36 @@ pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
         goodput_per_s: (window_s > 0.0).then(|| good / window_s),
         objectives,
         health,
+    }
+}
+
+/// The requests that objectives are judged by: all of them, or those of one class.
+struct Part<'a> {
+    summary: &'a Summary,
+    state: State,
+    answers: AnswersView,
+}
+
+impl<'a> Part<'a> {
+    fn of(summary: &'a Summary, went: &Circumstances<'_>) -> Self {
+        Self { summary, state: summary.state(went.load.varies()), answers: summary.answers() }
+    }
+
+    /// Judges objective number `place` of the summary.
+    fn judge(&self, place: usize) -> ObjectiveJudgement {
+        let Self { summary, state, answers } = self;
+        let objective = &summary.objectives().items()[place];
+        let judged = judge_objective(summary, state, place, objective);
+        match answers.doubt(objective, summary.objectives()) {
+            Some(why) if !errors_alone_refute(summary, &judged) => ObjectiveJudgement {
+                met: None,
+                requests_needed: None,
+                duration_needed_s: None,
+                reason_kind: Some(why),
+                ..judged
+            },
+            _ => judged,
+        }
     }
 }
 

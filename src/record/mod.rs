@@ -12,5 +12,5 @@ pub use answer_text::AnswerText;
 pub use cause::FailureCause;
 pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
 pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, REFUSALS, Usage};
-pub use row::{Origin, Record};
+pub use row::{ONLY_CLASS, Origin, Record};
 pub use spool::{SpoolReader, SpoolWriter};

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::record::Exchange;
 use crate::units::Offset;
 
+/// The class of every request of a load without a mix of classes.
+pub const ONLY_CLASS: &str = "default";
+
 /// One planned or released request and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {

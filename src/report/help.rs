@@ -19,7 +19,9 @@ pub fn help_slo() -> String {
          ttft_service<=1s   the clock starts at the send instead of the planned instant\n\
          error_rate<=0.1%   failed, timed-out, shed and abandoned requests / planned\n\
          goodput>=5/s       good requests per second of the window\n\
-         attainment>=99%    good requests / planned requests\n\n\
+         attainment>=99%    good requests / planned requests\n\
+         chat: ...          only the requests of the class chat of a mix (--mix), up to\n                   \
+         the next semicolon\n\n\
          --goodput 'ttft:200 tpot:50 e2el:5000' means bare objectives in milliseconds.\n\n\
          A quantile is decided as a proportion with 95% confidence; the dependence of\n\
          requests is taken into account. The result is pass, fail or inconclusive.\n",

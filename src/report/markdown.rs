@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::figures::TrialView;
 use crate::report::answer::answer_of;
 use crate::report::comparison::sections;
-use crate::report::console::{latency_table, load_line, requests_table, slo_table, throughput_table};
+use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
 use crate::report::failures::{advice, said};
 use crate::report::layout::Grid;
 use crate::report::next::next_of;
@@ -160,6 +160,10 @@ impl Page {
         if let Some((grid, notes)) = latency_table(trial) {
             self.heading("Latency");
             self.table(&grid, &notes);
+        }
+        if let Some(classes) = classes_table(trial) {
+            self.heading("Classes");
+            self.table(&classes, &[]);
         }
         self.heading("Load");
         self.paragraph(&load_line(trial));

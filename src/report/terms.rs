@@ -27,6 +27,7 @@ const TERMS: &[(&str, &str)] = &[
     ("attained", "Good requests as a share of all requests offered."),
     ("warm-up", "The time before the measured window. Its requests are sent, but not counted."),
     ("in flight", "Requests that were sent and have not ended."),
+    ("class", "The requests of one part of a mix (--mix), with their own lengths, model and objectives."),
     ("open loop",
         "Requests leave when the plan says, whether the service has answered earlier ones or not: as \
          independent users do."),

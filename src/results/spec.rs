@@ -212,6 +212,8 @@ options! {
     min_time_scale: Option<Setting<TimeScale>>,
     /// Whether the server was asked for at least the output tokens.
     min_tokens: bool,
+    /// The classes of requests, as JSON.
+    mix: Option<Setting<String>>,
     /// The models.
     model: Vec<Setting<String>>,
     /// Whether a search goes without a certificate.

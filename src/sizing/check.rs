@@ -152,6 +152,7 @@ impl Check {
                 let output = output.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
                 (format!("{input} input, {output} output tokens"), false)
             }
+            SourceSpec::Mixed(mix) => (mix.to_string(), false),
             SourceSpec::Recorded(recording) => (recording.provenance().file.clone(), true),
             SourceSpec::Listed(listed) => (listed.data().sentence(), false),
         };
@@ -164,7 +165,7 @@ impl Check {
                 Load::Stretch(stretch) => stretch.process.clone(),
             },
             requests_like,
-            objectives: self.objectives.items().iter().map(ToString::to_string).collect(),
+            objectives: (0..self.objectives.items().len()).map(|place| self.objectives.text(place)).collect(),
             seed: self.seed.number(),
             replicas,
             policies: tried.map(|routing| self.policy(load, rate, replicas, routing)).collect(),

@@ -45,15 +45,16 @@ fn number(value: &Value, path: &str) -> Option<f64> {
 /// seconds; `lost` is the share of requests that did not complete.
 fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Option<f64>) -> Result<Standing, Refusal> {
     let mut standing = Standing::Met;
-    for item in objectives.items() {
+    for (place, item) in objectives.items().iter().enumerate() {
         let refuse = || {
             Refusal::new(
-                format!("`{item}` cannot be judged from this result"),
+                format!("`{}` cannot be judged from this result", objectives.text(place)),
                 "accepted is a quantile or mean that the result holds (vLLM writes p99 of ttft, tpot and e2el with \
                  percentile-metrics), or error_rate",
             )
         };
         standing = standing.and(match item {
+            _ if objectives.class_of(place).is_some() => return Err(refuse()),
             Objective::ErrorRate(most) => Standing::of(lost <= most.share()),
             Objective::Latency(limit) => {
                 let observed = Standing::of(within(figure_s(limit).ok_or_else(refuse)?, limit));

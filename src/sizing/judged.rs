@@ -1,5 +1,7 @@
 //! Owns `Measured`: one measured rate of a saved result, and whether the objectives were met at it.
 
+use std::fmt;
+
 use crate::error::Refusal;
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::{
@@ -76,8 +78,9 @@ pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> 
 /// Whether `asked` equals the objectives that the trial was judged by.
 fn is_own(trial: &TrialView, asked: &Objectives) -> bool {
     let own = &trial.slo.objectives;
-    own.len() == asked.items().len()
-        && asked.items().iter().all(|item| own.iter().any(|judged| judged.text == item.to_string()))
+    let places = 0..asked.items().len();
+    own.len() == places.len()
+        && places.map(|place| asked.text(place)).all(|text| own.iter().any(|judged| judged.text == text))
 }
 
 fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
@@ -107,8 +110,9 @@ fn seen(trial: &TrialView) -> Standing {
 
 fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal> {
     let mut standing = Standing::Met;
-    for item in asked.items() {
+    for (place, item) in asked.items().iter().enumerate() {
         standing = standing.and(match item {
+            _ if asked.class_of(place).is_some() => return Err(not_saved(asked.text(place))),
             Objective::Latency(limit) => compare(figure(trial, limit)?, limit),
             Objective::ErrorRate(most) => {
                 let counts = &trial.requests;
@@ -126,7 +130,7 @@ fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal
     Ok(if whole || standing == Standing::Missed { standing } else { Standing::Open })
 }
 
-fn not_saved(item: &Objective) -> Refusal {
+fn not_saved(item: impl fmt::Display) -> Refusal {
     Refusal::new(
         format!("`{item}` cannot be judged from saved figures"),
         "accepted is a quantile, a mean or a maximum of a latency, or error_rate; or measure again with this in the \
@@ -144,7 +148,7 @@ fn figure(trial: &TrialView, limit: &Limit) -> Result<Option<Known>, Refusal> {
     match limit.statistic {
         Statistic::Mean => Ok(stats.mean.filter(|_| stats.missed == 0 && stats.censored == 0).map(Known::At)),
         Statistic::Max => Ok(stats.max),
-        Statistic::EachRequest => Err(not_saved(&item)),
+        Statistic::EachRequest => Err(not_saved(item)),
         Statistic::Quantile(quantile) => {
             let saved = [
                 (0.5, stats.p50),

@@ -12,8 +12,8 @@ use crate::units::{Offset, Shard};
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Few, Fit, Fits, Images, Message, Outline, Prefix, Recording, Removal, RequestSpec, Salt, Source,
-    TextKind, Tokenizer, Turns, Workload, joined_text,
+    Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Prefix, Recording, Removal, RequestSpec, Salt,
+    Source, TextKind, Tokenizer, Turns, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -48,7 +48,10 @@ impl Plan {
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let source = Source::new(workload.source.clone(), seed);
+        let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
+        let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
         let synthetic = Synthetic::new(workload.salt.clone(), workload.text, workload.tokenizer.clone(), seed);
+        let synthetic = synthetic.with_kinds(kinds);
         Self { load, workload, quota, shard: None, seed, source, synthetic }
     }
 
@@ -373,6 +376,14 @@ impl Plan {
         }
         if self.workload.text != TextKind::Words {
             hasher.text(&format!("text {}", self.workload.text));
+        }
+        for class in self.workload.source.mix().into_iter().flat_map(Mix::classes) {
+            if let Some(text) = class.text {
+                hasher.text(&format!("text of {} {text}", class.name));
+            }
+            if let Some(model) = &class.model {
+                hasher.text(&format!("model of {} {model}", class.name));
+            }
         }
         if let Some(listed) = self.source.listed() {
             hasher.text("data set");

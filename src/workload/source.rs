@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::ONLY_CLASS;
 use crate::seed::{Seed, Stream};
 use crate::workload::dataset::{DataRow, Order};
-use crate::workload::{LengthSpec, Listed, Outline, Prefix, Recording, Tokenizer, Turns};
+use crate::workload::{LengthSpec, Listed, Mix, MixClass, Outline, Prefix, Recording, Tokenizer, Turns};
 
 /// The input and output tokens of requests, and their sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum SourceSpec {
     /// The requests of a trace, with their prefix blocks and sessions. Request i is row i; after the last row the
     /// first follows again.
     Recorded(Arc<Recording>),
+    /// Classes of requests, each with lengths of its own; there are no sessions.
+    Mixed(Mix),
     /// The rows of a data set. They cannot be sent to another process.
     #[serde(skip)]
     Listed(Listed),
@@ -37,6 +40,12 @@ impl SourceSpec {
         }
     }
 
+    /// The mix that the requests come from, if any.
+    #[must_use]
+    pub fn mix(&self) -> Option<&Mix> {
+        if let Self::Mixed(mix) = self { Some(mix) } else { None }
+    }
+
     /// The data set that the requests come from, if any.
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {
@@ -49,18 +58,16 @@ impl SourceSpec {
 pub struct Source {
     spec: SourceSpec,
     class: Arc<str>,
+    classes: Stream,
     input_lengths: Stream,
     output_lengths: Stream,
     /// The order of the rows of a data set.
     order: Option<Order>,
 }
 
-/// The class of every request of a plan without a mix of classes.
-const ONLY_CLASS: &str = "default";
-
 impl Source {
-    /// The requests of `spec`, with lengths drawn from `seed` (streams `input_lengths` and `output_lengths`, each at
-    /// the request's id).
+    /// The requests of `spec`, with lengths and classes drawn from `seed` (streams `input_lengths`, `output_lengths`
+    /// and `classes`, each at the request's id).
     #[must_use]
     pub fn new(spec: SourceSpec, seed: Seed) -> Self {
         let order = spec.listed().map(|listed| {
@@ -71,6 +78,7 @@ impl Source {
             spec,
             order,
             class: ONLY_CLASS.into(),
+            classes: seed.stream("classes"),
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
         }
@@ -79,7 +87,13 @@ impl Source {
     /// The numbers of request `id`.
     #[must_use]
     pub fn request(&self, id: u64) -> Outline {
+        let mut class = &self.class;
         let (input_tokens, output_tokens) = match &self.spec {
+            SourceSpec::Mixed(mix) => {
+                let MixClass { name, input, output, .. } = mix.class_of(&self.classes, id);
+                class = name;
+                (input.tokens(&self.input_lengths, id), output.tokens(&self.output_lengths, id))
+            }
             SourceSpec::Drawn { input, output } => (
                 input.tokens(&self.input_lengths, id),
                 output.as_ref().map_or(0, |output| output.tokens(&self.output_lengths, id)),
@@ -92,7 +106,7 @@ impl Source {
             }
         };
         let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
-        Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
+        Outline { id, class: Arc::clone(class), session, turn, input_tokens, output_tokens }
     }
 
     /// The prefix blocks of request `id`; empty if lengths are drawn.
@@ -109,7 +123,7 @@ impl Source {
     pub fn recording(&self) -> Option<&Recording> {
         match &self.spec {
             SourceSpec::Recorded(recording) => Some(recording),
-            SourceSpec::Drawn { .. } | SourceSpec::Listed(_) => None,
+            SourceSpec::Drawn { .. } | SourceSpec::Mixed(_) | SourceSpec::Listed(_) => None,
         }
     }
 

@@ -22,6 +22,8 @@ const RESERVES: [u32; 4] = [3, 12, 48, u32::MAX];
 pub(super) struct Synthetic {
     salt: Salt,
     kind: TextKind,
+    /// The classes of a mix whose prompts are made of something else.
+    kinds: Vec<(Arc<str>, TextKind)>,
     tokenizer: Option<Arc<Tokenizer>>,
     prompts: Stream,
     blocks: Stream,
@@ -33,7 +35,16 @@ impl Synthetic {
     /// counts their tokens; without one, each word counts as a token.
     pub(super) fn new(salt: Salt, kind: TextKind, tokenizer: Option<Arc<Tokenizer>>, seed: Seed) -> Self {
         let blocks = salt.stream_of_blocks();
-        Self { salt, kind, tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
+        Self { salt, kind, kinds: Vec::new(), tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
+    }
+
+    /// The same with prompts made of other text for these classes.
+    pub(super) fn with_kinds(self, kinds: Vec<(Arc<str>, TextKind)>) -> Self {
+        Self { kinds, ..self }
+    }
+
+    fn kind_of(&self, class: &str) -> TextKind {
+        self.kinds.iter().find(|(of, _)| **of == *class).map_or(self.kind, |(_, kind)| *kind)
     }
 
     /// The maker of prompts with `fits` found before the run: prompts are then made without encoding anything.
@@ -52,7 +63,7 @@ impl Synthetic {
         } else {
             append_blocks(&mut text, tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.blocks)
         };
-        if let Some(corpus) = self.kind.corpus() {
+        if let Some(corpus) = self.kind_of(&outline.class).corpus() {
             let fit = self.natural(corpus, &mut text, id, placed, tokens);
             return (text, fit);
         }

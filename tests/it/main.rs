@@ -21,6 +21,7 @@ mod fleet;
 mod hostile;
 mod keeping;
 mod known_truth;
+mod mix;
 mod open_loop;
 mod overlays;
 mod plan;

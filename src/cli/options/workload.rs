@@ -21,6 +21,11 @@ pub(in crate::cli) struct WorkloadOptions {
     /// What prompts are made of: words drawn one by one, or passages of english, code or chinese [default: words]
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) content: Option<TextKind>,
+    /// Classes of requests: a YAML file, or YAML in braces: {chat: {weight: 70, input-tokens: 512, slo: [p99
+    /// ttft<=200ms]}, batch: {weight: 30, model: big}}; also output-tokens and content. What a class leaves out, the
+    /// options say
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) mix: Option<String>,
     /// Prompts from this file: lines of text, CSV, or JSON of several forms; the lengths of answers, too, where it has
     /// them
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
 //! Owns the grammar of objectives: `[pQ|mean|max] metric (<=|<) value[unit]` and its variants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Refusal;
@@ -15,21 +16,46 @@ const ACCEPTED: &str = "accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200
 const LEAST: Duration = Duration::from_micros(1);
 const MOST: Duration = Duration::from_hours(1);
 
-/// Reads objectives and presets (`@name`) separated by commas, semicolons or newlines.
-pub(super) fn parse_list(text: &str, into: &mut Vec<Objective>) -> Result<(), Refusal> {
+/// An objective, and the class of requests that it is about; `None`: all requests.
+pub(super) type Scoped = (Option<Arc<str>>, Objective);
+
+/// Reads objectives and presets (`@name`) separated by commas, semicolons or newlines. A class in front (`chat: …`)
+/// holds up to the next semicolon, newline or class.
+pub(super) fn parse_list(text: &str, into: &mut Vec<Scoped>) -> Result<(), Refusal> {
     let mut any = false;
-    for part in text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
-        any = true;
-        match part.strip_prefix('@') {
-            Some(name) => {
-                for text in presets::find(name)?.objectives {
-                    into.push(parse_one(text)?);
+    for group in text.split([';', '\n']) {
+        let mut class = None;
+        for part in group.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            any = true;
+            let own = part.split_once(':').filter(|_| !part.starts_with('@'));
+            let part = match own {
+                Some((name, rest)) => {
+                    class = Some(class_name(name)?);
+                    rest.trim()
                 }
+                None => part,
+            };
+            match part.strip_prefix('@') {
+                Some(name) => {
+                    for text in presets::find(name)?.objectives {
+                        into.push((class.clone(), parse_one(text)?));
+                    }
+                }
+                None => into.push((class.clone(), parse_one(part)?)),
             }
-            None => into.push(parse_one(part)?),
         }
     }
     if any { Ok(()) } else { Err(Refusal::new("an objective is empty", ACCEPTED)) }
+}
+
+/// Reads the name of a class of requests.
+fn class_name(name: &str) -> Result<Arc<str>, Refusal> {
+    let name = name.trim();
+    if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter)) {
+        let why = format!("`{name}` is not the name of a class");
+        return Err(Refusal::new(why, "accepted is `NAME: p99 ttft<=200ms`, with letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(name.into())
 }
 
 /// Reads `ttft:200 tpot:50 e2el:5000`: bare objectives in milliseconds, as vLLM and `AIPerf` write them.
@@ -192,6 +218,13 @@ mod tests {
             ("p99 ttft<=1s,p99 ttft<=1s", "p99 ttft<=1s"),
             ("@chat", "p99 ttft<=200ms, p99 itl<=50ms"),
             ("@mlperf:llama2-70b-interactive", "p99 ttft<=450ms, p99 tpot<=40ms"),
+            (
+                "chat: p99 ttft<=1s, p99 itl<=50ms; error_rate<=1%",
+                "chat: p99 ttft<=1s; chat: p99 itl<=50ms; error_rate<=1%",
+            ),
+            ("error_rate<=1%, chat:ttft<=1s", "error_rate<=1%; chat: ttft<=1s; chat: attainment>=99%"),
+            ("a: @chat, b: p9 e2e<=1s", "a: p99 ttft<=200ms; a: p99 itl<=50ms; b: p9 e2e<=1s"),
+            ("a: p9 e2e<=1s; p9 e2e<=1s; a: p9 e2e<=1s", "a: p9 e2e<=1s; p9 e2e<=1s"),
         ] {
             assert_eq!(objectives(text).as_deref(), Ok(canonical), "{text}");
         }
@@ -212,6 +245,7 @@ mod tests {
             "attainment<=5%",
             "@chatt",
             " , ",
+            "my chat: p99 ttft<=1s",
         ]
         .iter()
         .map(|text| objectives(text).unwrap_err().to_string())
@@ -239,6 +273,8 @@ mod tests {
         @mlperf:qwen3-vl-235b-server, @mlperf:qwen3-vl-235b-interactive
         an objective is empty; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, \
         `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `my chat` is not the name of a class; accepted is `NAME: p99 ttft<=200ms`, with letters, digits, `-`, `_` \
+        and `.`
         ");
     }
 

@@ -101,6 +101,15 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// The limit, if it applies to each request.
+    #[must_use]
+    pub fn per_request(&self) -> Option<&Limit> {
+        match self {
+            Self::Latency(limit) if limit.is_per_request() => Some(limit),
+            Self::Latency(_) | Self::ErrorRate(_) | Self::Attainment(_) | Self::Goodput(_) => None,
+        }
+    }
+
     /// The limit, if the objective limits a mean.
     #[must_use]
     pub fn mean(&self) -> Option<&Limit> {

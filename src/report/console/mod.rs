@@ -1,6 +1,7 @@
 //! Owns the text of a report on the console: a few tables in the order in which a reader needs them, at most 80 columns
 //! wide where the data allow it.
 
+mod classes;
 mod latency;
 mod load;
 mod objectives;
@@ -17,6 +18,8 @@ use crate::report::tokens::tokens_text;
 use crate::results::Report;
 use crate::units::{count, visible};
 use crate::workload::ESTIMATE_NAME;
+pub(super) use classes::classes_table;
+use classes::classes_text;
 pub(super) use latency::latency_table;
 use latency::latency_text;
 pub(super) use load::load_line;
@@ -87,6 +90,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         requests_text(report, trial, ink),
         throughput_text(trial, ink),
         latency_text(trial, ink),
+        classes_text(trial, ink),
     ];
     parts.push(tokens_text(&trial.tokens, templated(report), ink));
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{LoadOrigin, Metric};
-use crate::report::console::{latency_table, load_line, requests_table, slo_table, throughput_table};
+use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
 use crate::report::failures::{advice, said};
 use crate::report::html::course::{distributions, lags, over_time};
 use crate::report::html::parts::{Page, explained, noted, section, sentences, table, tiles, warnings};
@@ -38,6 +38,12 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             (explained(&["p50, p90, p99", "95 % interval", "planned instant", "sent", "ttft", "ttfo", "e2e", "tpot",
                 "itl", "tbt", "stall", "output_speed"]))
         }))
+        @if let Some(classes) = classes_table(trial) {
+            (section("Classes", &html! {
+                (table(&classes, "classes"))
+                (explained(&["class", "good request"]))
+            }))
+        }
         (section("Load", &html! {
             p { (load_line(trial)) }
             (table(&requests_table(trial), "requests"))

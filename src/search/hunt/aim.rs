@@ -1,7 +1,7 @@
 //! Owns `Aim`: the objectives of a run, translated into the demands of a search.
 
 use crate::error::Refusal;
-use crate::metrics::{Metric, Objective, Objectives, Sequence, Statistic};
+use crate::metrics::{Limit, Metric, Objective, Objectives, Sequence, Statistic};
 use crate::search::step::{Demand, Question};
 
 /// The question of a search, and which objective each demand comes from.
@@ -45,10 +45,11 @@ impl Aim {
     pub fn new(objectives: &Objectives, precision: f64) -> Result<Self, Refusal> {
         let (mut asked, mut demands) = (Vec::new(), Vec::new());
         for (place, objective) in objectives.items().iter().enumerate() {
-            if let Some(demand) = demand_of(objective, objectives)? {
+            let class = objectives.class_of(place).map(AsRef::as_ref);
+            if let Some(demand) = demand_of(objective, objectives.limits_of(class))? {
                 demands.push(demand);
                 let whole_s = objective.mean().map(|limit| Sequence::MEAN_WHOLE * limit.limit.as_secs_f64());
-                asked.push(Asked { place, text: objective.to_string(), whole_s });
+                asked.push(Asked { place, text: objectives.text(place), whole_s });
             }
         }
         if objectives.items().len() > Sequence::MOST_OBJECTIVES {
@@ -96,8 +97,8 @@ impl Aim {
 }
 
 /// `objective` as a demand; `None` if another objective decides it. Refuses an objective that is not a proportion
-/// of the requests.
-fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, Refusal> {
+/// of the requests. `limits`: those of the requests that it is about.
+fn demand_of<'a>(objective: &Objective, limits: impl Iterator<Item = &'a Limit>) -> Result<Option<Demand>, Refusal> {
     let no_proportion = |instead: &str| {
         Refusal::new(format!("`{objective}` is not a share of requests, so a search cannot count its misses"), instead)
     };
@@ -116,8 +117,7 @@ fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, 
         },
         Objective::ErrorRate(most) => Demand::new(most.share(), None).map(Some),
         Objective::Attainment(least) => {
-            let queued =
-                all.limits().filter(|(_, limit)| is_queued(limit.metric)).map(|(_, limit)| limit.limit.as_secs_f64());
+            let queued = limits.filter(|limit| is_queued(limit.metric)).map(|limit| limit.limit.as_secs_f64());
             Demand::new(1.0 - least.share(), queued.reduce(f64::max)).map(Some)
         }
         Objective::Goodput(_) => {

@@ -1,0 +1,148 @@
+//! Owns `--mix`: the file of a mix of classes, or its text, and what is stored of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli::config::Parsed;
+use crate::cli::load::lengths_of;
+use crate::cli::options::WorkloadOptions;
+use crate::error::{Error, Refusal};
+use crate::metrics::Objectives;
+use crate::results::{Limit, read_text};
+use crate::units::yaml_words;
+use crate::workload::{Mix, MixClass, Plan, TextKind};
+
+/// One class as a file has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ClassText {
+    #[serde(default = "one")]
+    weight: Scalar,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<Scalar>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<Scalar>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    slo: Vec<String>,
+}
+
+/// A number, or a text such as `30%` or `128..1024`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Whole(u64),
+    Number(f64),
+    Text(String),
+}
+
+fn one() -> Scalar {
+    Scalar::Whole(1)
+}
+
+impl Scalar {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Whole(number) => number.to_string().into(),
+            Self::Number(number) => number.to_string().into(),
+            Self::Text(text) => text.as_str().into(),
+        }
+    }
+}
+
+/// What a mix may say of a class.
+const ACCEPTED: &str = "accepted is a mapping of classes to weight, input-tokens, output-tokens, content, model and \
+    slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {weight: 30, output-tokens: 512}}";
+
+/// The classes of `text`: the path of a YAML file, or YAML itself, which begins with a brace.
+fn classes_in(text: &str) -> Result<BTreeMap<String, ClassText>, Error> {
+    let read = |yaml: &str| serde_saphyr::from_str::<BTreeMap<String, ClassText>>(yaml);
+    if text.trim_start().starts_with('{') {
+        return read(text).map_err(|why| Error::usage("--mix", yaml_words(&why), ACCEPTED));
+    }
+    let path = Path::new(text);
+    read(&read_text(path, Limit::CONFIG, "check --mix")?).map_err(|why| Error::Input {
+        path: path.to_owned(),
+        line: why.location().map(|location| location.line()),
+        why: format!("{}; {ACCEPTED}", yaml_words(&why)),
+    })
+}
+
+/// The mix that the options ask for; `None` without one. What a class leaves out, the options say.
+pub(super) fn mix_of(options: &WorkloadOptions) -> Result<Option<Mix>, Error> {
+    let Some(text) = &options.mix else { return Ok(None) };
+    let of_class = |(name, class): (String, ClassText)| {
+        let refuse = |what: &str, why: String, accepted: &str| {
+            Error::usage("--mix", format!("{what} of the class {name}: {why}"), accepted)
+        };
+        let lengths = |own: &Option<Scalar>, usual: &str, key: &str| {
+            let text = own.as_ref().map_or(Cow::Borrowed(usual), Scalar::text);
+            lengths_of(&format!("--mix, {key} of the class {name}"), &text)
+        };
+        let weight = class.weight.text();
+        let share = weight.strip_suffix('%').unwrap_or(&weight).trim();
+        let weight = share
+            .parse()
+            .map_err(|_| refuse("the weight", format!("`{share}` is no number"), "accepted is 70 or 70%"))?;
+        let text = class.content.as_deref().map(str::parse::<TextKind>).transpose();
+        Ok(MixClass {
+            weight,
+            input: lengths(&class.input_tokens, &options.input_tokens, "input-tokens")?,
+            output: lengths(&class.output_tokens, &options.output_tokens, "output-tokens")?,
+            text: text.map_err(|refusal| refuse("the content", refusal.why, &refusal.accepted))?,
+            model: class.model.as_deref().map(Into::into),
+            name: name.as_str().into(),
+        })
+    };
+    let classes = classes_in(text)?.into_iter().map(of_class).collect::<Result<Vec<_>, Error>>()?;
+    Mix::new(classes).map(Some).map_err(|refusal| refusal.at("--mix"))
+}
+
+/// The objectives of the classes, each with its class in front. Stores them, and the mix itself instead of its path.
+pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) -> Result<Vec<String>, Error> {
+    let Some(text) = &options.mix else { return Ok(Vec::new()) };
+    let classes = classes_in(text)?;
+    let stored = serde_json::to_string(&classes).map_err(|why| Error::Internal(why.to_string()))?;
+    parsed.spec.mix = stored.parse().ok();
+    let mut all = Vec::new();
+    for (name, class) in &classes {
+        // A semicolon would end the class.
+        let texts: Vec<String> =
+            class.slo.iter().map(|text| format!("{name}: {}", text.replace([';', '\n'], ","))).collect();
+        Objectives::parse(&texts, None, None).map_err(|refusal| {
+            Refusal::new(format!("slo of the class {name}: {}", refusal.why), refusal.accepted).at("--mix")
+        })?;
+        all.extend(texts);
+    }
+    for text in &all {
+        if !parsed.spec.slo.iter().any(|known| known.text() == text) {
+            parsed.spec.slo.extend(text.parse());
+        }
+    }
+    Ok(all)
+}
+
+/// Refuses objectives that name a class which `plan` does not have.
+pub(super) fn refuse_unknown_classes(objectives: &Objectives, plan: &Plan) -> Result<(), Error> {
+    let named = objectives.classes();
+    let Some(mix) = plan.workload().source.mix() else {
+        let Some(class) = named.first() else { return Ok(()) };
+        let why = format!("speaks of the class `{class}`, and the load has no classes");
+        return Err(Error::usage("--slo", why, "drop the class, or give --mix FILE"));
+    };
+    let is_known = |class: &str| mix.classes().iter().any(|known| *known.name == *class);
+    match named.iter().find(|class| !is_known(class)) {
+        Some(class) => {
+            let names: Vec<&str> = mix.classes().iter().map(|class| &*class.name).collect();
+            let why = format!("speaks of the class `{class}`, which the mix does not have");
+            Err(Error::usage("--slo", why, format!("accepted is {}", names.join(", "))))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,173 @@
+//! Owns `Mix`: weighted classes of requests, each with its own lengths, text and model.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Refusal;
+use crate::record::ONLY_CLASS;
+use crate::seed::{Stream, open_unit};
+use crate::workload::{LengthSpec, TextKind};
+
+/// One class of requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MixClass {
+    /// Its name, as records, results and objectives have it.
+    pub name: Arc<str>,
+    /// Its part of the requests, against the sum of all weights; above 0.
+    pub weight: f64,
+    /// Input tokens of each of its requests.
+    pub input: LengthSpec,
+    /// Output tokens of each of its requests.
+    pub output: LengthSpec,
+    /// What its prompts are made of; `None`: what the workload says.
+    pub text: Option<TextKind>,
+    /// The model that its requests name; `None`: the models of the load, in turn.
+    pub model: Option<Arc<str>>,
+}
+
+/// Weighted classes of requests: 1 to [`Mix::MOST_CLASSES`], with different names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<MixClass>", into = "Vec<MixClass>")]
+pub struct Mix {
+    classes: Vec<MixClass>,
+    /// For each class, the share of requests that belong to it or to a class before it, 0 to 1.
+    below: Vec<f64>,
+}
+
+impl Mix {
+    /// The most classes of a mix: each is folded by itself, in about 4 MB.
+    pub const MOST_CLASSES: usize = 32;
+
+    /// A mix of `classes`. Refused without a class, with too many, with two of one name, and with a weight that is not
+    /// above 0.
+    pub fn new(classes: Vec<MixClass>) -> Result<Self, Refusal> {
+        if classes.is_empty() || classes.len() > Self::MOST_CLASSES {
+            let why = format!("a mix of {} classes is none that can be measured", classes.len());
+            return Err(Refusal::new(why, format!("accepted is 1 to {}", Self::MOST_CLASSES)));
+        }
+        for (place, class) in classes.iter().enumerate() {
+            let name = &class.name;
+            let plain = name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
+            if name.is_empty() || **name == *ONLY_CLASS || !plain {
+                let why = format!("`{name}` is not the name of a class");
+                let accepted = "accepted is a name of letters, digits, `-`, `_` and `.`, other than `default`";
+                return Err(Refusal::new(why, accepted));
+            }
+            if !(class.weight > 0.0 && class.weight <= 1e9) {
+                let why = format!("the class {name} has the weight {}", class.weight);
+                return Err(Refusal::new(why, "accepted is a number above 0, up to 1e9"));
+            }
+            if classes[..place].iter().any(|before| before.name == *name) {
+                return Err(Refusal::new(
+                    format!("the class {name} stands twice in the mix"),
+                    "give each its own name",
+                ));
+            }
+        }
+        let whole: f64 = classes.iter().map(|class| class.weight).sum();
+        let mut sum = 0.0;
+        let below = classes.iter().map(|class| {
+            sum += class.weight;
+            sum / whole
+        });
+        Ok(Self { below: below.collect(), classes })
+    }
+
+    /// The classes, in their order.
+    #[must_use]
+    pub fn classes(&self) -> &[MixClass] {
+        &self.classes
+    }
+
+    /// The share of requests that belong to class number `place`, 0 to 1.
+    #[must_use]
+    pub fn share(&self, place: usize) -> f64 {
+        let before = place.checked_sub(1).map_or(0.0, |before| self.below[before]);
+        self.below[place] - before
+    }
+
+    /// The class of request `id`, drawn from `stream` by the weights.
+    #[must_use]
+    pub fn class_of(&self, stream: &Stream, id: u64) -> &MixClass {
+        let drawn = open_unit(&mut stream.at(id));
+        let place = self.below.partition_point(|below| *below < drawn);
+        &self.classes[place.min(self.classes.len() - 1)]
+    }
+}
+
+impl TryFrom<Vec<MixClass>> for Mix {
+    type Error = Refusal;
+
+    fn try_from(classes: Vec<MixClass>) -> Result<Self, Refusal> {
+        Self::new(classes)
+    }
+}
+
+impl From<Mix> for Vec<MixClass> {
+    fn from(mix: Mix) -> Self {
+        mix.classes
+    }
+}
+
+/// The classes with their shares: `chat 70 %, batch 30 %`.
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, class) in self.classes.iter().enumerate() {
+            let between = if place == 0 { "" } else { ", " };
+            write!(f, "{between}{} {:.3} %", class.name, self.share(place) * 100.0)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    fn class(name: &str, weight: f64) -> MixClass {
+        MixClass {
+            name: name.into(),
+            weight,
+            input: LengthSpec::DEFAULT_INPUT,
+            output: LengthSpec::DEFAULT_OUTPUT,
+            text: None,
+            model: None,
+        }
+    }
+
+    #[test]
+    fn classes_are_drawn_by_their_weights_and_by_nothing_but_seed_and_number() {
+        let mix = Mix::new(vec![class("a", 7.0), class("b", 2.0), class("c", 1.0)]).unwrap();
+        let stream = Seed::new(3).stream("classes");
+        let of = |id| mix.class_of(&stream, id).name.clone();
+        let requests = 100_000_u32;
+        for (place, share) in [0.7, 0.2, 0.1].into_iter().enumerate() {
+            let name = &mix.classes()[place].name;
+            let seen = (0..u64::from(requests)).filter(|id| of(*id) == *name).count() as f64;
+            let deviation = (f64::from(requests) * share * (1.0 - share)).sqrt();
+            assert!((seen - f64::from(requests) * share).abs() < 4.0 * deviation, "{name}: {seen}");
+            assert!((mix.share(place) - share).abs() < 1e-12);
+        }
+        let backwards: Vec<_> = (0..50).rev().map(of).collect();
+        assert_eq!(backwards.into_iter().rev().collect::<Vec<_>>(), (0..50).map(of).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_a_mix_is_refused() {
+        for (classes, said) in [
+            (vec![], "a mix of 0 classes"),
+            (vec![class("default", 1.0)], "`default` is not the name"),
+            (vec![class("a b", 1.0)], "`a b` is not the name"),
+            (vec![class("a", 0.0)], "the weight 0"),
+            (vec![class("a", f64::NAN)], "the weight NaN"),
+            (vec![class("a", 1.0), class("a", 2.0)], "stands twice"),
+            ((0..33).map(|number| class(&number.to_string(), 1.0)).collect(), "a mix of 33 classes"),
+        ] {
+            let refusal = Mix::new(classes).unwrap_err().to_string();
+            assert!(refusal.contains(said), "{refusal}");
+        }
+    }
+}
