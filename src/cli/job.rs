@@ -173,7 +173,7 @@ impl Job {
         let mut judgement = judgement;
         judgement.slo.extend(objectives_of_mix(&content, parsed)?);
         let objectives = objectives_of(&judgement, &target)?;
-        refuse_unknown_classes(&objectives, &plan)?;
+        refuse_unknown_classes(&objectives, plan.workload())?;
         if objectives.attainment_implied() {
             notes.push(
                 "objectives without a statistic: joint attainment of 99 % is required (--attainment changes it)"

@@ -13,7 +13,7 @@ use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::results::{Limit, read_text};
 use crate::units::yaml_words;
-use crate::workload::{Mix, MixClass, Plan, TextKind};
+use crate::workload::{Mix, MixClass, TextKind, Workload};
 
 /// One class as a file has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,12 @@ fn classes_in(text: &str) -> Result<BTreeMap<String, ClassText>, Error> {
 
 /// The mix that the options ask for; `None` without one. What a class leaves out, the options say.
 pub(super) fn mix_of(options: &WorkloadOptions) -> Result<Option<Mix>, Error> {
-    let Some(text) = &options.mix else { return Ok(None) };
+    let usual = [options.input_tokens.as_str(), &options.output_tokens];
+    options.mix.as_deref().map(|text| mix_in(text, usual)).transpose()
+}
+
+/// The mix of `text`; `usual` are the input and output tokens of a class that says nothing of them.
+pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
     let of_class = |(name, class): (String, ClassText)| {
         let refuse = |what: &str, why: String, accepted: &str| {
             Error::usage("--mix", format!("{what} of the class {name}: {why}"), accepted)
@@ -93,15 +98,15 @@ pub(super) fn mix_of(options: &WorkloadOptions) -> Result<Option<Mix>, Error> {
         let text = class.content.as_deref().map(str::parse::<TextKind>).transpose();
         Ok(MixClass {
             weight,
-            input: lengths(&class.input_tokens, &options.input_tokens, "input-tokens")?,
-            output: lengths(&class.output_tokens, &options.output_tokens, "output-tokens")?,
+            input: lengths(&class.input_tokens, usual[0], "input-tokens")?,
+            output: lengths(&class.output_tokens, usual[1], "output-tokens")?,
             text: text.map_err(|refusal| refuse("the content", refusal.why, &refusal.accepted))?,
             model: class.model.as_deref().map(Into::into),
             name: name.as_str().into(),
         })
     };
     let classes = classes_in(text)?.into_iter().map(of_class).collect::<Result<Vec<_>, Error>>()?;
-    Mix::new(classes).map(Some).map_err(|refusal| refusal.at("--mix"))
+    Mix::new(classes).map_err(|refusal| refusal.at("--mix"))
 }
 
 /// The objectives of the classes, each with its class in front. Stores them, and the mix itself instead of its path.
@@ -128,10 +133,10 @@ pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) 
     Ok(all)
 }
 
-/// Refuses objectives that name a class which `plan` does not have.
-pub(super) fn refuse_unknown_classes(objectives: &Objectives, plan: &Plan) -> Result<(), Error> {
+/// Refuses objectives that name a class which `workload` does not have.
+pub(super) fn refuse_unknown_classes(objectives: &Objectives, workload: &Workload) -> Result<(), Error> {
     let named = objectives.classes();
-    let Some(mix) = plan.workload().source.mix() else {
+    let Some(mix) = workload.source.mix() else {
         let Some(class) = named.first() else { return Ok(()) };
         let why = format!("speaks of the class `{class}`, and the load has no classes");
         return Err(Error::usage("--slo", why, "drop the class, or give --mix FILE"));

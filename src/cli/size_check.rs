@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::load::lengths_of;
+use crate::cli::mix::{mix_in, refuse_unknown_classes};
 use crate::cli::size_found::Found;
 use crate::cli::size_options::SizeOptions;
 use crate::error::Error;
 use crate::metrics::Objectives;
-use crate::results::Setting;
+use crate::results::{RunSpec, Setting};
 use crate::schedule::{Extent, Pattern, Process, Profile, Recorded, TimeScale, Timeline};
 use crate::seed::Seed;
 use crate::sizing::{Balancing, Check, CheckView, Demand, Growth, Stretch, busiest};
 use crate::trace::{Choice as Rows, OnEmpty, Reshape, Selection};
 use crate::units::{Offset, Window};
-use crate::workload::{LengthSpec, Workload, replay};
+use crate::workload::{LengthSpec, SourceSpec, Workload, replay};
 
 /// The seed of every check.
 const SEED: Seed = Seed::new(1);
@@ -78,14 +79,9 @@ pub(super) fn check_of(
             "give --slo, as in --slo 'p99 ttft<=200ms'",
         ));
     }
-    let own = |(flag, given): (&str, &Option<String>), asked: &Option<Setting<String>>, usual: LengthSpec| {
-        let text = given.as_deref().or(asked.as_ref().map(Setting::text));
-        text.map_or(Ok(usual), |text| lengths_of(flag, text))
-    };
-    let workload = Workload::new(
-        own(lengths[0], &one.config.input_tokens, LengthSpec::DEFAULT_INPUT)?,
-        own(lengths[1], &one.config.output_tokens, LengthSpec::DEFAULT_OUTPUT)?,
-    );
+    let drawn = lengths.iter().any(|(_, given)| given.is_some());
+    let workload = workload_of(&one.config, lengths)?;
+    refuse_unknown_classes(&objectives, &workload)?;
     // A fleet that splits requests at random never sends a replica smoother arrivals than Poisson.
     let measured =
         one.capacity.process.as_ref().and_then(|text| text.parse::<Process>().ok()).unwrap_or(Process::Poisson);
@@ -99,8 +95,27 @@ pub(super) fn check_of(
         seed: SEED,
         requests_each: REQUESTS_EACH,
     };
-    let drawn = lengths.iter().any(|(_, given)| given.is_some());
     Ok(Some(Asked { check, course, growth: options.growth, drawn }))
+}
+
+/// The requests of a check: those of the result, or with the lengths of the options `given`.
+fn workload_of(config: &RunSpec, given: [(&str, &Option<String>); 2]) -> Result<Workload, Error> {
+    let usual = [LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT].map(|lengths| lengths.to_string());
+    let stored = [&config.input_tokens, &config.output_tokens];
+    let stored = [0, 1].map(|place| stored[place].as_ref().map_or(usual[place].as_str(), Setting::text));
+    let is_given = given.map(|(_, lengths)| lengths.is_some());
+    if let Some(mix) = config.mix.as_ref().filter(|_| is_given == [false; 2]) {
+        return Ok(Workload::of(SourceSpec::Mixed(mix_in(mix.text(), stored)?)));
+    }
+    if config.dataset.is_some() && is_given != [true; 2] {
+        let why = "simulates drawn lengths, and the requests of the result came from a data set";
+        return Err(Error::usage("--check", why, "add --check-input and --check-output"));
+    }
+    let lengths = |place: usize| {
+        let (flag, given) = given[place];
+        lengths_of(flag, given.as_deref().unwrap_or(stored[place]))
+    };
+    Ok(Workload::new(lengths(0)?, lengths(1)?))
 }
 
 impl Asked {

@@ -109,7 +109,7 @@ fn cell<'a>(row: &'a [(String, String)], column: &str) -> &'a str {
 #[test]
 fn every_page_of_a_run_shows_the_numbers_of_the_console_and_carries_the_result() {
     let folder = folder();
-    let words = ["run", "--rate", "200", "--duration", "500ms", "--slo", "p50 e2e<=1s", "--label", "first"];
+    let words = ["run", "--rate", "200", "--duration", "500ms", "--slo", "p50 e2e<=20s", "--label", "first"];
     let result = made(folder.path(), &words);
     let output = run(folder.path(), &["report", "out", "--to", "console,html,markdown,csv"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -148,8 +148,8 @@ fn every_page_of_a_run_shows_the_numbers_of_the_console_and_carries_the_result()
 #[test]
 fn the_pages_of_a_sweep_and_of_a_search_hold_the_cells_of_their_tables() {
     for (words, tables) in [
-        (vec!["sweep", "--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=1s"], "load "),
-        (vec!["search", "--max-rate", "250", "--slo", "p50 ttft<=400ms"], "probe "),
+        (vec!["sweep", "--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=20s"], "load "),
+        (vec!["search", "--max-rate", "250", "--slo", "p50 ttft<=10s"], "probe "),
     ] {
         let folder = folder();
         let result = made(folder.path(), &words);
