@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) word: Option<&'static str>,
     /// The answer in one sentence.
     pub(super) sentence: String,
+    /// The same without the load that gave it.
+    pub(super) figures: String,
     /// Reasons, one sentence each.
     pub(super) reasons: Vec<String>,
 }
@@ -44,22 +46,20 @@ pub(super) fn answer_of(report: &Report) -> Answer {
             Some(Outcome::Found | Outcome::MostReached(_)) if found.doubts.is_empty() => News::Good,
             _ => News::Unsure,
         };
-        return Answer {
-            news,
-            word: None,
-            sentence: sentences.next().unwrap_or_default(),
-            reasons: sentences.collect(),
-        };
+        let sentence = sentences.next().unwrap_or_default();
+        return Answer { news, word: None, figures: sentence.clone(), sentence, reasons: sentences.collect() };
     }
     if let Some(found) = &report.sweep {
         let sentences = said_of_sweep(found, &report.trials);
         let (first, rest) = sentences.split_at(sentences.len().min(1));
         let sentence = first.first().cloned().unwrap_or_else(|| "no load has ended".to_owned());
-        return Answer { news: News::Plain, word: None, sentence, reasons: rest.to_vec() };
+        let figures = sentence.clone();
+        return Answer { news: News::Plain, word: None, sentence, figures, reasons: rest.to_vec() };
     }
     let Some(trial) = report.trials.last() else {
         let sentence = "no load has ended".to_owned();
-        return Answer { news: News::Unsure, word: None, sentence, reasons: Vec::new() };
+        let figures = sentence.clone();
+        return Answer { news: News::Unsure, word: None, sentence, figures, reasons: Vec::new() };
     };
     let (news, word) = match trial.verdict.result {
         VerdictResult::None => (News::Plain, None),
@@ -74,6 +74,7 @@ pub(super) fn answer_of(report: &Report) -> Answer {
         news,
         word,
         sentence: format!("{figures}; {}", load_line(trial)),
+        figures,
         reasons: reasons_of(&trial.verdict).into_owned(),
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Next {
     pub(super) why: &'static str,
     /// The command.
     pub(super) command: String,
+    /// Whether it names a file that lies beside the page.
+    pub(super) is_beside: bool,
 }
 
 /// Three commands for the reader of `report`.
@@ -18,12 +20,13 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
     let service = service_of(report);
     let slo = objectives_of(report);
     let with = |verb: &str, options: &str| format!("tonnage {verb}{service}{options}");
-    let next = |why, command| Next { why, command };
+    let next = |why, command| Next { why, command, is_beside: false };
+    let beside = |why, command: String| Next { why, command, is_beside: true };
     if let Some(found) = &report.search {
         let safe = found.figures.texts().map_or_else(|| UNKNOWN.to_owned(), |([safe, _], _)| safe);
         let mut commands = Vec::new();
         if found.figures.over == crate::search::Axis::Rate && found.figures.safe.is_some() {
-            commands.push(next("How many replicas does a demand of 50 requests a second need?", size("result.json")));
+            commands.push(beside("How many replicas does a demand of 50 requests a second need?", size("result.json")));
             commands.push(next(
                 "Does the rate hold for longer?",
                 with("run", &format!(" --rate {safe} --duration 10m{slo}")),
@@ -41,13 +44,14 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
                 with("run", &format!(" --rate {} --duration 10m{slo}", plain(knee))),
             ));
         }
-        commands.push(next("The same sweep again, for a comparison", "tonnage sweep --config config.yaml".to_owned()));
+        commands
+            .push(beside("The same sweep again, for a comparison", "tonnage sweep --config config.yaml".to_owned()));
         return commands;
     }
     vec![
         next("Which rate meets the objectives, and how sure is that?", with("search", &asked(&slo))),
         next("Where does the service saturate?", with("sweep", &slo)),
-        next("The same load again, for a comparison", "tonnage run --config config.yaml".to_owned()),
+        beside("The same load again, for a comparison", "tonnage run --config config.yaml".to_owned()),
     ]
 }
 
@@ -55,13 +59,15 @@ fn size(file: &str) -> String {
     format!("tonnage size {file} --demand 50/s")
 }
 
-/// The options that name the service. A simulated service that tonnage started itself needs none.
+/// The options that name the service. The simulated service that tonnage starts unless told otherwise needs none.
 fn service_of(report: &Report) -> String {
     let options = |name: &str, settings: &[Setting<String>]| {
         let words = settings.iter().map(|setting| [" --", name, " ", &quoted(setting.text())].concat());
         words.collect::<String>()
     };
-    options("target", &report.config.target) + &options("model", &report.config.model)
+    let simulated =
+        report.config.sim.as_ref().map_or_else(String::new, |sim| [" --sim ", &quoted(sim.text())].concat());
+    options("target", &report.config.target) + &options("model", &report.config.model) + &simulated
 }
 
 /// The objectives of the run as options.

@@ -61,9 +61,11 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         "--output-tokens",
         "1",
         "--slo",
-        "p50 ttft<=10s",
+        "p50 ttft<=2s",
         "--max-rate",
-        "800/s",
+        "400/s",
+        "--precision",
+        "50%",
         "--no-certificate",
     ];
     let mut child = begin(&[asked.as_slice(), &["--out", "out"]].concat());

@@ -9,7 +9,9 @@ mod requests;
 
 use crate::client::Http2;
 use crate::figures::TrialView;
+use crate::report::answer::{Answer, News, answer_of};
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::report::next::next_of;
 use crate::report::numbers::UNKNOWN;
 use crate::report::search::search_text;
 use crate::report::shown::shown as without_escapes;
@@ -41,14 +43,56 @@ pub fn render(report: &Report, ink: Ink) -> String {
         text.push('\n');
         text.push_str(&search_text(report, findings, ink));
     } else {
+        text.push_str(&answer_text(report, ink));
         for trial in &report.trials {
             text.push('\n');
             text.push_str(&trial_text(report, trial, ink));
         }
     }
     text.push('\n');
+    text.push_str(&next_text(report, ink));
     text.push_str(&footer(report, ink));
     text
+}
+
+/// The answer of a run, before its tables. The texts of sweeps and searches begin with theirs.
+fn answer_text(report: &Report, ink: Ink) -> String {
+    let Answer { news, word, figures, .. } = answer_of(report);
+    let word = word.map_or_else(String::new, |word| format!("{word}: "));
+    let text = wrapped(&format!("{word}{figures}"), WIDTH, 2);
+    let tone = match news {
+        News::Good => Tone::Good,
+        News::Bad => Tone::Bad,
+        News::Unsure => Tone::Warning,
+        News::Plain => Tone::Heading,
+    };
+    ink.paint(tone, &text) + "\n"
+}
+
+/// What to type next, a line each. A command that names a file beside the page has no meaning here.
+fn next_text(report: &Report, ink: Ink) -> String {
+    let lines = next_of(report).into_iter().filter(|next| !next.is_beside).map(|next| {
+        let why = ink.paint(Tone::Faint, &format!("# {}", next.why));
+        format!("{why}\n{}\n", folded(&next.command))
+    });
+    lines.collect::<String>() + "\n"
+}
+
+/// `command` in lines of at most 80 columns, as a shell reads them, broken in front of options.
+fn folded(command: &str) -> String {
+    let mut lines = vec![String::new()];
+    for (place, part) in command.split(" --").enumerate() {
+        let option = if place == 0 { part.to_owned() } else { format!(" --{part}") };
+        let last = lines.len() - 1;
+        // Two columns for the backslash.
+        if place > 0 && lines[last].chars().count() + option.chars().count() + 2 > WIDTH {
+            lines[last].push_str(" \\");
+            lines.push(format!("   {option}"));
+        } else {
+            lines[last].push_str(&option);
+        }
+    }
+    lines.join("\n")
 }
 
 fn header(report: &Report, ink: Ink) -> String {
@@ -120,4 +164,19 @@ fn footer(report: &Report, ink: Ink) -> String {
         wrapped(&format!("prompt tokens are {how} by {}", report.token_estimate), WIDTH, 2)
     );
     ink.paint(Tone::Faint, &line) + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_goes_on_in_the_next_line_as_a_shell_reads_it() {
+        assert_eq!(folded("tonnage sweep --slo 'p99 ttft<=1s'"), "tonnage sweep --slo 'p99 ttft<=1s'");
+        let long = "tonnage run --sim mmc:servers=4,service=2ms --rate 250 --duration 10m --slo 'p50 ttft<=10s'";
+        assert_eq!(
+            folded(long),
+            "tonnage run --sim mmc:servers=4,service=2ms --rate 250 --duration 10m \\\n    --slo 'p50 ttft<=10s'"
+        );
+    }
 }
