@@ -51,7 +51,8 @@ mod tests {
             (
                 share,
                 measured(10),
-                "prefix cache: asked 30.0 %, infinite cache 29.9 % (blocks of 16, primed), server 30.1 % of input tokens",
+                "prefix cache: asked 30.0 %, infinite cache 29.9 % (blocks of 16, primed), server 30.1 % of input \
+                 tokens",
             ),
             (
                 CacheShare { asked: None, primed: false, ..share },

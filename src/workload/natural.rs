@@ -182,8 +182,8 @@ impl Corpus {
         spent
     }
 
-    /// Appends a passage up to the end of the piece with which it has at least `wanted.0` tokens, and at most `wanted.1`
-    /// tokens. Returns the tokens of the passage.
+    /// Appends a passage up to the end of the piece with which it has at least `wanted.0` tokens, and at most
+    /// `wanted.1`. Returns the tokens of the passage.
     pub(super) fn append_at_least(
         &self,
         text: &mut String,

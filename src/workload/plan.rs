@@ -441,7 +441,8 @@ impl Plan {
     }
 
     /// Adds a planned request to the hash: its instant (none in a closed loop), lengths, class and session, its blocks
-    /// if the plan replays a trace, and what it shares. Then adds the later turns that wait for it, each with its think time.
+    /// if the plan replays a trace, and what it shares. Then adds the later turns that wait for it, each with its think
+    /// time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
             hasher.add(at, &self.outline(id));

@@ -16,8 +16,8 @@ use crate::workload::{
 /// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
 /// no block of a prefix cache.
 const TELLING_WORDS: u32 = 2;
-/// Words in front of a shared passage of natural text, drawn for each run and each group: two groups, or two runs, share
-/// no block of a prefix cache.
+/// Words in front of a shared passage of natural text, drawn for each run and each group: two groups, or two runs,
+/// share no block of a prefix cache.
 const SHARED_TELLING_WORDS: u32 = 3;
 /// Tokens at the end of a prompt that natural text leaves to single words, which close the gap to the exact number. The
 /// next larger one is tried if the text alone was too long. The last leaves everything to words.
