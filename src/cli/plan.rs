@@ -182,15 +182,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         };
         row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
     }
-    if let Some(SharedDescription { sentence, cache }) = &description.shared {
-        let asked = cache.asked.map_or_else(String::new, |asked| format!("asked {:.1}%, ", asked * 100.0));
-        let infinite = figure(cache.infinite, |share| format!("{:.1}%", share * 100.0));
-        let start = if cache.primed { "primed" } else { "cold" };
-        row("shared", format!("{sentence}; {asked}an infinite cache ({start}) holds {infinite} of input tokens"));
-        if cache.cut > 0 {
-            row("cut", format!("{} prompts are too short for what they share", count(cache.cut)));
-        }
-    }
+    description.shared.iter().flat_map(rows_of_shared).for_each(|(name, value)| row(name, value));
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
     }
@@ -230,6 +222,20 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }
     text
+}
+
+/// What prompts share, and the share that an infinite cache holds.
+fn rows_of_shared(shared: &SharedDescription) -> Vec<(&'static str, String)> {
+    let SharedDescription { sentence, cache } = shared;
+    let asked = cache.asked.map_or_else(String::new, |asked| format!("asked {:.1}%, ", asked * 100.0));
+    let infinite = figure(cache.infinite, |share| format!("{:.1}%", share * 100.0));
+    let start = if cache.primed { "primed" } else { "cold" };
+    let mut rows =
+        vec![("shared", format!("{sentence}; {asked}an infinite cache ({start}) holds {infinite} of input tokens"))];
+    if cache.cut > 0 {
+        rows.push(("cut", format!("{} prompts are too short for what they share", count(cache.cut))));
+    }
+    rows
 }
 
 /// The part of the trace that is used, and its speed.

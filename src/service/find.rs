@@ -10,7 +10,7 @@ use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::service::preflight::Preflight;
-use crate::service::priming::Preparation;
+use crate::service::preparation::Preparation;
 use crate::sim::{Embedded, MODEL_NAME, Options, ServiceProfile};
 
 /// The servers to send requests to.

@@ -1,18 +1,17 @@
-//! Owns what is done to the prefix caches of the service before the load: they are emptied, then each prefix is sent
-//! once.
+//! Owns the preparation of prefix caches before the load: they are emptied, then each prefix is sent once.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::client::{CacheReset, Discovery, RequestOptions};
+use crate::client::{Discovery, RequestOptions};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::service::find::{Service, Wanted};
 use crate::service::preflight::{Preflight, PreflightFinding};
+use crate::service::preparation::{Primers, TargetReset};
 use crate::service::sounding::{Patience, Sounding, Unready};
 use crate::units::Offset;
 use crate::workload::Plan;
@@ -21,61 +20,6 @@ use crate::workload::Plan;
 const AT_ONCE: usize = 8;
 /// The numbers of the requests, which are in their `x-request-id`: beyond every plan, and below those of the preflight.
 const FIRST_ID: u64 = 0xfffe_0000_0000;
-
-/// What was done to the prefix caches of the service before the load: the key `preparation` of `result.json`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Preparation {
-    /// How each target answered to the request to empty its cache; empty if none was asked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resets: Vec<TargetReset>,
-    /// The requests that sent the prefixes; absent if none were sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub primers: Option<Primers>,
-}
-
-/// How one target answered to the request to empty its cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetReset {
-    /// Base URL.
-    pub target: String,
-    /// Its answer.
-    pub reset: CacheReset,
-}
-
-/// The requests that sent each prefix once, before the load. No record and no figure of the load contains them; the
-/// server's log does.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Primers {
-    /// Prefixes: one for each group, or the system prompt.
-    pub prefixes: u64,
-    /// Requests, failed tries included: each prefix goes to each target and each model.
-    pub requests: u64,
-    /// Prefixes that a server refused because of load.
-    pub refused: u64,
-    /// Input tokens that were sent, failed tries left out.
-    pub input_tokens: u64,
-    /// The time that it took, in seconds.
-    pub took_s: f64,
-}
-
-impl Preparation {
-    /// Adds the preparation of another part of the load, or of the load before it was resumed.
-    pub fn merge(&mut self, other: &Self) {
-        for reset in &other.resets {
-            if !self.resets.contains(reset) {
-                self.resets.push(reset.clone());
-            }
-        }
-        if let Some(theirs) = &other.primers {
-            let own = self.primers.get_or_insert_default();
-            own.prefixes = own.prefixes.max(theirs.prefixes);
-            own.requests += theirs.requests;
-            own.refused += theirs.refused;
-            own.input_tokens += theirs.input_tokens;
-            own.took_s += theirs.took_s;
-        }
-    }
-}
 
 impl Service {
     /// Asks each target to empty its prefix cache. A target that cannot is no error: the salt keeps the prompts of two

@@ -453,7 +453,9 @@ impl Plan {
                 hasher.row(place as u64);
             }
             if let Some(Shared { system, group, prefix }) = self.shared(id) {
-                [system, group, prefix].into_iter().for_each(|number| hasher.row(u64::from(number)));
+                for number in [system, group, prefix] {
+                    hasher.row(u64::from(number));
+                }
             }
         };
         one(id, at);

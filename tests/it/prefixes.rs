@@ -21,7 +21,7 @@ fn share(percent: f64) -> PrefixLength {
 }
 
 fn of(prefixes: Option<Prefixes>, input: &str, salt: &str) -> Plan {
-    let extent = Extent::Duration(Duration::from_secs(60));
+    let extent = Extent::Duration(Duration::from_mins(1));
     let rate = Rate::new(20.0).unwrap();
     let timeline = Timeline::new(Process::Poisson, rate, extent, Duration::ZERO, Duration::ZERO, Seed::new(5));
     let salt = if salt.is_empty() { Salt::Off } else { Salt::Text(salt.to_owned()) };
@@ -184,7 +184,7 @@ fn the_prefixes_of_other_tools_have_their_lengths_and_groups() {
         }
         assert_eq!(plan.primers(), groups);
         let primer = plan.primer(3, 1 << 40);
-        let (head, of_three) = (primer.prompt(), (0..).find(|id| plan.shared(*id).unwrap().group == 3).unwrap());
+        let (head, of_three) = (primer.prompt(), (0..1_024).find(|id| plan.shared(*id).unwrap().group == 3).unwrap());
         let words: Vec<&str> = head.split(' ').take(plan.primed(3).tokens() as usize).collect();
         assert!(plan.spec(of_three).prompt().starts_with(&words.join(" ")), "a primer sends the prefix of its group");
         assert_eq!(primer.outline.output_tokens, 1);

@@ -45,7 +45,8 @@ fn a_reset_and_a_second_run_find_the_cache_as_they_should() {
     let shared = ["--prefix-tokens", "256", "--prefix-groups", "20", "--target", &target, "--json", "--no-preflight"];
     let hits = |more: &[&str]| {
         let output = run(folder.path(), &[&SHORT[..], &shared, more].concat());
-        let result: Value = serde_json::from_slice(&output.stdout).expect(&text(&output.stderr));
+        let result: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
         result["trials"][0]["tokens"]["cache"]["share"].as_f64().unwrap()
     };
     let cold = hits(&["--salt", "a"]);
