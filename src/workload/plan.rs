@@ -53,7 +53,7 @@ impl Plan {
         let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
         let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
         let prefixes = workload.prefixes.clone().filter(|_| source.recording().is_none() && workload.content.is_none());
-        let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, seed));
+        let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, &workload.source, seed));
         let synthetic = Synthetic::new(&workload, seed).with_kinds(kinds);
         Self { load, workload, quota, shard: None, seed, source, synthetic, sharing }
     }

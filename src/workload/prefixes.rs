@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::{Seed, Stream, open_unit};
 use crate::units::Ratio;
-use crate::workload::{LengthSpec, Popularity, Prefix};
+use crate::workload::{LengthSpec, Popularity, Prefix, SourceSpec};
 
 /// The beginnings that the prompts of a plan share: a system prompt that all have, then the prefix of one of several
 /// groups.
@@ -30,6 +30,9 @@ pub struct Prefixes {
     /// keeps what it has cached from load to load.
     pub seed: Seed,
 }
+
+/// Requests whose lengths are drawn to learn about how long prompts become, where their law has no bound.
+const DRAWN: u64 = 10_000;
 
 /// How long prefixes are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -156,6 +159,8 @@ pub(super) struct Sharing {
     prefixes: Prefixes,
     /// Tokens of the prefix of each group; empty if requests decide the lengths.
     lengths: Arc<[u32]>,
+    /// The longest prefix that a request may have, if requests decide the lengths.
+    longest: u32,
     /// See [`Popularity::cumulative`].
     cumulative: Arc<[f64]>,
     groups: Stream,
@@ -163,26 +168,29 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// `prefixes` for requests of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at the
+    /// `prefixes` for requests of `source`, of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at the
     /// request's id).
-    pub(super) fn new(prefixes: Prefixes, seed: Seed) -> Self {
+    pub(super) fn new(prefixes: Prefixes, source: &SourceSpec, seed: Seed) -> Self {
         let groups = prefixes.groups.clamp(1, Prefixes::MOST_GROUPS);
         let lengths = match &prefixes.length {
             Some(PrefixLength::Tokens(law)) => prefixes.lengths(law).collect(),
             Some(PrefixLength::Share(_)) | None => Arc::default(),
         };
+        let longest = longest_share(&prefixes, source);
         let cumulative = prefixes.popularity.cumulative(groups).into();
         let (groups, rounding) = (seed.stream("prefix_groups"), seed.stream("prefix_rounding"));
-        Self { prefixes, lengths, cumulative, groups, rounding }
+        Self { prefixes, lengths, longest, cumulative, groups, rounding }
     }
 
     pub(super) fn prefixes(&self) -> &Prefixes {
         &self.prefixes
     }
 
-    /// The tokens of the prefix of `group`, if groups decide the lengths.
-    pub(super) fn length(&self, group: u32) -> Option<u32> {
-        self.lengths.get(group as usize).copied()
+    /// The longest beginning that a request of `group` may have. Where requests decide the lengths and prompts have no
+    /// bound, the longest of 10 000 draws.
+    pub(super) fn longest(&self, group: u32) -> Shared {
+        let prefix = self.lengths.get(group as usize).copied().unwrap_or(self.longest);
+        Shared { system: self.prefixes.system_tokens, group, prefix }
     }
 
     /// The group of request `id`.
@@ -198,7 +206,8 @@ impl Sharing {
     /// What request `id` asks to share, whatever its length, if groups decide the lengths.
     pub(super) fn asked(&self, id: u64) -> Shared {
         let group = self.group(id);
-        Shared { system: self.prefixes.system_tokens, group, prefix: self.length(group).unwrap_or(0) }
+        let prefix = self.lengths.get(group as usize).copied().unwrap_or(0);
+        Shared { system: self.prefixes.system_tokens, group, prefix }
     }
 
     /// What request `id` shares if its prompt has `tokens` tokens. At least one token is left for the request alone:
@@ -217,6 +226,20 @@ impl Sharing {
         shared.prefix = shared.prefix.min(most - shared.system);
         shared
     }
+}
+
+/// The tokens of the longest prefix that is a share of a prompt; 0 without a share.
+fn longest_share(prefixes: &Prefixes, source: &SourceSpec) -> u32 {
+    let (Some(PrefixLength::Share(share)), SourceSpec::Drawn { input, .. }) = (&prefixes.length, source) else {
+        return 0;
+    };
+    let drawn = || {
+        let stream = prefixes.seed.stream("input_lengths");
+        (0..DRAWN).map(|id| input.tokens(&stream, id)).max().unwrap_or(0)
+    };
+    let longest = input.bounds().map_or_else(drawn, |(_, most)| most);
+    let blocks = libm::ceil(share.share() * f64::from(longest) / f64::from(Prefixes::BLOCK_TOKENS)) as u32;
+    blocks.min(longest.saturating_sub(1) / Prefixes::BLOCK_TOKENS) * Prefixes::BLOCK_TOKENS
 }
 
 /// The stream of the text of a prefix, from which each block is drawn at its place. `salt` makes it differ from run to

@@ -1,11 +1,9 @@
 //! Owns the requests that fill a prefix cache before the load: one for each prefix of a plan.
 
-use crate::workload::{Outline, Plan, PrefixLength, Prefixes, RequestSpec, Shared, SourceSpec};
+use crate::workload::{Outline, Plan, RequestSpec, Shared};
 
 /// Tokens after the prefix, so that the whole prefix is the beginning of a longer prompt.
 const TOKENS_AFTER: u32 = 8;
-/// Requests whose lengths are drawn to learn about how long prompts become, where their law has no bound.
-const DRAWN: u64 = 10_000;
 
 impl Plan {
     /// The number of requests that send each prefix once: one for each group, or one for the system prompt alone; 0 if
@@ -18,21 +16,10 @@ impl Plan {
     }
 
     /// What the request that primes `group` shares: the longest beginning that a request of the group may have. Where
-    /// lengths have no bound, the longest of 10 000 draws.
+    /// prompts have no bound, the longest of 10 000 draws.
     #[must_use]
     pub fn primed(&self, group: u32) -> Shared {
-        let Some(sharing) = self.sharing() else { return Shared::default() };
-        let prefixes = sharing.prefixes();
-        let prefix = match prefixes.length {
-            Some(PrefixLength::Tokens(_)) => sharing.length(group).unwrap_or(0),
-            Some(PrefixLength::Share(share)) => {
-                let (block, longest) = (Prefixes::BLOCK_TOKENS, self.longest_input());
-                let blocks = libm::ceil(share.share() * f64::from(longest) / f64::from(block)) as u32;
-                blocks.min(longest.saturating_sub(1) / block) * block
-            }
-            None => 0,
-        };
-        Shared { system: prefixes.system_tokens, group, prefix }
+        self.sharing().map_or_else(Shared::default, |sharing| sharing.longest(group))
     }
 
     /// The request that primes `group`: its prefix, a few more tokens, and one output token. `id` must lie beyond the
@@ -44,17 +31,5 @@ impl Plan {
         let input_tokens = shared.tokens().saturating_add(TOKENS_AFTER);
         let outline = Outline { id, session: None, turn: None, input_tokens, output_tokens, ..self.outline(0) };
         self.synthetic().sharing(outline, shared).0
-    }
-
-    /// The longest prompt, in tokens.
-    fn longest_input(&self) -> u32 {
-        let (SourceSpec::Drawn { input, .. }, Some(sharing)) = (&self.workload().source, self.sharing()) else {
-            return 0;
-        };
-        let drawn = || {
-            let stream = sharing.prefixes().seed.stream("input_lengths");
-            (0..DRAWN).map(|id| input.tokens(&stream, id)).max().unwrap_or(0)
-        };
-        input.bounds().map_or_else(drawn, |(_, most)| most)
     }
 }
