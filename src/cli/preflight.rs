@@ -51,7 +51,7 @@ async fn prepared(job: &Job, found: &Service) -> Result<Option<Preparation>, Err
         } else {
             if !job.quiet && !job.json {
                 let prefixes = count(u64::from(job.plan.primers()));
-                say(&format!("priming: {prefixes} prefixes are sent before the load (--no-prime skips it)"));
+                say(&format!("priming: {prefixes} prefixes are sent before the load"));
             }
             sending.await?
         };

@@ -67,7 +67,7 @@ mod tests {
         let one = Preparation { resets: Vec::new(), primers: Some(primers) };
         assert_eq!(
             preparation_sentences(&one),
-            ["primed: 64 prefixes before the load in 1.5 s, 64 requests of 131 584 input tokens; no figure contains \
+            ["primed: 64 prefixes before the load in 1.50 s, 64 requests of 131 584 input tokens; no figure contains \
               them"]
         );
     }
