@@ -4,7 +4,7 @@ use crate::schedule::{Arrival, Arrivals, Gate};
 use crate::units::Shard;
 use crate::workload::{Dropped, Removal};
 
-/// Iterator over the planned instants of a [`Plan`], quota applied. Each arrival has the number it would have without
+/// Iterator over the planned instants of a plan, quota applied. Each arrival has the number it would have without
 /// the quota.
 #[derive(Debug)]
 pub struct Planned {

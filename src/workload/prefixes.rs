@@ -168,8 +168,8 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// `prefixes` for requests of `source`, of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at the
-    /// request's id).
+    /// `prefixes` for requests of `source`, of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at
+    /// the request's id).
     pub(super) fn new(prefixes: Prefixes, source: &SourceSpec, seed: Seed) -> Self {
         let groups = prefixes.groups.clamp(1, Prefixes::MOST_GROUPS);
         let lengths = match &prefixes.length {
