@@ -7,6 +7,7 @@ use crate::cli::config::Parsed;
 use crate::cli::load::{lengths_of, planned_about};
 use crate::cli::mix::mix_of;
 use crate::cli::options::{TargetOptions, WireOptions, WorkloadOptions};
+use crate::cli::prefixes::sharing;
 use crate::error::Error;
 use crate::results::{Limit, read_bytes};
 use crate::units::count;
@@ -18,8 +19,13 @@ use crate::workload::{
 const MOST_COUNTED: u64 = 20_000_000;
 
 /// The workload that the options ask for: the content of each request. `streamed` is whether answers are streamed, if
-/// requests are sent.
-pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Option<bool>) -> Result<Workload, Error> {
+/// requests are sent. `seed` is that of the load.
+pub(super) fn workload_of(
+    options: &WorkloadOptions,
+    salt: Salt,
+    streamed: Option<bool>,
+    seed: u64,
+) -> Result<Workload, Error> {
     let workload = match (listed_of(options, streamed)?, mix_of(options)?) {
         (Some(_), Some(_)) => {
             let why = "has lengths of its own, and the rows of --dataset have theirs";
@@ -32,7 +38,7 @@ pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Optio
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),
     };
-    Ok(workload.salted(salt).made_of(options.content.unwrap_or_default()))
+    sharing(workload.salted(salt).made_of(options.content.unwrap_or_default()), &options.prefix, seed)
 }
 
 /// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,
@@ -62,10 +68,10 @@ fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option
 }
 
 /// The salt beside a data set: none, unless `--salt` was given, because the prompts are the user's. `None` without a
-/// data set.
+/// data set, and with prefixes in front of its rows, which are not the user's.
 pub(super) fn salt_beside_data(options: &WorkloadOptions, wire: &WireOptions, parsed: &mut Parsed) -> Option<Salt> {
     let unasked = wire.salt == "random" && !parsed.given.contains("salt");
-    if options.dataset.is_none() || !unasked {
+    if options.dataset.is_none() || options.prefix.is_given() || !unasked {
         return None;
     }
     parsed.spec.salt = "off".parse().ok();

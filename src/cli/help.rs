@@ -9,7 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::{help_endpoints, help_profiles, help_slo};
+use crate::report::{help_endpoints, help_prefixes, help_profiles, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -20,13 +20,14 @@ use crate::sim::help_sim;
   tonnage help slo        how objectives are written and decided
   tonnage help endpoints  what each endpoint sends and measures
   tonnage help profiles   how a rate over time is written
+  tonnage help prefixes   what prompts can share, for prefix caches
   tonnage help sim        what the simulated servers are
   tonnage help run        the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, endpoints, profiles, sim, or a verb
+    /// metrics, slo, endpoints, profiles, prefixes, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
@@ -39,14 +40,17 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some("slo") => help_slo(),
         Some("endpoints") => help_endpoints(),
         Some("profiles") => help_profiles(),
+        Some("prefixes") => help_prefixes(),
         Some("sim") => {
             let where_given = "--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:";
             format!("{where_given}\n\n{}", help_sim())
         }
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-            let accepted =
-                format!("accepted is metrics, slo, endpoints, profiles, sim, or a verb: {}", verbs.join(", "));
+            let accepted = format!(
+                "accepted is metrics, slo, endpoints, profiles, prefixes, sim, or a verb: {}",
+                verbs.join(", ")
+            );
             let found = command.find_subcommand_mut(verb);
             found
                 .ok_or_else(|| Error::usage("help", format!("`{verb}` is not a topic"), accepted))?

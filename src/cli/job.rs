@@ -22,6 +22,7 @@ use crate::cli::load::{
 };
 use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
+use crate::cli::prefixes::{notes_of_prefixes, refuse_batches};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
@@ -37,7 +38,7 @@ use crate::service::{Wanted, Whom};
 use crate::sim::ServiceProfile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
-use crate::workload::{Closed, Load, Mix, Plan, Recording, Salt, Tokenizer, Workload};
+use crate::workload::{Closed, Load, Mix, Plan, Prefixes, Recording, Salt, Tokenizer, Workload};
 
 /// A run.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(super) struct Job {
     pub(super) wait_ready: Duration,
     /// Whether a small request is sent before the load.
     pub(super) preflight: bool,
+    /// Whether the prefix caches of the targets are emptied before the load.
+    pub(super) resets_cache: bool,
     /// Whether the prompt and the answer of that request are shown.
     pub(super) show_sample: bool,
     pub(super) plan: Arc<Plan>,
@@ -89,7 +92,12 @@ impl Job {
         let beside = salt_beside_data(&arguments.workload, &arguments.wire, parsed);
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
         let salt = beside.or(of_all).map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
-        let workload = workload_of(&arguments.workload, salt.clone(), Some(is_streamed(&arguments.target)))?;
+        let workload = workload_of(
+            &arguments.workload,
+            salt.clone(),
+            Some(is_streamed(&arguments.target)),
+            arguments.schedule.seed,
+        )?;
         let plan = plan_of(&arguments.schedule, workload, arguments.play.load.as_deref())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
@@ -111,8 +119,9 @@ impl Job {
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { text, texts, no_output, images, choices, .. } = self.plan.workload();
-        workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices)
+        let Workload { text, texts, no_output, images, choices, prefixes, .. } = self.plan.workload();
+        let workload = workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices);
+        workload.sharing_prefixes(prefixes.clone())
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -145,11 +154,22 @@ impl Job {
         target.endpoint = endpoint_of(&target)?;
         refuse_unknown(&target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
+        refuse_batches(&content.prefix, &target)?;
         refuse_empty(&plan)?;
         if let Some(text) = content.content {
             plan = plan.made_of(text);
         }
+        if let Some(prefixes) = plan.workload().prefixes.clone() {
+            // The loads of a sweep or a search share their prefixes, so every load but the first would be primed.
+            let primed = prefixes.primed || matches!(verb, "sweep" | "search");
+            let system_message = target.endpoint.takes_messages();
+            plan = plan.sharing_prefixes(Some(Prefixes { system_message, primed, ..prefixes }));
+        }
         plan = sharded(plan, &shard)?;
+        if target.reset_cache && shard.shard.is_some() {
+            let why = "would empty the cache under the other shards, which begin at their own instants";
+            return Err(Error::usage("--reset-cache", why, "drop it, and empty the cache before all shards begin"));
+        }
         plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());
         notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
@@ -190,6 +210,7 @@ impl Job {
         }
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         notes.extend(notes_of_data(&plan));
+        notes.extend(notes_of_prefixes(&plan, target.reset_cache));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
@@ -201,6 +222,7 @@ impl Job {
             connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
             preflight: !target.no_preflight,
+            resets_cache: target.reset_cache,
             show_sample: target.show_sample,
             plan: Arc::new(plan),
             tokenizer,

@@ -11,7 +11,7 @@ use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::say;
 use crate::engine::{LivePlayer, Settings, local_runtime};
 use crate::error::Error;
-use crate::report::{loss_text, preflight_sentences};
+use crate::report::{loss_text, preflight_sentences, preparation_sentences};
 use crate::results::{Folder, Replace, Report, file_name, hidden};
 use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
@@ -75,10 +75,13 @@ fn is_unanswered(report: &Report) -> bool {
     report.search.as_ref().is_some_and(|search| search.finished.is_none())
 }
 
-/// Takes the preflight of a resumed run into its report.
+/// Takes the preflight and the preparation of a resumed run into its report.
 pub(super) fn preflight_again(report: &mut Report, found: &Service) {
     if let Some(again) = &found.preflight {
         report.preflight.get_or_insert_default().merge(again);
+    }
+    if let Some(again) = &found.preparation {
+        report.preparation.get_or_insert_default().merge(again);
     }
 }
 
@@ -143,6 +146,7 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
         say("no --target given: using the embedded simulated server");
     }
     found.preflight.iter().flat_map(preflight_sentences).for_each(|sentence| say(&format!("note: {sentence}")));
+    found.preparation.iter().flat_map(preparation_sentences).for_each(|sentence| say(&format!("note: {sentence}")));
     for note in &job.notes {
         say(&format!("note: {note}"));
     }

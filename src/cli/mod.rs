@@ -19,6 +19,7 @@ mod mix;
 mod options;
 mod plan;
 mod player;
+mod prefixes;
 mod preflight;
 mod progress;
 mod recorded;

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::report::{with_flags, wrapped};
 use crate::results::{json_text, not_written};
 use crate::units::{count, seconds};
-use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
+use crate::workload::{Description, Load, Plan, Provenance, Salt, SharedDescription, describe, export};
 
 /// Print, draw and check a timeline; send nothing
 #[derive(Debug, Args)]
@@ -54,7 +54,11 @@ pub(super) struct PlanArguments {
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
-    let plan = plan_of(&arguments.schedule, workload_of(&arguments.workload, Salt::Off, None)?, None)?;
+    let plan = plan_of(
+        &arguments.schedule,
+        workload_of(&arguments.workload, Salt::Off, None, arguments.schedule.seed)?,
+        None,
+    )?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
     for note in idle_overlays(&arguments.schedule.overlay, plan.spans()) {
@@ -178,6 +182,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         };
         row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
     }
+    description.shared.iter().flat_map(rows_of_shared).for_each(|(name, value)| row(name, value));
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
     }
@@ -217,6 +222,20 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }
     text
+}
+
+/// What prompts share, and the share that an infinite cache holds.
+fn rows_of_shared(shared: &SharedDescription) -> Vec<(&'static str, String)> {
+    let SharedDescription { sentence, cache } = shared;
+    let asked = cache.asked.map_or_else(String::new, |asked| format!("asked {:.1}%, ", asked * 100.0));
+    let infinite = figure(cache.infinite, |share| format!("{:.1}%", share * 100.0));
+    let start = if cache.primed { "primed" } else { "cold" };
+    let mut rows =
+        vec![("shared", format!("{sentence}; {asked}an infinite cache ({start}) holds {infinite} of input tokens"))];
+    if cache.cut > 0 {
+        rows.push(("cut", format!("{} prompts are too short for what they share", count(cache.cut))));
+    }
+    rows
 }
 
 /// The part of the trace that is used, and its speed.

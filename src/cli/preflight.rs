@@ -1,4 +1,5 @@
-//! Owns the preflight on the command line: when it is sent, what is said about it, and the sample of `--show-sample`.
+//! Owns what is sent before the load, on the command line: the preflight with the sample of `--show-sample`, and the
+//! preparation of prefix caches.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::report::unready_text;
-use crate::service::{Patience, Preflight, Service};
-use crate::units::{seconds, visible};
+use crate::service::{Patience, Preflight, Preparation, Service};
+use crate::units::{count, seconds, visible};
 
 /// Time after which an unanswered preflight is announced.
 const QUIET: Duration = Duration::from_secs(3);
@@ -16,17 +17,52 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Most characters of the prompt, and of the answer, of `--show-sample`.
 const MOST_SHOWN: usize = 600;
 
-/// Finds the service of `job`, and tries it with a small request.
+/// Finds the service of `job`, tries it with a small request, and prepares its prefix caches.
 ///
 /// The embedded server is not tried, except for a sample: it is known to answer, and one more request would change the
 /// draws of its service times.
 pub(super) async fn ready(job: &Job) -> Result<Service, Error> {
     let clock = RunClock::starting_in(Duration::ZERO);
     let mut found = Service::find(job.wanted()).await?;
-    if !job.preflight || (found.is_embedded() && !job.show_sample) {
-        return Ok(found);
+    if job.preflight && (!found.is_embedded() || job.show_sample) {
+        found.preflight = Some(tried(job, &found, clock.until(job.wait_ready.into())).await?);
     }
-    let left = clock.until(job.wait_ready.into());
+    found.preparation = prepared(job, &found).await?;
+    Ok(found)
+}
+
+/// Empties the prefix caches of the service and primes them, as far as the job asks for that; `None` if it does not.
+async fn prepared(job: &Job, found: &Service) -> Result<Option<Preparation>, Error> {
+    let mut preparation = Preparation::default();
+    if job.resets_cache {
+        preparation.resets = found.reset_caches(&job.wanted()).await?;
+    }
+    let primes = job.plan.workload().prefixes.as_ref().is_some_and(|prefixes| prefixes.primed);
+    if primes && job.plan.primers() > 0 {
+        let patience = Patience {
+            timeout: job.timeout,
+            connect_timeout: job.connect_timeout,
+            wait_ready: Duration::ZERO,
+            sample: false,
+        };
+        let mut sending = std::pin::pin!(found.prime(&job.chat, &job.plan, patience));
+        let sent = if let Ok(sent) = tokio::time::timeout(QUIET, &mut sending).await {
+            sent?
+        } else {
+            if !job.quiet && !job.json {
+                let prefixes = count(u64::from(job.plan.primers()));
+                say(&format!("priming: {prefixes} prefixes are sent before the load"));
+            }
+            sending.await?
+        };
+        let primed = sent.map_err(|unready| Error::target(unready.target.as_str(), unready_text(&unready)))?;
+        preparation.primers = Some(primed);
+    }
+    Ok((preparation != Preparation::default()).then_some(preparation))
+}
+
+/// Tries the service with a small request; it may take the time `left` to become ready.
+async fn tried(job: &Job, found: &Service, left: Duration) -> Result<Preflight, Error> {
     let patience = Patience {
         timeout: job.timeout,
         connect_timeout: job.connect_timeout,
@@ -52,11 +88,7 @@ pub(super) async fn ready(job: &Job) -> Result<Service, Error> {
             sending.await?
         }
     };
-    match sent {
-        Ok(preflight) => found.preflight = Some(preflight),
-        Err(unready) => return Err(Error::target(unready.target.as_str(), unready_text(&unready))),
-    }
-    Ok(found)
+    sent.map_err(|unready| Error::target(unready.target.as_str(), unready_text(&unready)))
 }
 
 /// Shows the prompt and the answer of the preflight, if they were asked for.

@@ -24,7 +24,7 @@ use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
-use crate::cli::table::{Playing, of_a_trace, refused_by};
+use crate::cli::table::{PREFIX_KEYS, Playing, of_a_trace, refused_by};
 use crate::clock::RunClock;
 use crate::engine::Halt;
 use crate::error::Error;
@@ -143,9 +143,10 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         .as_ref()
         .and_then(|plan| if let Load::Open(timeline) = plan.load() { timeline.instants().cloned() } else { None });
     let mut blueprint = Blueprint {
-        workload: trace
-            .as_ref()
-            .map_or_else(|| workload_of(&load.workload, salt.clone(), streamed), |plan| Ok(plan.workload().clone()))?,
+        workload: trace.as_ref().map_or_else(
+            || workload_of(&load.workload, salt.clone(), streamed, load.schedule.seed),
+            |plan| Ok(plan.workload().clone()),
+        )?,
         process,
         recorded,
         quota: None,
@@ -237,8 +238,8 @@ fn refuse_other_axes(over: Axis, has_file: bool, parsed: &mut Parsed) -> Result<
             another at the lower bound";
         parsed.refuse(&[("certificate", whole)], "is a run of its own, and one pass of a trace is as long as it is")?;
         let says_itself = ["process", "input-tokens", "output-tokens"];
-        let says_itself: Vec<_> =
-            refused_by(Playing::Replay).into_iter().filter(|(key, _)| says_itself.contains(key)).collect();
+        let of_prompts = |key: &str| says_itself.contains(&key) || PREFIX_KEYS.contains(&key);
+        let says_itself: Vec<_> = refused_by(Playing::Replay).into_iter().filter(|(key, _)| of_prompts(key)).collect();
         return parsed.refuse(&says_itself, "has no meaning with --over time-scale: the trace says it itself");
     }
     if has_file {

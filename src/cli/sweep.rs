@@ -154,7 +154,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     }
     let sweep = Sweep { course, window, discard };
     let mut blueprint = Blueprint {
-        workload: workload_of(&load.workload, salt.clone(), streamed)?,
+        workload: workload_of(&load.workload, salt.clone(), streamed, load.schedule.seed)?,
         process: load.schedule.process.unwrap_or(Process::Poisson),
         recorded: None,
         quota: load.schedule.quota,

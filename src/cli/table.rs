@@ -55,6 +55,13 @@ impl OptionRow {
 /// What to do with a data set in a replay.
 const NO_DATA: &str = "drop it; the trace brings the length of each request";
 
+/// What to do with shared prefixes in a replay.
+const NO_PREFIX: &str = "drop it; the trace brings the prefixes of its requests";
+
+/// The options of what prompts share.
+pub(super) const PREFIX_KEYS: [&str; 7] =
+    ["cache-hit", "no-prime", "prefix-groups", "prefix-popularity", "prefix-tokens", "prime", "system-tokens"];
+
 /// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
@@ -62,6 +69,7 @@ const TABLE: &[OptionRow] = &[
     row("api-key-command").resumable(),
     row("api-key-file").resumable(),
     row("budget").resumable(),
+    row("cache-hit").rivals(&["prefix-tokens", "system-tokens"]).refused(&[(Replay, NO_PREFIX)]),
     row("certificate").resumable(),
     row("client-cert").resumable(),
     row("client-key").resumable(),
@@ -109,6 +117,11 @@ const TABLE: &[OptionRow] = &[
     row("mix").rivals(&["dataset"]).refused(&[(Replay, "drop it; the trace brings the requests")]),
     row("no-certificate").resumable(),
     row("no-preflight").resumable(),
+    row("no-prime").rivals(&["prime"]).refused(&[
+        (Replay, NO_PREFIX),
+        (Sweep, "drop it; the loads share their prefixes, so every load but the first would be primed"),
+        (Search, "drop it; the loads share their prefixes, so every load but the first would be primed"),
+    ]),
     row("on-empty").of_a_trace(),
     row("out").not_kept(),
     row("output-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
@@ -120,6 +133,10 @@ const TABLE: &[OptionRow] = &[
         .not_kept()
         .refused(&[(Search, "drop it; `tonnage replay --plan-only` shows what a pass would send")]),
     row("points").rivals(&["rates", "concurrency"]),
+    row("prefix-groups").refused(&[(Replay, NO_PREFIX)]),
+    row("prefix-popularity").refused(&[(Replay, NO_PREFIX)]),
+    row("prefix-tokens").rivals(&["cache-hit"]).refused(&[(Replay, NO_PREFIX)]),
+    row("prime").rivals(&["no-prime"]).refused(&[(Replay, NO_PREFIX)]),
     row("process").rivals(&["load"]).refused(&[(Replay, "drop it; `tonnage run` draws arrivals by a law")]),
     row("profile").rivals(&["load", "rate"]).refused(&[
         (Replay, "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
@@ -144,6 +161,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; --duration is the window of each load"),
         (Search, "drop it; the search chooses how long each probe is, and --budget 50000 bounds them all"),
     ]),
+    row("reset-cache").resumable(),
     row("resume").not_kept().resumable(),
     row("sample").of_a_trace(),
     row("secret-header").resumable(),
@@ -159,6 +177,7 @@ const TABLE: &[OptionRow] = &[
     row("start-at")
         .not_kept()
         .refused(&[(Sweep, "drop it; a sweep begins at once"), (Search, "drop it; a search begins at once")]),
+    row("system-tokens").rivals(&["cache-hit"]).refused(&[(Replay, NO_PREFIX)]),
     row("target").rivals(&["sim"]),
     row("think").refused(&[(
         Search,

@@ -125,6 +125,14 @@ impl Discovery {
         http.build().map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))
     }
 
+    /// The client for `target`.
+    pub(super) fn http_for(&self, target: &Target) -> Result<reqwest::Client, Error> {
+        match target.socket() {
+            None => Ok(self.http.clone()),
+            socket => Self::client(self.patience, self.headers.clone(), &self.tls, socket),
+        }
+    }
+
     /// The first model that the server lists. Fails when the server does not answer or lists no model.
     pub async fn first_model(&self, target: &Target) -> Result<String, Error> {
         let models = self.models(target).await.map_err(|unanswered| unanswered.error)?;
@@ -152,11 +160,7 @@ impl Discovery {
     async fn models(&self, target: &Target) -> Result<Vec<String>, Unanswered> {
         let mut url = target.endpoint("models");
         let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
-        let http = match target.socket() {
-            None => self.http.clone(),
-            socket => Self::client(self.patience, self.headers.clone(), &self.tls, socket)
-                .map_err(|error| Unanswered { error, passing: false })?,
-        };
+        let http = self.http_for(target).map_err(|error| Unanswered { error, passing: false })?;
         let mut asked = http.get(&url).send().await;
         // A query belongs to the endpoint that was given; a list of models beside it may not know the query.
         let unknown = asked.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND);
@@ -241,7 +245,7 @@ impl Discovery {
 }
 
 /// The whole body; `None` when it is longer than [`MOST_ASIDE_BYTES`].
-async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+pub(super) async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await? {
         if body.len() + piece.len() > MOST_ASIDE_BYTES {
@@ -253,7 +257,7 @@ async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Err
 }
 
 /// The text for a query that did not reach the server.
-fn unreachable_text(error: &reqwest::Error) -> String {
+pub(super) fn unreachable_text(error: &reqwest::Error) -> String {
     let cause = visible(&innermost(error)).into_owned();
     if error.is_timeout() && error.is_connect() {
         "no connection within the option connect-timeout; check the option target, or wait for the server with the \

@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod cache_reset;
 mod channel;
 mod counts;
 #[cfg(test)]
@@ -55,6 +56,7 @@ use crate::workload::RequestSpec;
 
 pub use crate::clock::{ReceiveClock, receive_clock};
 pub use access::{Secret, is_bearer};
+pub use cache_reset::CacheReset;
 pub use departure::Departure;
 pub use dialect::{Capabilities, Endpoint, RawEndpoint, StreamFraming};
 pub use discover::Discovery;

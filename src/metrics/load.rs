@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Pattern;
 use crate::units::{Shard, Window};
-use crate::workload::{Closed, Load, Plan, Provenance};
+use crate::workload::{CacheShare, Closed, Load, Plan, Provenance, infinite_cache};
 
 /// The kind of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct LoadFacts {
     /// The trace of a replay, and what was taken from the trace; absent for other loads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Provenance>,
+    /// What prompts share, as asked for and in theory; absent if they share nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheShare>,
     /// The shard of the load that was sent. Then every count and rate but `rate_per_s` and `concurrency` is of this
     /// shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +101,7 @@ impl LoadFacts {
                     time_scale: instants.scale().factor(),
                     ..recording.provenance().clone()
                 }),
+                cache: infinite_cache(plan),
                 shard: plan.shard(),
                 ..Self::default()
             },
@@ -109,6 +113,7 @@ impl LoadFacts {
                 },
                 origin: LoadOrigin::Released,
                 concurrency: Some(closed.concurrency),
+                cache: infinite_cache(plan),
                 ..Self::default()
             },
         }

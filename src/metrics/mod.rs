@@ -61,7 +61,7 @@ pub use slo::{
 pub use standing::Goodness;
 pub(crate) use state::State;
 pub use summary::Summary;
-pub use tokens::{TokenCountsView, TokensView};
+pub use tokens::{CachedView, TokenCountsView, TokensView};
 pub(crate) use value::send_lag;
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};

@@ -12,6 +12,16 @@ pub(crate) struct TokenSums {
     output: Side,
     /// Completed requests with our tokenizer's counts but without the server's.
     counted_for_server: u64,
+    /// The prompts whose cached tokens the server reports.
+    #[serde(default)]
+    cache: CacheSums,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct CacheSums {
+    requests: u64,
+    input: u64,
+    cached: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -100,6 +110,12 @@ impl TokenSums {
         self.input.add(record.asked_input_tokens, exchange.counted_input_tokens, exchange.server_input_tokens());
         self.output.add(record.asked_output_tokens, exchange.counted_output_tokens, server);
         self.counted_for_server += u64::from(server.is_none() && exchange.counted_output_tokens.is_some());
+        let cached = exchange.usage.and_then(|usage| usage.cached_tokens);
+        if let (Some(cached), Some(input)) = (cached, exchange.server_input_tokens()) {
+            self.cache.requests += 1;
+            self.cache.input += u64::from(input);
+            self.cache.cached += u64::from(cached);
+        }
     }
 
     /// Adds everything of `other`.
@@ -107,6 +123,9 @@ impl TokenSums {
         self.input.merge(other.input);
         self.output.merge(other.output);
         self.counted_for_server += other.counted_for_server;
+        self.cache.requests += other.cache.requests;
+        self.cache.input += other.cache.input;
+        self.cache.cached += other.cache.cached;
     }
 
     /// Completed requests whose output tokens our tokenizer counted because the server did not.
@@ -115,7 +134,9 @@ impl TokenSums {
     }
 
     pub(crate) fn view(&self) -> TokensView {
-        TokensView { input: self.input.view(), output: self.output.view() }
+        let CacheSums { requests, input, cached } = self.cache;
+        let cache = (input > 0).then(|| CachedView { requests, share: cached as f64 / input as f64 });
+        TokensView { input: self.input.view(), output: self.output.view(), cache }
     }
 }
 
@@ -126,6 +147,18 @@ pub struct TokensView {
     pub input: TokenCountsView,
     /// Token counts of answers.
     pub output: TokenCountsView,
+    /// The prompt tokens that the server took from its prefix cache; absent where it reports none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CachedView>,
+}
+
+/// Prompt tokens that the server took from its prefix cache, by its `usage`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct CachedView {
+    /// Completed requests whose cached tokens the server reports.
+    pub requests: u64,
+    /// Their cached tokens ÷ their input tokens.
+    pub share: f64,
 }
 
 /// Tokens per request, by source. A count that no source gives is `null`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::figures::TrialView;
 use crate::report::answer::answer_of;
+use crate::report::cache::cache_line;
 use crate::report::comparison::sections;
 use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
 use crate::report::failures::{advice, said};
@@ -171,7 +172,7 @@ impl Page {
         if let Some(line) = offered_text(&trial.load, trial.window.length_s(), &trial.requests) {
             self.paragraph(&line);
         }
-        self.table(&throughput_table(trial), &[]);
+        self.table(&throughput_table(trial), &cache_line(trial).into_iter().collect::<Vec<_>>());
         if !trial.failures.is_empty() {
             self.heading("Failures");
             let lines = trial.failures.iter().map(|group| {

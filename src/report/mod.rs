@@ -1,6 +1,7 @@
 //! Owns the pages: which parts of a result are shown, and how.
 
 mod answer;
+mod cache;
 mod chart;
 mod comparison;
 mod console;
@@ -18,6 +19,7 @@ mod markdown;
 mod next;
 mod numbers;
 mod offered;
+mod prefixes;
 mod profiles;
 mod search;
 mod sentences;
@@ -41,10 +43,11 @@ pub use inspection::render_inspection;
 pub use layout::{Ink, WIDTH, wrapped};
 pub use markdown::{render_comparison_markdown, render_markdown};
 pub use numbers::shown_figure;
+pub use prefixes::help_prefixes;
 pub use profiles::help_profiles;
 pub use search::probe_account;
 pub use sentences::{
-    bounds_of, fault, headline, note, preflight_sentences, reason, search_sentences, sweep_sentences, unready_text,
-    verdict_reason,
+    bounds_of, fault, headline, note, preflight_sentences, preparation_sentences, reason, search_sentences,
+    sweep_sentences, unready_text, verdict_reason,
 };
 pub use worded::{faults_of, worded, worded_fleet, worded_inspection};

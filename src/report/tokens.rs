@@ -55,7 +55,7 @@ mod tests {
             server_requests: 1,
             server_minus_counted,
         };
-        let shown = |input| tokens_text(&TokensView { input, output: TokenCountsView::default() }, true, Ink::Plain);
+        let shown = |input| tokens_text(&TokensView { input, ..TokensView::default() }, true, Ink::Plain);
         for (input, expected) in [
             (
                 counts(Some(512.0), Some(519.0), Some([7, 7])),

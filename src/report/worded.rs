@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
 use crate::report::sentences::{
-    anomaly, assumption, check_note, fault, finding, fleet_note, formula, note, preflight_sentences, rate_doubt,
-    reason, search_sentences, sweep_sentences, verdict_reason,
+    anomaly, assumption, check_note, fault, finding, fleet_note, formula, note, preflight_sentences,
+    preparation_sentences, rate_doubt, reason, search_sentences, sweep_sentences, verdict_reason,
 };
 use crate::results::Report;
 use crate::search::SweepFindings;
@@ -107,7 +107,8 @@ pub(super) fn notes_of(health: &HealthView) -> Cow<'_, [String]> {
 /// The notes on a run, those of its preflight first.
 pub(super) fn notes_of_run(report: &Report) -> impl Iterator<Item = Cow<'_, str>> {
     let of_preflight = report.preflight.iter().flat_map(preflight_sentences).map(Cow::Owned);
-    of_preflight.chain(report.notes.iter().map(|note| Cow::Borrowed(note.as_str())))
+    let of_preparation = report.preparation.iter().flat_map(preparation_sentences).map(Cow::Owned);
+    of_preflight.chain(of_preparation).chain(report.notes.iter().map(|note| Cow::Borrowed(note.as_str())))
 }
 
 /// Why a verdict is not a pass, in sentences.

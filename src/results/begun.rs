@@ -36,6 +36,7 @@ impl Report {
             token_estimate: ESTIMATE_NAME.to_owned(),
             notes: Vec::new(),
             preflight: service.preflight.clone(),
+            preparation: service.preparation.clone(),
             trials: Vec::new(),
             sweep: None,
             search: None,

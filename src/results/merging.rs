@@ -92,6 +92,11 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
         all.merge(&other);
         all
     });
+    let preparations = parts.iter().filter_map(|part| part.report.preparation.as_ref());
+    report.preparation = preparations.cloned().reduce(|mut all, other| {
+        all.merge(&other);
+        all
+    });
     if parts.iter().any(|part| part.report.label != report.label) {
         report.label = None;
     }

@@ -9,7 +9,7 @@ use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
-use crate::service::Preflight;
+use crate::service::{Preflight, Preparation};
 
 /// The schema number that this version writes.
 pub const SCHEMA: u32 = 1;
@@ -51,6 +51,9 @@ pub struct Report {
     /// What a small request showed before the load; absent if none was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Preflight>,
+    /// What was done to the prefix caches of the service before the load; absent if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
     /// One trial for each load that has ended.
     pub trials: Vec<TrialView>,
     /// The findings of a sweep. Each of its trials has its records in its own folder, `points/01` and so on.

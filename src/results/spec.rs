@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Popularity, Sampling, TextKind};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +122,8 @@ options! {
     budget: Option<Setting<String>>,
     /// Certificate authorities that are trusted in addition to those of the machine.
     ca_cert: Option<Setting<String>>,
+    /// The share of prompt tokens that a prefix cache should hold.
+    cache_hit: Option<Setting<Ratio>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
     /// The answers to each request.
@@ -220,6 +222,8 @@ options! {
     no_certificate: bool,
     /// Whether the load was sent without a small request before it.
     no_preflight: bool,
+    /// Whether prefixes are not sent before the load.
+    no_prime: bool,
     /// Whether each request has a connection of its own.
     no_reuse: bool,
     /// Whether answers were requested without streaming.
@@ -240,6 +244,14 @@ options! {
     points: Option<Setting<u32>>,
     /// The wanted half-width of the interval of a search, relative.
     precision: Option<Setting<Ratio>>,
+    /// The groups of requests with a prefix of their own.
+    prefix_groups: Option<Setting<u32>>,
+    /// How often each group is drawn.
+    prefix_popularity: Option<Setting<Popularity>>,
+    /// The tokens of the prefixes of groups.
+    prefix_tokens: Option<Setting<String>>,
+    /// Whether each prefix is sent once before the load.
+    prime: bool,
     /// The arrival process.
     process: Option<Setting<Process>>,
     /// The rate over time.
@@ -258,6 +270,8 @@ options! {
     records: Option<Setting<String>>,
     /// The number of requests in the window.
     requests: Option<Setting<u64>>,
+    /// Whether the prefix caches of the targets were emptied before the load.
+    reset_cache: bool,
     /// The salt, which makes prompts differ from the prompts of other runs.
     salt: Option<Setting<String>>,
     /// The sampled part of a trace's rows.
@@ -280,6 +294,8 @@ options! {
     spread: Option<Setting<Spread>>,
     /// Texts at which the model stops.
     stop: Vec<Setting<String>>,
+    /// The tokens of the system prompt that all requests share.
+    system_tokens: Option<Setting<u32>>,
     /// The base URLs of the targets.
     target: Vec<Setting<String>>,
     /// The sampling temperature.

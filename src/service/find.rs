@@ -10,6 +10,7 @@ use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::service::preflight::Preflight;
+use crate::service::preparation::Preparation;
 use crate::sim::{Embedded, MODEL_NAME, Options, ServiceProfile};
 
 /// The servers to send requests to.
@@ -57,6 +58,8 @@ pub struct Service {
     pub simulated: bool,
     /// What a small request showed before the load; `None` before it was sent.
     pub preflight: Option<Preflight>,
+    /// What was done to its prefix caches before the load; `None` if nothing was.
+    pub preparation: Option<Preparation>,
     /// The embedded server; it runs as long as this value is held.
     embedded: Option<Embedded>,
 }
@@ -95,7 +98,7 @@ impl Service {
         for (_, addresses) in targets.iter().zip(&addresses).filter(|(target, _)| discovery.spoke_two(target)) {
             addresses.traffic().note_two();
         }
-        Ok(Self { targets, addresses, models, simulated, preflight: None, embedded })
+        Ok(Self { targets, addresses, models, simulated, preflight: None, preparation: None, embedded })
     }
 
     /// The connections of HTTP/2 that all sessions have opened; `None` when there are none.

@@ -3,10 +3,13 @@
 
 mod find;
 mod preflight;
+mod preparation;
+mod priming;
 mod room;
 mod sounding;
 
 pub use find::{Service, Wanted, Whom};
 pub use preflight::{Preflight, PreflightAnswer, PreflightFinding, Sample};
+pub use preparation::{Preparation, Primers, TargetReset};
 pub use room::{Tight, make_room};
 pub use sounding::{Patience, Unready};

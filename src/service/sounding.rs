@@ -78,17 +78,7 @@ impl Service {
         patience: Patience,
         note: &mut dyn FnMut(&FailureGroup),
     ) -> Result<Result<Preflight, Unready>, Error> {
-        let requests = RequestOptions { keep_text: patience.sample, ..self.requests(requests) };
-        let sounding = Sounding {
-            encoder: Encoder::new(&requests)?,
-            client: Rc::new(
-                HttpClient::new(&self.addresses, patience.connect_timeout, 0)
-                    .keeping(requests.idle_timeout, requests.reuse),
-            ),
-            clock: RunClock::starting_in(Duration::ZERO),
-            requests,
-            patience,
-        };
+        let sounding = Sounding::new(self, requests, patience)?;
         let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
         let first = FIRST_ID.next_multiple_of((targets * models).max(1));
         let mut preflight = Preflight::default();
@@ -116,8 +106,8 @@ fn is_image(part: &MessagePart) -> bool {
     matches!(part, MessagePart::Image(_))
 }
 
-/// A preflight that is being sent.
-struct Sounding {
+/// Single requests that are being sent, before the load.
+pub(super) struct Sounding {
     encoder: Encoder,
     client: Rc<HttpClient>,
     clock: RunClock,
@@ -126,9 +116,22 @@ struct Sounding {
 }
 
 impl Sounding {
+    /// Requests to `service` as `requests` says.
+    pub(super) fn new(service: &Service, requests: &RequestOptions, patience: Patience) -> Result<Self, Error> {
+        let requests = RequestOptions { keep_text: patience.sample, ..service.requests(requests) };
+        let client = HttpClient::new(&service.addresses, patience.connect_timeout, 0);
+        Ok(Self {
+            encoder: Encoder::new(&requests)?,
+            client: Rc::new(client.keeping(requests.idle_timeout, requests.reuse)),
+            clock: RunClock::starting_in(Duration::ZERO),
+            requests,
+            patience,
+        })
+    }
+
     /// Sends `spec` until it is answered or no further try may help, and counts the requests and the tokens in
     /// `preflight`.
-    async fn answer_to(
+    pub(super) async fn answer_to(
         &self,
         spec: &RequestSpec,
         preflight: &mut Preflight,

@@ -245,6 +245,11 @@ impl Live {
         Ok(ServerTicket { live: Rc::clone(self), place, taken: 0, last: at })
     }
 
+    /// Empties the prefix cache.
+    pub(super) fn reset_cache(&self) {
+        self.inner.borrow_mut().engine.reset_cache();
+    }
+
     /// Handles every event due by `now`.
     pub(super) fn advance_to(&self, now: Offset) {
         let mut inner = self.inner.borrow_mut();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::content::stays_here;
-use crate::workload::{Images, LengthSpec, OwnContent, Recording, Salt, SourceSpec, TextKind, Tokenizer};
+use crate::workload::{Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SourceSpec, TextKind, Tokenizer};
 
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Workload {
     /// What synthetic prompts are made of.
     #[serde(default, skip_serializing_if = "is_words")]
     pub text: TextKind,
+    /// What prompts share. Requests of a trace, batches of texts and a content of the user's own share nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefixes: Option<Prefixes>,
     /// The salt in front of each prompt.
     pub salt: Salt,
     /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
@@ -72,6 +75,7 @@ impl Workload {
         Self {
             source,
             text: TextKind::Words,
+            prefixes: None,
             salt: Salt::Off,
             tokenizer: None,
             content: None,
@@ -104,6 +108,12 @@ impl Workload {
     #[must_use]
     pub fn made_of(self, text: TextKind) -> Self {
         Self { text, ..self }
+    }
+
+    /// The workload with `prefixes`.
+    #[must_use]
+    pub fn sharing_prefixes(self, prefixes: Option<Prefixes>) -> Self {
+        Self { prefixes, ..self }
     }
 
     /// The workload with `images` in each request, and with `choices` answers to each.

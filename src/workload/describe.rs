@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
-use crate::workload::{Dropped, Load, Plan, Removal, Turns, repeated_rows};
+use crate::workload::{CacheShare, Dropped, Load, Plan, Removal, Turns, infinite_cache, repeated_rows};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,6 +37,9 @@ pub struct Description {
     /// The data set that requests come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataDescription>,
+    /// What prompts share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedDescription>,
     /// The rate over time, quota applied: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub picture: String,
@@ -58,6 +61,16 @@ pub struct DataDescription {
     pub order: &'static str,
     /// The number of requests (texts of a batch) whose row was sent before.
     pub repeated: u64,
+}
+
+/// What the prompts of a plan share.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SharedDescription {
+    /// What they share, in words.
+    pub sentence: String,
+    /// The share that prefix caches hold.
+    #[serde(flatten)]
+    pub cache: CacheShare,
 }
 
 /// The part of a plan that one shard sends.
@@ -122,6 +135,9 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
             order: listed.sampling().name(),
             repeated: repeated_rows(plan).unwrap_or(0),
         }),
+        shared: infinite_cache(plan)
+            .zip(plan.workload().prefixes.as_ref())
+            .map(|(cache, prefixes)| SharedDescription { sentence: prefixes.to_string(), cache }),
         picture: shape.picture,
         rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),
     })

@@ -135,6 +135,20 @@ impl LengthSpec {
         Ok(Self { law: Law::Table { name: path.to_string_lossy().into(), lengths: lengths.into() } })
     }
 
+    /// The smallest and the largest length of the law; `None` if it has no bounds but those of all lengths.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(u32, u32)> {
+        match &self.law {
+            Law::Fixed(tokens) => Some((*tokens, *tokens)),
+            Law::Uniform { low, high } => Some((*low, *high)),
+            Law::Normal { deviation: 0.0, mean } | Law::LogNormal { sigma: 0.0, mean } => {
+                Some((to_tokens(*mean), to_tokens(*mean)))
+            }
+            Law::Normal { .. } | Law::LogNormal { .. } => None,
+            Law::Table { lengths, .. } => lengths.iter().copied().min().zip(lengths.iter().copied().max()),
+        }
+    }
+
     /// The length of request `id`, 1 to 10 000 000 tokens: a pure function of the law, the stream and `id`.
     #[must_use]
     pub fn tokens(&self, stream: &Stream, id: u64) -> u32 {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::workload::dataset::{DataRow, RowLengths, Said};
-use crate::workload::{DataSet, Few, LengthSpec, Message, MessagePart, Role, Salt, Sampling, Tokenizer};
+use crate::workload::{DataSet, Few, LengthSpec, Message, MessagePart, Role, Sampling, Tokenizer};
 
 /// The requests of a data set.
 #[derive(Clone, PartialEq)]
@@ -80,16 +80,24 @@ impl Listed {
 }
 
 impl DataRow {
-    /// The messages of the row, after the marker of `salt`; empty for a body.
-    pub(super) fn messages(&self, salt: &Salt) -> Few<Message> {
+    /// The messages of the row, with `marker` in front of its text, after the `system` message; empty for a body.
+    pub(super) fn messages(&self, system: Option<String>, marker: &str) -> Few<Message> {
         let Said::Messages(messages) = &self.said else { return Few::Many(Vec::new()) };
-        let mut marker = String::new();
-        // The marker is made of words whatever the tokenizer, so that it never depends on the length of the row.
-        salt.mark(&mut marker, u32::MAX, None);
-        if marker.is_empty() {
-            return messages.clone();
+        let messages = Self::marked(messages.clone(), marker);
+        match system {
+            None => messages,
+            Some(system) => {
+                let system = Message::new(Role::System, system);
+                Few::Many(std::iter::once(system).chain(messages.iter().cloned()).collect())
+            }
         }
-        let mut messages = messages.clone();
+    }
+
+    /// `messages` with `marker` in front of the first text that the model did not write.
+    fn marked(mut messages: Few<Message>, marker: &str) -> Few<Message> {
+        if marker.is_empty() {
+            return messages;
+        }
         let first = match &mut messages {
             Few::One(only) => Some(only),
             Few::Many(all) => all.iter_mut().find(|message| message.role != Role::Assistant),
@@ -97,9 +105,9 @@ impl DataRow {
         if let Some(first) = first {
             let parts = std::mem::replace(&mut first.parts, Few::Many(Vec::new()));
             first.parts = match parts {
-                Few::One(MessagePart::Text(text)) => Few::One(MessagePart::Text([&*marker, " ", &*text].concat())),
+                Few::One(MessagePart::Text(text)) => Few::One(MessagePart::Text([marker, " ", &*text].concat())),
                 other => {
-                    let marked = std::iter::once(MessagePart::Text(marker)).chain(other.iter().cloned());
+                    let marked = std::iter::once(MessagePart::Text(marker.to_owned())).chain(other.iter().cloned());
                     Few::Many(marked.collect())
                 }
             };

@@ -182,6 +182,30 @@ impl Corpus {
         spent
     }
 
+    /// Appends a passage up to the end of the piece with which it has at least `wanted.0` tokens, and at most
+    /// `wanted.1`. Returns the tokens of the passage.
+    pub(super) fn append_at_least(
+        &self,
+        text: &mut String,
+        wanted: (u32, u32),
+        tokenizer: &Tokenizer,
+        generator: &mut impl Rng,
+    ) -> u32 {
+        let Some(costs) = tokenizer.passages.get(self.place) else { return 0 };
+        let costs = costs.get_or_init(|| self.measured(tokenizer));
+        let (least, most) = wanted;
+        let mut spent = 0;
+        for (number, place) in self.passage(generator).enumerate() {
+            let cost = u32::from(costs.get(place).copied().unwrap_or(0));
+            if spent >= least || spent + cost > most || number > least as usize * MOST_PIECES_A_TOKEN {
+                break;
+            }
+            self.push(text, number, place);
+            spent += cost;
+        }
+        spent
+    }
+
     /// Appends a passage, so that the estimate of the whole text grows by `tokens`: words, or for a text without words
     /// the estimate of any text.
     pub(super) fn append_estimated(&self, text: &mut String, tokens: u32, generator: &mut impl Rng) {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Exchange, Origin, Outcome, Record};
-use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
+use crate::schedule::{Extent, Quota, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Offset, Shard};
 use crate::workload::fingerprint::PlanHasher;
+use crate::workload::prefixes::Sharing;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Prefix, Recording, Removal, RequestSpec, Salt,
-    Source, TextKind, Tokenizer, Turns, Workload, joined_text,
+    Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Planned, Prefix, Prefixes, Recording, RequestSpec,
+    Salt, Shared, Source, TextKind, Tokenizer, Turns, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -35,6 +36,7 @@ pub struct Plan {
     seed: Seed,
     source: Source,
     synthetic: Synthetic,
+    sharing: Option<Sharing>,
 }
 
 impl Plan {
@@ -50,9 +52,10 @@ impl Plan {
         let source = Source::new(workload.source.clone(), seed);
         let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
         let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
-        let synthetic = Synthetic::new(workload.salt.clone(), workload.text, workload.tokenizer.clone(), seed);
-        let synthetic = synthetic.with_kinds(kinds);
-        Self { load, workload, quota, shard: None, seed, source, synthetic }
+        let prefixes = workload.prefixes.clone().filter(|_| source.recording().is_none() && workload.content.is_none());
+        let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, &workload.source, seed));
+        let synthetic = Synthetic::new(&workload, seed).with_kinds(kinds);
+        Self { load, workload, quota, shard: None, seed, source, synthetic, sharing }
     }
 
     /// The load: when requests are sent.
@@ -197,7 +200,10 @@ impl Plan {
         let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
         let input_tokens = match self.source.listed() {
             // Each text of a batch is a row of its own.
-            Some(_) => self.rows_of(id).map(|row| self.source.request(row).input_tokens).sum(),
+            Some(_) => {
+                let rows: u32 = self.rows_of(id).map(|row| self.source.request(row).input_tokens).sum();
+                rows.saturating_add(self.sharing().map_or(0, |sharing| sharing.asked(id).tokens()))
+            }
             None => outline.input_tokens.saturating_mul(self.workload.texts),
         };
         Outline { input_tokens, output_tokens, ..outline }
@@ -214,12 +220,36 @@ impl Plan {
         self.rows_of(id).filter_map(|row| self.source.place(row))
     }
 
-    /// The prefix blocks of the trace that the prompt of request `id` begins with. Empty with a tokenizer, because
-    /// the text of blocks has no exact length in its tokens. Empty if the workload's content makes the messages.
+    /// The blocks that the prompt of request `id` shares with other prompts: the prefix blocks of the trace, or the
+    /// whole blocks of the plan's prefixes. Those of a trace are empty with a tokenizer, because the text of blocks has
+    /// no exact length in its tokens. Empty if the workload's content makes the messages.
     #[must_use]
     pub fn prefix(&self, id: u64) -> Prefix {
+        match self.shared(id) {
+            Some(shared) => shared.blocks(),
+            None => self.recorded_prefix(id),
+        }
+    }
+
+    /// The prefix blocks of the trace.
+    fn recorded_prefix(&self, id: u64) -> Prefix {
         let has_blocks = self.workload.tokenizer.is_none() && self.workload.content.is_none();
         if has_blocks { self.source.prefix(id) } else { Prefix::default() }
+    }
+
+    /// What the prompt of request `id` shares with other prompts; `None` without prefixes. A batch of texts has none.
+    #[must_use]
+    pub fn shared(&self, id: u64) -> Option<Shared> {
+        self.sharing().map(|sharing| sharing.of(id, self.outline(id).input_tokens))
+    }
+
+    pub(super) fn synthetic(&self) -> &Synthetic {
+        &self.synthetic
+    }
+
+    /// The prefixes of the plan, if its requests have some.
+    pub(super) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref().filter(|_| self.workload.texts == 1)
     }
 
     /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
@@ -232,6 +262,12 @@ impl Plan {
     pub fn spec(&self, id: u64) -> RequestSpec {
         let (spec, _) = self.compose(id);
         spec
+    }
+
+    /// The plan with `prefixes`.
+    #[must_use]
+    pub fn sharing_prefixes(self, prefixes: Option<Prefixes>) -> Self {
+        Self::new(self.load, Workload { prefixes, ..self.workload }, self.seed, self.quota).with_shard(self.shard)
     }
 
     /// The same with prompts of exactly the length that `tokenizer` counts.
@@ -259,7 +295,7 @@ impl Plan {
 
     /// Request `id`, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
-        self.composed(self.outline(id), || self.prefix(id))
+        self.composed(self.outline(id), || self.recorded_prefix(id))
     }
 
     /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
@@ -300,6 +336,10 @@ impl Plan {
         if self.workload.texts > 1 {
             return (self.batch(outline, prefix), None);
         }
+        let shared = self.sharing().map(|sharing| sharing.of(outline.id, outline.input_tokens));
+        if let Some(shared) = shared.filter(|shared| shared.tokens() > 0) {
+            return self.synthetic.sharing(outline, shared);
+        }
         let (prompt, fit) = self.synthetic.prompt(&outline, prefix());
         let counted_tokens = fit.as_ref().map(Fit::counted);
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
@@ -324,18 +364,23 @@ impl Plan {
 
     /// The request of `outline` with the messages of its row, or of its rows if it has several texts.
     fn listed(&self, outline: Outline) -> RequestSpec {
-        let salt = &self.workload.salt;
+        let shared = self.sharing().map(|sharing| sharing.asked(outline.id)).filter(|shared| shared.tokens() > 0);
+        let (system, marker) = match shared {
+            Some(shared) => self.synthetic.openings(shared),
+            None => (None, self.synthetic.marker()),
+        };
         let rows: Vec<_> = self.rows_of(outline.id).filter_map(|row| self.source.row(row)).collect();
         let (messages, body) = match rows.as_slice() {
-            [only] => (only.messages(salt), only.body()),
+            [only] => (only.messages(system, &marker), only.body()),
             several => {
-                let texts = several.iter().map(|row| Message::user(joined_text(&row.messages(salt)).into_owned()));
+                let texts =
+                    several.iter().map(|row| Message::user(joined_text(&row.messages(None, &marker)).into_owned()));
                 (Few::Many(texts.collect()), None)
             }
         };
         let counted_tokens = self.workload.tokenizer.as_deref().filter(|_| body.is_none()).map(|tokenizer| {
-            let is_salted = *salt != Salt::Off;
-            if is_salted { tokenizer.count(&joined_text(&messages)) } else { outline.input_tokens }
+            let is_whole = self.workload.salt == Salt::Off && shared.is_none();
+            if is_whole { outline.input_tokens } else { tokenizer.count(&joined_text(&messages)) }
         });
         RequestSpec { outline, messages, counted_tokens, body }
     }
@@ -389,11 +434,15 @@ impl Plan {
             hasher.text("data set");
             hasher.text(&listed.fingerprint());
         }
+        if let Some(sharing) = self.sharing() {
+            hasher.text(&format!("{}, seed {}", sharing.prefixes(), sharing.prefixes().seed));
+        }
         hasher
     }
 
-    /// Adds a planned request to the hash: its instant (none in a closed loop), lengths, class and session, and its
-    /// blocks if the plan replays a trace. Then adds the later turns that wait for it, each with its think time.
+    /// Adds a planned request to the hash: its instant (none in a closed loop), lengths, class and session, its blocks
+    /// if the plan replays a trace, and what it shares. Then adds the later turns that wait for it, each with its think
+    /// time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
             hasher.add(at, &self.outline(id));
@@ -402,6 +451,11 @@ impl Plan {
             }
             if let Some(place) = self.source.place(id) {
                 hasher.row(place as u64);
+            }
+            if let Some(Shared { system, group, prefix }) = self.shared(id) {
+                for number in [system, group, prefix] {
+                    hasher.row(u64::from(number));
+                }
             }
         };
         one(id, at);
@@ -439,49 +493,3 @@ impl Plan {
         hasher.hex()
     }
 }
-
-/// Iterator over the planned instants of a [`Plan`], quota applied. Each arrival has the number it would have without
-/// the quota.
-#[derive(Debug)]
-pub struct Planned {
-    arrivals: Option<Arrivals>,
-    gate: Option<Gate>,
-    shard: Option<Shard>,
-    refused: u64,
-}
-
-impl Planned {
-    /// The requests that the quota has removed so far, from the whole plan.
-    #[must_use]
-    pub fn dropped(&self) -> Dropped {
-        if self.refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, self.refused)]) }
-    }
-
-    /// The next admitted arrival of the whole plan.
-    fn admitted(&mut self) -> Option<Arrival> {
-        let arrivals = self.arrivals.as_mut()?;
-        let Some(gate) = &mut self.gate else { return arrivals.next() };
-        for arrival in arrivals {
-            if gate.admits(arrival.at) {
-                return Some(arrival);
-            }
-            self.refused += 1;
-        }
-        None
-    }
-}
-
-impl Iterator for Planned {
-    type Item = Arrival;
-
-    fn next(&mut self) -> Option<Arrival> {
-        loop {
-            let arrival = self.admitted()?;
-            if self.shard.is_none_or(|shard| shard.takes(arrival.index)) {
-                return Some(arrival);
-            }
-        }
-    }
-}
-
-impl std::iter::FusedIterator for Planned {}

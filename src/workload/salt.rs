@@ -31,6 +31,14 @@ impl Salt {
         }
     }
 
+    /// The text of the salt, if there is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Off => None,
+            Self::Text(salt) => Some(salt),
+        }
+    }
+
     /// The stream from which the text of prefix blocks is drawn, each block at its id. It depends only on the salt,
     /// not on the plan's seed. Salted blocks need no marker in front: a marker would shift every block across the
     /// block borders of a server's cache.

@@ -1,18 +1,24 @@
 //! Owns `Synthetic`: synthetic prompts from words of `words-v1`, passages of natural text, exact tokens of a tokenizer,
-//! or the blocks of a trace.
+//! after the blocks of a trace or the prefixes that prompts share.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::seed::{Seed, Stream};
 use crate::workload::blocks::append_blocks;
 use crate::workload::natural::Corpus;
+use crate::workload::prefixes::{places, text_stream, whole};
 use crate::workload::words::append_words;
-use crate::workload::{Fit, Fits, Outline, Prefix, Salt, TextKind, Tokenizer};
+use crate::workload::{
+    Few, Fit, Fits, Message, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer, Workload,
+};
 
 /// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
 /// no block of a prefix cache.
 const TELLING_WORDS: u32 = 2;
+/// Words in front of a shared passage of natural text, drawn for each run and each group: two groups, or two runs,
+/// share no block of a prefix cache.
+const SHARED_TELLING_WORDS: u32 = 3;
 /// Tokens at the end of a prompt that natural text leaves to single words, which close the gap to the exact number. The
 /// next larger one is tried if the text alone was too long. The last leaves everything to words.
 const RESERVES: [u32; 4] = [3, 12, 48, u32::MAX];
@@ -27,15 +33,36 @@ pub(super) struct Synthetic {
     tokenizer: Option<Arc<Tokenizer>>,
     prompts: Stream,
     blocks: Stream,
+    /// The text of the system prompt, and of the prefixes of groups.
+    system: Stream,
+    prefixes: Stream,
+    /// Whether the system prompt is a message of its own.
+    system_message: bool,
+    /// The tokens of the system prompt as asked for, and as the tokenizer counts them.
+    system_counted: Arc<OnceLock<(u32, u32)>>,
     fits: Arc<Fits>,
 }
 
 impl Synthetic {
-    /// Prompts drawn from `seed` (stream `prompts`, at the request's id), after the marker of `salt`. `tokenizer`
-    /// counts their tokens; without one, each word counts as a token.
-    pub(super) fn new(salt: Salt, kind: TextKind, tokenizer: Option<Arc<Tokenizer>>, seed: Seed) -> Self {
-        let blocks = salt.stream_of_blocks();
-        Self { salt, kind, kinds: Vec::new(), tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
+    /// The prompts of `workload`, drawn from `seed` (stream `prompts`, at the request's id), after the marker of its
+    /// salt. Its tokenizer counts their tokens; without one, each word counts as a token. Shared prefixes are drawn
+    /// from their own seed and the salt.
+    pub(super) fn new(workload: &Workload, seed: Seed) -> Self {
+        let Workload { salt, text, tokenizer, prefixes, .. } = workload;
+        let of_prefixes = prefixes.as_ref().map_or(seed, |prefixes| prefixes.seed);
+        Self {
+            salt: salt.clone(),
+            kind: *text,
+            kinds: Vec::new(),
+            tokenizer: tokenizer.clone(),
+            prompts: seed.stream("prompts"),
+            blocks: salt.stream_of_blocks(),
+            system: text_stream(of_prefixes, "system_prompt", salt.text()),
+            prefixes: text_stream(of_prefixes, "prefix_text", salt.text()),
+            system_message: prefixes.as_ref().is_some_and(|prefixes| prefixes.system_message),
+            system_counted: Arc::default(),
+            fits: Arc::default(),
+        }
     }
 
     /// The same with prompts made of other text for these classes.
@@ -55,7 +82,7 @@ impl Synthetic {
     /// The prompt of `outline`, and with a tokenizer its fit. The prompt begins with the blocks of `prefix`, or with
     /// the salt's marker if there are no blocks.
     pub(super) fn prompt(&self, outline: &Outline, prefix: Prefix) -> (String, Option<Fit>) {
-        let (id, tokens) = (outline.id, outline.input_tokens);
+        let tokens = outline.input_tokens;
         let mut text = String::new();
         let tokenizer = self.tokenizer.as_deref();
         let placed = if prefix.ids.is_empty() {
@@ -63,19 +90,112 @@ impl Synthetic {
         } else {
             append_blocks(&mut text, tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.blocks)
         };
+        let fit = self.extend(&mut text, outline, placed, tokens);
+        (text, fit)
+    }
+
+    /// The request of `outline`, whose prompt begins with `shared`. With a tokenizer, also the fit of its user message.
+    pub(super) fn sharing(&self, outline: Outline, shared: Shared) -> (RequestSpec, Option<Fit>) {
+        let most = outline.input_tokens.saturating_sub(1);
+        let mut text = String::new();
+        let mut placed = self.head(&mut text, &self.system, 0, shared.system, most);
+        let (mut messages, mut before) = (Vec::new(), 0);
+        if self.system_message && shared.system > 0 {
+            before = self.system_tokens(&text, shared.system);
+            messages.push(Message::new(Role::System, std::mem::take(&mut text)));
+            placed = 0;
+        }
+        let tokens = outline.input_tokens.saturating_sub(before).max(1);
+        let most = tokens.saturating_sub(1 + placed);
+        placed += self.head(&mut text, &self.prefixes, shared.group, shared.prefix, most);
+        let fit = self.extend(&mut text, &outline, placed, tokens);
+        let counted_tokens = fit.as_ref().map(|fit| before + fit.counted());
+        let user = Message::user(text);
+        let messages = if messages.is_empty() {
+            Few::One(user)
+        } else {
+            messages.push(user);
+            Few::Many(messages)
+        };
+        (RequestSpec { outline, messages, counted_tokens, body: None }, fit)
+    }
+
+    /// The text of the system prompt if it is a message of its own, and the text that the first other message begins
+    /// with: what a text that is not made here has in front.
+    pub(super) fn openings(&self, shared: Shared) -> (Option<String>, String) {
+        let (mut system, mut text) = (String::new(), String::new());
+        self.head(&mut system, &self.system, 0, shared.system, u32::MAX);
+        let is_apart = self.system_message && shared.system > 0;
+        if !is_apart {
+            std::mem::swap(&mut system, &mut text);
+        }
+        self.head(&mut text, &self.prefixes, shared.group, shared.prefix, u32::MAX);
+        (is_apart.then_some(system), text)
+    }
+
+    /// The salt's marker for a text that is not made here. It is made of words whatever the tokenizer, so that it never
+    /// depends on the length of the text.
+    pub(super) fn marker(&self) -> String {
+        let mut marker = String::new();
+        self.salt.mark(&mut marker, u32::MAX, None);
+        marker
+    }
+
+    /// The tokens of `text`, the first `asked` tokens of the system prompt.
+    fn system_tokens(&self, text: &str, asked: u32) -> u32 {
+        let Some(tokenizer) = self.tokenizer.as_deref() else { return asked };
+        let (known, counted) = *self.system_counted.get_or_init(|| (asked, tokenizer.count(text)));
+        if known == asked { counted } else { tokenizer.count(text) }
+    }
+
+    /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`. A longer head begins with every
+    /// shorter one, block by block. Natural text goes on to the end of its last word, up to `most` tokens. Returns the
+    /// appended tokens; with a tokenizer that merges across words they are an estimate.
+    fn head(&self, text: &mut String, stream: &Stream, group: u32, tokens: u32, most: u32) -> u32 {
+        let (block, tokens) = (Prefixes::BLOCK_TOKENS, tokens.min(most));
+        if tokens == 0 {
+            return 0;
+        }
+        match (self.kind.corpus(), self.tokenizer.as_deref()) {
+            (None, None) => append_blocks(text, tokens, block, places(group, tokens), stream),
+            (None, Some(tokenizer)) => {
+                let mut left = tokens;
+                for place in places(group, tokens) {
+                    let of_block = left.min(block);
+                    tokenizer.append(text, of_block, &mut stream.at(place));
+                    left -= of_block;
+                }
+                tokens
+            }
+            (Some(corpus), None) => {
+                let mut generator = whole(stream, group);
+                let telling = SHARED_TELLING_WORDS.min(tokens);
+                append_words(text, telling, &mut generator);
+                corpus.append_estimated(text, tokens - telling, &mut generator);
+                tokens
+            }
+            (Some(corpus), Some(tokenizer)) => {
+                let mut generator = whole(stream, group);
+                let telling = tokenizer.append_marker(text, SHARED_TELLING_WORDS, tokens, &mut generator);
+                let wanted = (tokens - telling, most - telling);
+                telling + corpus.append_at_least(text, wanted, tokenizer, &mut generator)
+            }
+        }
+    }
+
+    /// Extends `text`, which has `placed` tokens, to `tokens` tokens, with what no other request has.
+    fn extend(&self, text: &mut String, outline: &Outline, placed: u32, tokens: u32) -> Option<Fit> {
+        let id = outline.id;
         if let Some(corpus) = self.kind_of(&outline.class).corpus() {
-            let fit = self.natural(corpus, &mut text, id, placed, tokens);
-            return (text, fit);
+            return self.natural(corpus, text, id, placed, tokens);
         }
         let mut generator = self.prompts.at(id);
-        let fit = if let Some(tokenizer) = tokenizer {
-            let known = self.fits.of(id, tokens);
-            Some(tokenizer.fill(&mut text, placed, tokens, &mut generator, known.as_ref()))
-        } else {
-            append_words(&mut text, tokens - placed, &mut generator);
-            None
+        let Some(tokenizer) = self.tokenizer.as_deref() else {
+            append_words(text, tokens.saturating_sub(placed), &mut generator);
+            return None;
         };
-        (text, fit)
+        let known = self.fits.of(id, tokens);
+        Some(tokenizer.fill(text, placed, tokens, &mut generator, known.as_ref()))
     }
 
     /// Extends `text`, which has `placed` tokens, to `tokens` tokens: with words that tell requests apart, with a
@@ -83,7 +203,7 @@ impl Synthetic {
     fn natural(&self, corpus: &Corpus, text: &mut String, id: u64, placed: u32, tokens: u32) -> Option<Fit> {
         let Some(tokenizer) = self.tokenizer.as_deref() else {
             let mut generator = self.prompts.at(id);
-            let left = tokens - placed;
+            let left = tokens.saturating_sub(placed);
             let telling = TELLING_WORDS.min(left.saturating_sub(1));
             append_words(text, telling, &mut generator);
             corpus.append_estimated(text, left - telling, &mut generator);

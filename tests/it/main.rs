@@ -25,6 +25,8 @@ mod mix;
 mod open_loop;
 mod overlays;
 mod plan;
+mod prefixes;
+mod prefixes_cli;
 mod preflight;
 mod pretend_server;
 mod profiles;

@@ -192,6 +192,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         metadata: std::collections::BTreeMap::new(),
         token_estimate: "words-v1".to_owned(),
         preflight: None,
+        preparation: None,
         notes: Vec::new(),
         trials,
         sweep: Some(findings),

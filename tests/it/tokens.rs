@@ -3,6 +3,7 @@
 
 mod counted;
 mod natural;
+mod prefixes;
 
 use std::collections::BTreeSet;
 use std::path::Path;

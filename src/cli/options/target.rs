@@ -97,6 +97,10 @@ pub(in crate::cli) struct TargetOptions {
     /// before the load: if it fails, the load is not sent; it is in no figure and no record
     #[arg(long)]
     pub(in crate::cli) no_preflight: bool,
+    /// Empty the prefix cache of each target before the load (POST /reset_prefix_cache of vLLM, /flush_cache of
+    /// SGLang); a server that has neither is said, and the load is sent all the same
+    #[arg(long)]
+    pub(in crate::cli) reset_cache: bool,
     /// Print one prompt and its answer: those of the small request before the load
     #[arg(long)]
     pub(in crate::cli) show_sample: bool,

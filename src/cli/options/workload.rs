@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::PrefixOptions;
 use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
 
 /// The lengths of requests and answers.
@@ -39,6 +40,8 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Order of the rows of --dataset: sequential, shuffled or with-replacement [default: sequential]
     #[arg(long, value_name = "ORDER")]
     pub(in crate::cli) dataset_order: Option<Sampling>,
+    #[command(flatten)]
+    pub(in crate::cli) prefix: PrefixOptions,
 }
 
 /// How the request is written.

@@ -65,6 +65,10 @@ impl Dialect for Chat {
         write_messages(body, messages.iter(), write_content);
     }
 
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
         Ok(Some(asked.unwrap_or_default().name()))
     }

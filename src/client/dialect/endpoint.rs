@@ -104,6 +104,12 @@ impl Endpoint {
         self.0.stop_key()
     }
 
+    /// Whether a request holds messages with roles, among them that of the system.
+    #[must_use]
+    pub fn takes_messages(self) -> bool {
+        self.0.takes_messages()
+    }
+
     /// Whether a message may hold images.
     #[must_use]
     pub fn takes_images(self) -> bool {

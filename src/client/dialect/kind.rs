@@ -113,6 +113,11 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether a request holds messages with roles, among them that of the system.
+    fn takes_messages(&self) -> bool {
+        false
+    }
+
     /// Whether a message may hold images.
     fn takes_images(&self) -> bool {
         false

@@ -82,6 +82,10 @@ impl Dialect for Messages {
         true
     }
 
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
         only_length(self.name(), LENGTH, asked)
     }

@@ -50,6 +50,10 @@ impl Dialect for OllamaChat {
         write_messages(body, messages.iter(), |body, message| quote(body, &joined_text(slice::from_ref(message))));
     }
 
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
         only_length(self.name(), ollama::LENGTH, asked)
     }

@@ -10,6 +10,7 @@ mod requests;
 use crate::client::Http2;
 use crate::figures::TrialView;
 use crate::report::answer::{Answer, News, answer_of};
+use crate::report::cache::cache_line;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::report::next::next_of;
 use crate::report::numbers::UNKNOWN;
@@ -136,7 +137,8 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         latency_text(trial, ink),
         classes_text(trial, ink),
     ];
-    parts.push(tokens_text(&trial.tokens, templated(report), ink));
+    let cache = cache_line(trial).map(|line| ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)) + "\n");
+    parts.push(tokens_text(&trial.tokens, templated(report), ink) + &cache.unwrap_or_default());
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());

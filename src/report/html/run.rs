@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{LoadOrigin, Metric};
+use crate::report::cache::cache_line;
 use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
 use crate::report::failures::{advice, said};
 use crate::report::html::course::{distributions, lags, over_time};
@@ -49,6 +50,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             (table(&requests_table(trial), "requests"))
             @if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) { p.note { (line) } }
             (table(&throughput_table(trial), "throughput"))
+            @if let Some(line) = cache_line(trial) { p.note { (line) } }
             (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved",
                 "shed", "input_tokens", "output_tokens"]))
         }))

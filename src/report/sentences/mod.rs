@@ -6,6 +6,7 @@ mod comparison;
 mod ending;
 mod formula;
 mod preflight;
+mod preparation;
 mod search;
 mod sizing;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use ending::bounds_of;
 pub(super) use formula::formula;
 pub(super) use preflight::finding;
 pub use preflight::{preflight_sentences, unready_text};
+pub use preparation::preparation_sentences;
 pub use search::{headline, search_sentences};
 pub(super) use sizing::{check_note, fleet_note, rate_doubt};
 pub use sweep::sweep_sentences;

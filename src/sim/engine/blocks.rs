@@ -108,6 +108,13 @@ impl Blocks {
         }
     }
 
+    /// Forgets the content of all idle blocks. A block that a sequence holds keeps its content.
+    pub(super) fn forget(&mut self) {
+        for key in std::mem::take(&mut self.idle).into_values() {
+            self.keyed.remove(&key);
+        }
+    }
+
     /// Turns a private block that is now full into a keyed one with one holder. Returns false when the content is
     /// already there; the block then stays private.
     pub(super) fn publish(&mut self, key: Key) -> bool {
@@ -145,6 +152,17 @@ mod tests {
         blocks.hold(key(0));
         assert!(!blocks.take(2) && blocks.take(1));
         assert_eq!(blocks.find([key(0)].into_iter()), (1, 0), "a held block stays");
+    }
+
+    #[test]
+    fn what_nobody_holds_can_be_forgotten() {
+        let mut blocks = Blocks::new(2);
+        assert!(blocks.take(2) && blocks.publish(key(0)) && blocks.publish(key(1)));
+        blocks.release(key(0));
+        blocks.forget();
+        assert_eq!((blocks.in_use(), blocks.idle(), blocks.room()), (1, 0, 1));
+        assert_eq!(blocks.find([key(0)].into_iter()), (0, 0));
+        assert_eq!(blocks.find([key(1)].into_iter()), (1, 0), "a held block stays");
     }
 
     #[test]

@@ -294,6 +294,11 @@ impl Engine {
         }
     }
 
+    /// Empties the prefix cache, as vLLM does at `/reset_prefix_cache`; the blocks of sequences stay.
+    pub fn reset_cache(&mut self) {
+        self.blocks.forget();
+    }
+
     /// Sets every request's tag to [`Request::NOBODY`]: the engine computes its requests to the end, but emits no
     /// tokens for them.
     pub fn disown(&mut self) {

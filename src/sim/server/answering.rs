@@ -40,7 +40,7 @@ pub(super) async fn answer(shared: &Shared, way: &Way<'_>, asking: Asking<'_>) -
     let arrived = shared.clock.now();
     let authorized = shared.authorization.is_none() || head.authorization.as_deref() == shared.authorization.as_deref();
     let page = match &head.route {
-        Route::Models | Route::Model(_) | Route::Answer(_) if !authorized => {
+        Route::Models | Route::Model(_) | Route::Answer(_) | Route::ResetCache if !authorized => {
             Err((401, "AuthenticationError", "Unauthorized".to_owned()))
         }
         Route::Answer(endpoint) => match parse_body(shared, *endpoint, body) {
@@ -59,6 +59,17 @@ pub(super) async fn answer(shared: &Shared, way: &Way<'_>, asking: Asking<'_>) -
             }
             None => Err((404, "NotFoundError", "only an engine has metrics; this is a delay or a queue".to_owned())),
         },
+        Route::ResetCache if shared.desk.engine().is_none() => {
+            Err((404, "NotFoundError", "only an engine has a prefix cache; this is a delay or a queue".to_owned()))
+        }
+        Route::ResetCache => {
+            if let Some(live) = shared.desk.engine() {
+                live.advance_to(arrived);
+                live.reset_cache();
+            }
+            way.respond(Page::json(200, b"")).await?;
+            return Ok(After::Next);
+        }
         Route::Health => {
             way.respond(Page::json(200, b"")).await?;
             return Ok(After::Next);

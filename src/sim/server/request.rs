@@ -19,6 +19,8 @@ pub(super) enum Route {
     Detokenize,
     Health,
     Metrics,
+    /// Empties the prefix cache.
+    ResetCache,
     /// A known path, but another method.
     WrongMethod,
     Unknown,
@@ -88,6 +90,7 @@ fn route(method: &str, path: &str) -> Route {
         ("/v1/models", None) => (Route::Models, "GET"),
         ("/health", None) => (Route::Health, "GET"),
         ("/metrics", None) => (Route::Metrics, "GET"),
+        ("/reset_prefix_cache", None) => (Route::ResetCache, "POST"),
         ("/tokenize", None) => (Route::Tokenize, "POST"),
         ("/detokenize", None) => (Route::Detokenize, "POST"),
         _ => match path.strip_prefix("/v1/models/") {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::workload::{Few, Message, MessagePart, joined_text};
+use crate::workload::{Few, Message, MessagePart, Role, joined_text};
 
 /// What a row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,14 @@ impl DataRow {
     /// A row of `messages`.
     pub(super) const fn of(messages: Few<Message>) -> Self {
         Self { said: Said::Messages(messages), output_tokens: None, answer: None }
+    }
+
+    /// Whether it has a message of the system.
+    pub(super) fn has_system(&self) -> bool {
+        match &self.said {
+            Said::Messages(messages) => messages.iter().any(|message| message.role == Role::System),
+            Said::Body(_) => false,
+        }
     }
 
     /// The text whose tokens are the input tokens of the row. For a body, it is every text under the keys of

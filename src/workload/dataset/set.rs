@@ -144,6 +144,12 @@ impl DataSet {
         self.rows.iter().all(|row| row.output_tokens.is_some() || row.answer.is_some())
     }
 
+    /// Whether any row has a message of the system.
+    #[must_use]
+    pub fn has_system(&self) -> bool {
+        self.rows.iter().any(DataRow::has_system)
+    }
+
     /// The name of the file, its rows and how it was read, in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {

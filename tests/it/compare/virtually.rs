@@ -126,6 +126,7 @@ impl Virtual {
             token_estimate: "words-v1".to_owned(),
             notes: Vec::new(),
             preflight: None,
+            preparation: None,
             trials: vec![trial.view()],
             sweep: None,
             search: None,
