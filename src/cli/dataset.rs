@@ -7,6 +7,7 @@ use crate::cli::config::Parsed;
 use crate::cli::load::{lengths_of, planned_about};
 use crate::cli::mix::mix_of;
 use crate::cli::options::{TargetOptions, WireOptions, WorkloadOptions};
+use crate::cli::sessions::sessions_of;
 use crate::error::Error;
 use crate::results::{Limit, read_bytes};
 use crate::units::count;
@@ -32,7 +33,8 @@ pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt, streamed: Optio
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),
     };
-    Ok(workload.salted(salt).made_of(options.content.unwrap_or_default()))
+    let workload = workload.salted(salt).made_of(options.content.unwrap_or_default());
+    Ok(workload.in_sessions(sessions_of(options)?))
 }
 
 /// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,

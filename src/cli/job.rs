@@ -23,6 +23,7 @@ use crate::cli::load::{
 use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
+use crate::cli::sessions::{refuse_beside_sessions, refuse_loads_of_sessions};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
@@ -89,6 +90,7 @@ impl Job {
         let beside = salt_beside_data(&arguments.workload, &arguments.wire, parsed);
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
         let salt = beside.or(of_all).map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
+        refuse_loads_of_sessions(&arguments.workload, &arguments.schedule, arguments.play.load.as_deref())?;
         let workload = workload_of(&arguments.workload, salt.clone(), Some(is_streamed(&arguments.target)))?;
         let plan = plan_of(&arguments.schedule, workload, arguments.play.load.as_deref())?;
         Self::new("run", arguments, plan, &salt, parsed)
@@ -145,6 +147,7 @@ impl Job {
         target.endpoint = endpoint_of(&target)?;
         refuse_unknown(&target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
+        refuse_beside_sessions(&plan, &target, &wire)?;
         refuse_empty(&plan)?;
         if let Some(text) = content.content {
             plan = plan.made_of(text);

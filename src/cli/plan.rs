@@ -15,6 +15,7 @@ use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
 use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, TEMPLATE, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::cli::recorded::{books, sessions_of, sorted};
+use crate::cli::sessions::refuse_loads_of_sessions;
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub(super) struct PlanArguments {
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
+    refuse_loads_of_sessions(&arguments.workload, &arguments.schedule, None)?;
     let plan = plan_of(&arguments.schedule, workload_of(&arguments.workload, Salt::Off, None)?, None)?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
@@ -170,6 +172,9 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         if trace.sessions > 0 {
             row("sessions", sessions_of(trace));
         }
+    }
+    if let Some(sessions) = &plan.workload().sessions {
+        row("sessions", format!("each planned request begins one: {}", sessions.sentence()));
     }
     if let Some(data) = &description.data {
         let repeated = match data.repeated {

@@ -55,6 +55,13 @@ impl OptionRow {
 /// What to do with a data set in a replay.
 const NO_DATA: &str = "drop it; the trace brings the length of each request";
 
+/// What to do with synthetic sessions in a replay.
+const NO_SESSIONS: &str = "drop it; the trace brings its sessions, and --think after-completion releases their turns";
+
+/// What to do with synthetic sessions in a search.
+const NO_RATE_OF_SESSIONS: &str = "drop it; the search is over the rate of single requests, and `tonnage sweep --rates \
+    1,2,4 --turns 8` offers rates of new sessions";
+
 /// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
@@ -94,7 +101,7 @@ const TABLE: &[OptionRow] = &[
         .rivals(&["dataset"])
         .refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("json").not_kept().resumable(),
-    row("load").rivals(&["rate", "process", "profile", "overlay", "quota"]).refused(&[
+    row("load").rivals(&["rate", "process", "profile", "overlay", "quota", "turns", "think-time"]).refused(&[
         (Replay, "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),
         (Sweep, "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
         (Search, "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
@@ -164,11 +171,13 @@ const TABLE: &[OptionRow] = &[
         Search,
         "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service",
     )]),
+    row("think-time").refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
     row("time-scale").refused(&[(
         Search,
         "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one",
     )]),
     row("time-unit").of_a_trace(),
+    row("turns").refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
     row("version").not_kept(),
     row("warmup").refused(&[
         (Replay, "drop it; the trace has no load of its own before its first row"),

@@ -105,6 +105,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
         class: outline.class,
         session: outline.session,
         turn: outline.turn,
+        turns: outline.turns,
         origin: live.plan.origin(id),
         scheduled: at,
         asked_input_tokens: outline.input_tokens,

@@ -22,7 +22,7 @@ impl Ticket {
         live.gauge.note_due();
         live.note_asked_output(record.asked_output_tokens);
         if let Some(turns) = live.plan.turns() {
-            match (turns.is_later(record.id), turns.after(record.id).is_empty()) {
+            match (turns.is_later(record.id), turns.after(record.id).first().is_none()) {
                 (false, false) => live.released.begin_session(),
                 (true, true) => live.end_session(),
                 (false, true) | (true, false) => {}
@@ -78,7 +78,11 @@ impl Ticket {
         match live.plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
             None => {}
             Some(Sequel::Release { id, at }) => live.released.add(self.worker, id, at),
-            Some(Sequel::NotDue(rest)) => live.give_up(rest.start),
+            Some(Sequel::NotDue(rest)) => {
+                if let Some(next) = rest.first() {
+                    live.give_up(next);
+                }
+            }
             Some(Sequel::Skip(rest)) => {
                 live.end_session();
                 return rest.map(|id| live.plan.skipped(id, record)).collect();

@@ -360,6 +360,7 @@ mod tests {
             class: "default".into(),
             session: None,
             turn: None,
+            turns: None,
             origin: Origin::Planned,
             scheduled: Offset::ZERO,
             asked_input_tokens: 1,

@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind, ThinkLaw};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +286,8 @@ options! {
     temperature: Option<Setting<f64>>,
     /// The rule for when later turns of a session are sent.
     think: Option<Setting<Think>>,
+    /// The law of the time between an answer and the next turn.
+    think_time: Option<Setting<ThinkLaw>>,
     /// The replay speed, as a factor on the recorded speed.
     time_scale: Option<Setting<TimeScale>>,
     /// The unit of the times of a table of requests.
@@ -296,6 +298,8 @@ options! {
     tokenizer: Option<Setting<String>>,
     /// The share of probability from which tokens are drawn.
     top_p: Option<Setting<f64>>,
+    /// The law of the number of turns of a session.
+    turns: Option<Setting<String>>,
     /// The time that the target may take to become ready.
     wait_ready: Option<Setting<Span>>,
     /// The duration of the load before the window.

@@ -403,6 +403,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             class: outline.class,
             session: outline.session,
             turn: outline.turn,
+            turns: outline.turns,
             origin: self.plan.origin(id),
             scheduled: at,
             asked_input_tokens: outline.input_tokens,

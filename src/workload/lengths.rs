@@ -135,6 +135,16 @@ impl LengthSpec {
         Ok(Self { law: Law::Table { name: path.to_string_lossy().into(), lengths: lengths.into() } })
     }
 
+    /// The largest length that the law names; `None` if it has no end (normal, lognormal).
+    pub(super) fn largest(&self) -> Option<u32> {
+        match &self.law {
+            Law::Fixed(tokens) => Some(*tokens),
+            Law::Uniform { high, .. } => Some(*high),
+            Law::Normal { .. } | Law::LogNormal { .. } => None,
+            Law::Table { lengths, .. } => lengths.iter().max().copied(),
+        }
+    }
+
     /// The length of request `id`, 1 to 10 000 000 tokens: a pure function of the law, the stream and `id`.
     #[must_use]
     pub fn tokens(&self, stream: &Stream, id: u64) -> u32 {

@@ -47,7 +47,7 @@ impl Plan {
     /// pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
-        let source = Source::new(workload.source.clone(), seed);
+        let source = Source::new(workload.source.clone(), workload.sessions.clone(), seed);
         let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
         let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
         let synthetic = Synthetic::new(workload.salt.clone(), workload.text, workload.tokenizer.clone(), seed);
@@ -160,8 +160,7 @@ impl Plan {
     /// it.
     #[must_use]
     pub fn requests_from(&self, id: u64) -> u64 {
-        let after = self.turns().map_or(0..0, |turns| turns.after(id));
-        1 + after.end - after.start
+        1 + self.turns().map_or(0, |turns| turns.after(id).len() as u64)
     }
 
     /// The record of turn `id`, which is not sent because an earlier turn, `before`, was lost.
@@ -174,6 +173,7 @@ impl Plan {
             id,
             session: outline.session,
             turn: outline.turn,
+            turns: outline.turns,
             class: outline.class,
             origin: Origin::Released,
             scheduled: at,
@@ -272,6 +272,7 @@ impl Plan {
             id,
             session: None,
             turn: None,
+            turns: None,
             input_tokens: first.input_tokens.min(most_input.saturating_mul(self.workload.texts)),
             output_tokens: first.output_tokens.min(most_output),
             ..first
@@ -363,6 +364,9 @@ impl Plan {
         let mut hasher = PlanHasher::new();
         if self.turns().is_some() {
             hasher.text("turns after completion");
+        }
+        if let Some(sessions) = &self.workload.sessions {
+            hasher.text(&sessions.sentence());
         }
         if self.workload.texts > 1 {
             hasher.text(&format!("{} texts in each request", self.workload.texts));

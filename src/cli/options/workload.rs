@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind, ThinkLaw};
 
 /// The lengths of requests and answers.
 #[derive(Debug, Args)]
@@ -39,6 +39,13 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Order of the rows of --dataset: sequential, shuffled or with-replacement [default: sequential]
     #[arg(long, value_name = "ORDER")]
     pub(in crate::cli) dataset_order: Option<Sampling>,
+    /// Sessions of this many turns, in the forms of --input-tokens: --rate is then that of new sessions, and each later
+    /// turn is sent when the answer before it has ended
+    #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
+    pub(in crate::cli) turns: Option<String>,
+    /// Time between an answer and the next turn: 5s, 2s..10s, exp:5s, normal:5s,1s or lognormal:5s,1.2 [default: 0s]
+    #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
+    pub(in crate::cli) think_time: Option<ThinkLaw>,
 }
 
 /// How the request is written.
