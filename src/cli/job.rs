@@ -184,9 +184,13 @@ impl Job {
             );
         }
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
-        let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
+        let keep_text = plan.keeps_answers() || (tokenizer.is_some() && !matches!(verb, "sweep" | "search"));
         let class_models = models_of_classes(&plan);
         let chat = RequestOptions { class_models, keep_text, ..request_options(&target, &wire, parsed)? };
+        if plan.workload().sessions.is_some() && chat.choices() > 1 {
+            let why = "is a conversation, and each request has several answers";
+            return Err(Error::usage("--turns", why, "drop it, or --choices (n in --extra-body)"));
+        }
         if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
             let why = "counts the text of one answer, and each request has several";
             return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));

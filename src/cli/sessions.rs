@@ -8,10 +8,11 @@ use crate::workload::{Plan, SessionSpec, ThinkLaw};
 /// The sessions that the options ask for; `None` without any.
 pub(super) fn sessions_of(options: &WorkloadOptions) -> Result<Option<SessionSpec>, Error> {
     let Some(turns) = &options.turns else {
-        return match options.think_time {
-            Some(_) => {
-                let why = "is the pause between the turns of a session, and there are no sessions";
-                Err(Error::usage("--think-time", why, "add --turns 8, or drop it"))
+        let without = [("--think-time", options.think_time.is_some()), ("--replies", options.replies.is_some())];
+        return match without.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                let why = "speaks of the turns of sessions, and there are no sessions";
+                Err(Error::usage(flag, why, "add --turns 8, or drop it"))
             }
             None => Ok(None),
         };
@@ -21,7 +22,8 @@ pub(super) fn sessions_of(options: &WorkloadOptions) -> Result<Option<SessionSpe
         return Err(Error::usage("--turns", why, "drop one of them"));
     }
     let think = options.think_time.unwrap_or(ThinkLaw::NONE);
-    SessionSpec::new(lengths_of("--turns", turns)?, think).map(Some).map_err(|refusal| refusal.at("--turns"))
+    let spec = SessionSpec::new(lengths_of("--turns", turns)?, think).map_err(|refusal| refusal.at("--turns"))?;
+    Ok(Some(spec.answered_by(options.replies.unwrap_or_default())))
 }
 
 /// Refuses what has no meaning for sessions: a closed loop, and a quota, which would remove turns of the plan only.
@@ -53,7 +55,7 @@ pub(super) fn refuse_beside_sessions(plan: &Plan, target: &TargetOptions, wire: 
         let why = format!("makes sessions, and the endpoint {} writes no answers to reply to", target.endpoint);
         return Err(Error::usage("--turns", why, "drop it, or use --endpoint chat"));
     }
-    let others = [("--images", wire.images.is_some()), ("--choices", wire.choices.is_some_and(|number| number > 1))];
+    let others = [("--images", wire.images.is_some())];
     match others.into_iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Error::usage(
             flag,

@@ -101,11 +101,16 @@ const TABLE: &[OptionRow] = &[
         .rivals(&["dataset"])
         .refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("json").not_kept().resumable(),
-    row("load").rivals(&["rate", "process", "profile", "overlay", "quota", "turns", "think-time"]).refused(&[
-        (Replay, "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),
-        (Sweep, "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
-        (Search, "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
-    ]),
+    row("load").rivals(&["rate", "process", "profile", "overlay", "quota", "turns", "think-time", "replies"]).refused(
+        &[
+            (
+                Replay,
+                "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one",
+            ),
+            (Sweep, "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
+            (Search, "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
+        ],
+    ),
     row("loop").of_a_trace(),
     row("max-in-flight").refused(&[(
         Search,
@@ -146,6 +151,7 @@ const TABLE: &[OptionRow] = &[
     ]),
     row("rate-scale").of_a_trace(),
     row("rates").rivals(&["points", "max-rate", "concurrency"]),
+    row("replies").refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
     row("requests").rivals(&["duration"]).refused(&[
         (Replay, "drop it; --window 0s..300s takes a span of trace time"),
         (Sweep, "drop it; --duration is the window of each load"),

@@ -54,7 +54,7 @@ pub struct RequestOptions {
     pub reuse: bool,
     /// How long a connection may be idle before it is dropped.
     pub idle_timeout: Duration,
-    /// Keep the response text, for a tokenizer that counts it after the run.
+    /// Keep the response text, for a tokenizer that counts it after the run or for the next turn of a session.
     pub keep_text: bool,
     /// Texts that are hidden in records if a server echoes them.
     pub secrets: Secrets,

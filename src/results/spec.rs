@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind, ThinkLaw};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Replies, Sampling, TextKind, ThinkLaw};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -256,6 +256,8 @@ options! {
     rates: Option<Setting<String>>,
     /// The detail of the records.
     records: Option<Setting<String>>,
+    /// The answers in the conversation that later turns carry.
+    replies: Option<Setting<Replies>>,
     /// The number of requests in the window.
     requests: Option<Setting<u64>>,
     /// The salt, which makes prompts differ from the prompts of other runs.

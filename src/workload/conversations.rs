@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::seed::{Seed, Stream};
-use crate::workload::{LaterTurns, LengthSpec, ThinkLaw};
+use crate::workload::{LaterTurns, LengthSpec, Replies, ThinkLaw};
 
 /// The law of sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionSpec {
     turns: LengthSpec,
     think: ThinkLaw,
+    replies: Replies,
 }
 
 impl SessionSpec {
@@ -26,14 +27,29 @@ impl SessionSpec {
                 format!("a session of {most} turns is out of range"),
                 format!("accepted is 1 to {} turns, as in 8 or 2..10", Self::MOST_TURNS),
             )),
-            None => Ok(Self { turns, think }),
+            None => Ok(Self { turns, think, replies: Replies::Real }),
         }
+    }
+
+    /// The same with the answers of `replies` in the conversation that later turns carry.
+    #[must_use]
+    pub fn answered_by(self, replies: Replies) -> Self {
+        Self { replies, ..self }
+    }
+
+    /// Which answers later turns carry.
+    #[must_use]
+    pub fn replies(&self) -> Replies {
+        self.replies
     }
 
     /// The laws in one sentence, which differs between any two specs that make different sessions with one seed.
     #[must_use]
     pub fn sentence(&self) -> String {
-        format!("{} turns, {} between an answer and the next turn", self.turns, self.think)
+        format!(
+            "{} turns, {} between an answer and the next turn, which carries the conversation with {} answers",
+            self.turns, self.think, self.replies
+        )
     }
 }
 

@@ -190,9 +190,8 @@ impl Plan {
         self.recording().map(|recording| recording.provenance().dropped.clone()).unwrap_or_default()
     }
 
-    /// The numbers of request `id`.
-    #[must_use]
-    pub fn outline(&self, id: u64) -> Outline {
+    /// The numbers of request `id`, without the conversation before it.
+    pub(super) fn alone(&self, id: u64) -> Outline {
         let outline = self.source.request(id);
         let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
         let input_tokens = match self.source.listed() {
@@ -222,18 +221,6 @@ impl Plan {
         if has_blocks { self.source.prefix(id) } else { Prefix::default() }
     }
 
-    /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
-    /// one prompt of exactly the requested number of tokens. It begins with its prefix blocks if the trace has some,
-    /// otherwise with the salt's marker; both count as part of its length. With a tokenizer, its tokens of the prompt
-    /// text are counted, without special tokens, and there are no prefix blocks (their text has no exact length in
-    /// its tokens). Without one, words are counted. A fit found before the run ([`Plan::remember`]) changes the time
-    /// this takes, never the text.
-    #[must_use]
-    pub fn spec(&self, id: u64) -> RequestSpec {
-        let (spec, _) = self.compose(id);
-        spec
-    }
-
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
@@ -257,9 +244,18 @@ impl Plan {
         Self { synthetic: self.synthetic.remember(fits), ..self }
     }
 
-    /// Request `id`, and with a tokenizer the fit of its prompt.
+    /// Request `id` without the conversation before it, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
-        self.composed(self.outline(id), || self.prefix(id))
+        self.composed(self.alone(id), || self.prefix(id))
+    }
+
+    /// A synthetic answer to request `id`, of the length that the request asks for, and its tokens.
+    pub(super) fn planned_answer(&self, id: u64) -> (String, u32) {
+        let asked = self.alone(id);
+        // No request has so large a number, so no prompt is made of the same draws.
+        let answer = Outline { id: id | 1 << 62, input_tokens: asked.output_tokens, ..asked };
+        let (text, fit) = self.synthetic.prompt(&answer, Prefix::default());
+        (text, fit.as_ref().map_or(answer.input_tokens, Fit::counted))
     }
 
     /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
@@ -400,7 +396,7 @@ impl Plan {
     /// blocks if the plan replays a trace. Then adds the later turns that wait for it, each with its think time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
-            hasher.add(at, &self.outline(id));
+            hasher.add(at, &self.alone(id));
             if let Some(recording) = self.recording() {
                 hasher.blocks(recording.blocks(id));
             }

@@ -1,0 +1,92 @@
+//! Owns the conversation that a request carries: the texts of the earlier turns of its session and the answers to them.
+
+use crate::workload::conversations::Conversations;
+use crate::workload::{Few, History, Message, Outline, Plan, Replies, RequestSpec, Role, Turns, estimate_text};
+
+impl Plan {
+    /// Whether later turns carry the answers that the server gives in the run. The run must then keep them.
+    #[must_use]
+    pub fn keeps_answers(&self) -> bool {
+        self.workload().sessions.as_ref().is_some_and(|sessions| sessions.replies() == Replies::Real)
+    }
+
+    /// The numbers of request `id`. The input tokens of a later turn of a drawn session include the conversation so
+    /// far, with answers of the length asked for.
+    #[must_use]
+    pub fn outline(&self, id: u64) -> Outline {
+        let alone = self.alone(id);
+        let Some(turns) = self.conversations() else { return alone };
+        let before = turns.before(id).map(|before| {
+            let Outline { input_tokens, output_tokens, .. } = self.alone(before);
+            input_tokens.saturating_add(output_tokens)
+        });
+        let input_tokens = before.fold(alone.input_tokens, u32::saturating_add);
+        Outline { input_tokens, ..alone }
+    }
+
+    /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
+    /// one prompt of exactly the requested number of tokens. It begins with its prefix blocks if the trace has some,
+    /// otherwise with the salt's marker; both count as part of its length. With a tokenizer, its tokens of the prompt
+    /// text are counted, without special tokens, and there are no prefix blocks (their text has no exact length in
+    /// its tokens). Without one, words are counted. A fit found before the run ([`Plan::remember`]) changes the time
+    /// this takes, never the text.
+    ///
+    /// A later turn of a drawn session carries the conversation so far, with planned answers.
+    #[must_use]
+    pub fn spec(&self, id: u64) -> RequestSpec {
+        self.spec_after(id, &mut History::default())
+    }
+
+    /// Like [`Plan::spec`], with the answers of `history` in the conversation as far as it has them. Their tokens are
+    /// counted once: `history` keeps the counts.
+    #[must_use]
+    pub fn spec_after(&self, id: u64, history: &mut History) -> RequestSpec {
+        let (mut spec, _) = self.compose(id);
+        let Some(turns) = self.conversations().filter(|turns| turns.turn(id) > 0) else { return spec };
+        let mut messages = Vec::new();
+        for (turn, before) in turns.before(id).enumerate() {
+            let (said, _) = self.compose(before);
+            let (answer, tokens) = self.answer(before, turn, history);
+            let tokens_said = said.counted_tokens.unwrap_or(said.outline.input_tokens);
+            if let Some(counted) = &mut spec.counted_tokens {
+                *counted = counted.saturating_add(tokens_said).saturating_add(tokens);
+            }
+            let before = said.outline.input_tokens.saturating_add(tokens);
+            spec.outline.input_tokens = spec.outline.input_tokens.saturating_add(before);
+            messages.extend(said.messages);
+            messages.push(Message::new(Role::Assistant, answer));
+        }
+        messages.extend(spec.messages);
+        RequestSpec { messages: Few::Many(messages), ..spec }
+    }
+
+    /// Request `id` as far as the plan alone knows it, and whether that is all of it: answers of the server are left
+    /// out together with everything before the last text of the user.
+    #[must_use]
+    pub fn spec_without_answers(&self, id: u64) -> (RequestSpec, bool) {
+        let lacks = self.keeps_answers() && self.turns().is_some_and(|turns| turns.is_later(id));
+        (if lacks { self.compose(id).0 } else { self.spec(id) }, !lacks)
+    }
+
+    /// The answer to request `id`, turn `turn` of its session, and its tokens.
+    fn answer(&self, id: u64, turn: usize, history: &mut History) -> (String, u32) {
+        let tokenizer = self.workload().tokenizer.as_deref();
+        match history.answer_mut(turn) {
+            None => self.planned_answer(id),
+            Some(answered) => {
+                let text = &*answered.text;
+                let counted = || tokenizer.map_or_else(|| estimate_text(text), |tokenizer| tokenizer.count(text));
+                let tokens = *answered.tokens.get_or_insert_with(counted);
+                (text.to_owned(), tokens)
+            }
+        }
+    }
+
+    /// The drawn sessions, if there are any.
+    fn conversations(&self) -> Option<&Conversations> {
+        match self.turns() {
+            Some(Turns::Drawn(turns)) => Some(turns),
+            Some(Turns::Arranged(_)) | None => None,
+        }
+    }
+}
