@@ -57,8 +57,16 @@ fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option
     }
     let bytes = read_bytes(path, Limit::DATA_SET, "check --dataset")?;
     let columns = options.dataset_columns.clone().unwrap_or_default();
-    let reading = DataReading { format: options.dataset_format, columns, streamed };
+    let reading = DataReading { format: options.dataset_format, columns, streamed, sessions: options.sessions };
     let data = Arc::new(DataSet::read(bytes, path, &reading)?);
+    if options.sessions && !matches!(data.format(), DataFormat::ShareGpt | DataFormat::Messages) {
+        let why = format!(
+            "needs conversations, and the rows of {} are {} rows, of one request each",
+            path.display(),
+            data.format()
+        );
+        return Err(Error::usage("--sessions", why, "drop it, or give --dataset conversations: sharegpt or messages"));
+    }
     let output = lengths_of("--output-tokens", &options.output_tokens)?;
     Ok(Some(Listed::new(data, options.dataset_order.unwrap_or_default(), output)))
 }

@@ -23,7 +23,7 @@ use crate::cli::load::{
 use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
-use crate::cli::sessions::{refuse_beside_sessions, refuse_loads_of_sessions};
+use crate::cli::sessions::{flag_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
@@ -147,7 +147,7 @@ impl Job {
         target.endpoint = endpoint_of(&target)?;
         refuse_unknown(&target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
-        refuse_beside_sessions(&plan, &target, &wire)?;
+        refuse_beside_sessions(&plan, &content, &target, &wire)?;
         refuse_empty(&plan)?;
         if let Some(text) = content.content {
             plan = plan.made_of(text);
@@ -189,7 +189,8 @@ impl Job {
         let chat = RequestOptions { class_models, keep_text, ..request_options(&target, &wire, parsed)? };
         if plan.workload().sessions.is_some() && chat.choices() > 1 {
             let why = "is a conversation, and each request has several answers";
-            return Err(Error::usage("--turns", why, "drop it, or --choices (n in --extra-body)"));
+            let flag = flag_of_sessions(&content).unwrap_or("--turns");
+            return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
         }
         if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
             let why = "counts the text of one answer, and each request has several";

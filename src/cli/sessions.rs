@@ -1,4 +1,4 @@
-//! Owns the sessions of the options: the law of turns and think times, with what cannot be combined with it.
+//! Owns the sessions of the options: where their turns come from, with what cannot be combined with them.
 
 use crate::cli::load::lengths_of;
 use crate::cli::options::{ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
@@ -7,23 +7,46 @@ use crate::workload::{Plan, SessionSpec, ThinkLaw};
 
 /// The sessions that the options ask for; `None` without any.
 pub(super) fn sessions_of(options: &WorkloadOptions) -> Result<Option<SessionSpec>, Error> {
-    let Some(turns) = &options.turns else {
-        let without = [("--think-time", options.think_time.is_some()), ("--replies", options.replies.is_some())];
-        return match without.into_iter().find(|(_, given)| *given) {
-            Some((flag, _)) => {
-                let why = "speaks of the turns of sessions, and there are no sessions";
-                Err(Error::usage(flag, why, "add --turns 8, or drop it"))
-            }
-            None => Ok(None),
-        };
-    };
-    if options.dataset.is_some() {
-        let why = "draws the turns of synthetic sessions, and --dataset brings the requests";
-        return Err(Error::usage("--turns", why, "drop one of them"));
-    }
     let think = options.think_time.unwrap_or(ThinkLaw::NONE);
-    let spec = SessionSpec::new(lengths_of("--turns", turns)?, think).map_err(|refusal| refusal.at("--turns"))?;
+    let spec = match (&options.turns, options.sessions) {
+        (None, false) => {
+            let without = [("--think-time", options.think_time.is_some()), ("--replies", options.replies.is_some())];
+            return match without.into_iter().find(|(_, given)| *given) {
+                Some((flag, _)) => {
+                    let why = "speaks of the turns of sessions, and there are no sessions";
+                    Err(Error::usage(flag, why, "add --turns 8, or --dataset FILE --sessions, or drop it"))
+                }
+                None => Ok(None),
+            };
+        }
+        (Some(_), true) => {
+            let why = "draws the turns of synthetic sessions, and --sessions takes those of a data set";
+            return Err(Error::usage("--turns", why, "drop one of them"));
+        }
+        (Some(_), false) if options.dataset.is_some() => {
+            let why = "draws the turns of synthetic sessions, and --dataset brings the requests";
+            return Err(Error::usage("--turns", why, "drop one of them; --sessions takes whole conversations"));
+        }
+        (None, true) if options.dataset.is_none() => {
+            let why = "takes the conversations of a data set, and none is given";
+            return Err(Error::usage(
+                "--sessions",
+                why,
+                "add --dataset FILE, or give --turns 8 for synthetic sessions",
+            ));
+        }
+        (None, true) => SessionSpec::of_data(think),
+        (Some(turns), false) => {
+            SessionSpec::new(lengths_of("--turns", turns)?, think).map_err(|refusal| refusal.at("--turns"))?
+        }
+    };
     Ok(Some(spec.answered_by(options.replies.unwrap_or_default())))
+}
+
+/// The option that makes sessions, if one is given.
+pub(super) fn flag_of_sessions(options: &WorkloadOptions) -> Option<&'static str> {
+    let given = [("--turns", options.turns.is_some()), ("--sessions", options.sessions)];
+    given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
 /// Refuses what has no meaning for sessions: a closed loop, and a quota, which would remove turns of the plan only.
@@ -32,36 +55,33 @@ pub(super) fn refuse_loads_of_sessions(
     schedule: &ScheduleOptions,
     closed: Option<&str>,
 ) -> Result<(), Error> {
-    if options.turns.is_none() {
-        return Ok(());
-    }
+    let Some(flag) = flag_of_sessions(options) else { return Ok(()) };
     if closed.is_some() {
         let why = "cannot be combined with --load: sessions begin at planned instants, and a closed loop has none";
-        return Err(Error::usage("--turns", why, "drop one of them; --rate 2/s begins two sessions a second"));
+        return Err(Error::usage(flag, why, "drop one of them; --rate 2/s begins two sessions a second"));
     }
     if schedule.quota.is_some() {
         let why = "counts planned requests, and the later turns of sessions have no planned instant";
-        return Err(Error::usage("--quota", why, "drop it, or --turns"));
+        return Err(Error::usage("--quota", why, format!("drop it, or {flag}")));
     }
     Ok(())
 }
 
 /// Refuses endpoints and bodies in which a turn cannot follow an answer.
-pub(super) fn refuse_beside_sessions(plan: &Plan, target: &TargetOptions, wire: &WireOptions) -> Result<(), Error> {
-    if plan.workload().sessions.is_none() {
-        return Ok(());
-    }
+pub(super) fn refuse_beside_sessions(
+    plan: &Plan,
+    options: &WorkloadOptions,
+    target: &TargetOptions,
+    wire: &WireOptions,
+) -> Result<(), Error> {
+    let Some(flag) = flag_of_sessions(options).filter(|_| plan.workload().sessions.is_some()) else { return Ok(()) };
     if !target.endpoint.capabilities().output_tokens {
         let why = format!("makes sessions, and the endpoint {} writes no answers to reply to", target.endpoint);
-        return Err(Error::usage("--turns", why, "drop it, or use --endpoint chat"));
+        return Err(Error::usage(flag, why, "drop it, or use --endpoint chat"));
     }
-    let others = [("--images", wire.images.is_some())];
-    match others.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Error::usage(
-            flag,
-            "cannot be combined with --turns: a turn is one text and one answer",
-            "drop one of them",
-        )),
-        None => Ok(()),
+    if wire.images.is_some() {
+        let why = format!("cannot be combined with {flag}: a turn is one text and one answer");
+        return Err(Error::usage("--images", why, "drop one of them"));
     }
+    Ok(())
 }

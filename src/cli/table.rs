@@ -101,16 +101,16 @@ const TABLE: &[OptionRow] = &[
         .rivals(&["dataset"])
         .refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("json").not_kept().resumable(),
-    row("load").rivals(&["rate", "process", "profile", "overlay", "quota", "turns", "think-time", "replies"]).refused(
-        &[
+    row("load")
+        .rivals(&["rate", "process", "profile", "overlay", "quota", "turns", "think-time", "replies", "sessions"])
+        .refused(&[
             (
                 Replay,
                 "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one",
             ),
             (Sweep, "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
             (Search, "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
-        ],
-    ),
+        ]),
     row("loop").of_a_trace(),
     row("max-in-flight").refused(&[(
         Search,
@@ -162,6 +162,7 @@ const TABLE: &[OptionRow] = &[
     row("secret-header").resumable(),
     row("segment").of_a_trace(),
     row("session-rate").of_a_trace(),
+    row("sessions").rivals(&["turns"]).refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
     row("shard").refused(&[
         (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
         (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
@@ -183,7 +184,7 @@ const TABLE: &[OptionRow] = &[
         "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one",
     )]),
     row("time-unit").of_a_trace(),
-    row("turns").refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
+    row("turns").rivals(&["sessions"]).refused(&[(Replay, NO_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
     row("version").not_kept(),
     row("warmup").refused(&[
         (Replay, "drop it; the trace has no load of its own before its first row"),

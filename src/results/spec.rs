@@ -272,6 +272,8 @@ options! {
     segment: Option<Setting<u32>>,
     /// The rate at which sessions begin.
     session_rate: Option<Setting<Rate>>,
+    /// Whether the conversations of the data set are sent as sessions.
+    sessions: bool,
     /// The part of the plan that is sent.
     shard: Option<Setting<Shard>>,
     /// The profile of the simulated server.

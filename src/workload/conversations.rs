@@ -1,16 +1,21 @@
-//! Owns `Conversations`: sessions of a law. Each session has a drawn number of turns, with a drawn think time before
-//! each later turn.
+//! Owns `Conversations`: sessions of a law, or of the conversations of a data set, with a drawn think time before each
+//! later turn.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::seed::{Seed, Stream};
+use crate::workload::dataset::Order;
 use crate::workload::{LaterTurns, LengthSpec, Replies, ThinkLaw};
 
 /// The law of sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionSpec {
-    turns: LengthSpec,
+    /// The law of the number of turns; `None`: those of the conversations of a data set.
+    turns: Option<LengthSpec>,
     think: ThinkLaw,
     replies: Replies,
 }
@@ -27,8 +32,14 @@ impl SessionSpec {
                 format!("a session of {most} turns is out of range"),
                 format!("accepted is 1 to {} turns, as in 8 or 2..10", Self::MOST_TURNS),
             )),
-            None => Ok(Self { turns, think, replies: Replies::Real }),
+            None => Ok(Self { turns: Some(turns), think, replies: Replies::Real }),
         }
+    }
+
+    /// Sessions of the turns of a data set's conversations, with a think time of `think` before each later turn.
+    #[must_use]
+    pub const fn of_data(think: ThinkLaw) -> Self {
+        Self { turns: None, think, replies: Replies::Real }
     }
 
     /// The same with the answers of `replies` in the conversation that later turns carry.
@@ -46,9 +57,10 @@ impl SessionSpec {
     /// The laws in one sentence, which differs between any two specs that make different sessions with one seed.
     #[must_use]
     pub fn sentence(&self) -> String {
+        let turns = self.turns.as_ref().map_or_else(|| "the data set's".to_owned(), LengthSpec::to_string);
         format!(
-            "{} turns, {} between an answer and the next turn, which carries the conversation with {} answers",
-            self.turns, self.think, self.replies
+            "{turns} turns, {} between an answer and the next turn, which carries the conversation with {} answers",
+            self.think, self.replies
         )
     }
 }
@@ -63,14 +75,17 @@ pub struct Conversations {
     spec: SessionSpec,
     turns: Stream,
     think_times: Stream,
+    /// For a data set: which conversation a session takes, and the row of the first turn of each conversation (and at
+    /// last the number of rows).
+    rows: Option<(Order, Arc<[u32]>)>,
 }
 
 /// The distance between the ids of two successive turns of a session.
 const STRIDE: u64 = 1_000_000_000;
 
 impl Conversations {
-    pub(super) fn new(spec: SessionSpec, seed: Seed) -> Self {
-        Self { spec, turns: seed.stream("turns"), think_times: seed.stream("think_times") }
+    pub(super) fn new(spec: SessionSpec, rows: Option<(Order, Arc<[u32]>)>, seed: Seed) -> Self {
+        Self { spec, rows, turns: seed.stream("turns"), think_times: seed.stream("think_times") }
     }
 
     /// The session of request `id`.
@@ -86,12 +101,29 @@ impl Conversations {
 
     /// Whether any session may have a second turn.
     pub(super) fn any_later(&self) -> bool {
-        self.spec.turns.largest() != Some(1)
+        self.spec.turns.as_ref().is_none_or(|turns| turns.largest() != Some(1))
     }
 
     /// Number of turns of the session of request `id`; at least 1.
     pub(super) fn turns(&self, id: u64) -> u32 {
-        self.spec.turns.tokens(&self.turns, Self::session(id)).min(SessionSpec::MOST_TURNS)
+        let turns = match &self.spec.turns {
+            Some(turns) => turns.tokens(&self.turns, Self::session(id)),
+            None => self.rows_of(id).map_or(1, |rows| rows.end - rows.start),
+        };
+        turns.clamp(1, SessionSpec::MOST_TURNS)
+    }
+
+    /// The row of request `id` in a data set of conversations, if there is one.
+    pub(super) fn row(&self, id: u64) -> Option<usize> {
+        let rows = self.rows_of(id)?;
+        Some((rows.start + self.turn(id)) as usize).filter(|row| *row < rows.end as usize)
+    }
+
+    /// The rows of the conversation of request `id`.
+    fn rows_of(&self, id: u64) -> Option<Range<u32>> {
+        let (order, starts) = self.rows.as_ref()?;
+        let place = order.row(Self::session(id));
+        Some(*starts.get(place)?..*starts.get(place + 1)?)
     }
 
     /// The turns after `id` in its session, in their order.
@@ -118,7 +150,7 @@ mod tests {
     fn a_session_is_a_pure_function_of_seed_and_number() {
         let of = |seed| {
             let spec = SessionSpec::new("1..5".parse().unwrap(), "exp:2s".parse().unwrap()).unwrap();
-            Conversations::new(spec, Seed::new(seed))
+            Conversations::new(spec, None, Seed::new(seed))
         };
         let turns = of(1);
         let drawn: Vec<u32> = (0..400).map(|session| turns.turns(session)).collect();
@@ -144,7 +176,7 @@ mod tests {
         for turns in ["1001", "1..2000"] {
             assert!(of(turns).is_err(), "{turns}");
         }
-        let long = Conversations::new(of("lognormal:900,3").unwrap(), Seed::new(1));
+        let long = Conversations::new(of("lognormal:900,3").unwrap(), None, Seed::new(1));
         assert_eq!((0..500).map(|session| long.turns(session)).max(), Some(1_000));
     }
 }

@@ -9,6 +9,7 @@ use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Offset, Shard};
+use crate::workload::dataset::DataRow;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
@@ -249,9 +250,13 @@ impl Plan {
         self.composed(self.alone(id), || self.prefix(id))
     }
 
-    /// A synthetic answer to request `id`, of the length that the request asks for, and its tokens.
+    /// The answer to request `id` that the data set holds; else a synthetic one of the length that the request asks
+    /// for. And its tokens.
     pub(super) fn planned_answer(&self, id: u64) -> (String, u32) {
         let asked = self.alone(id);
+        if let Some(recorded) = self.source.row(id).and_then(DataRow::answer) {
+            return (recorded.to_owned(), asked.output_tokens);
+        }
         // No request has so large a number, so no prompt is made of the same draws.
         let answer = Outline { id: id | 1 << 62, input_tokens: asked.output_tokens, ..asked };
         let (text, fit) = self.synthetic.prompt(&answer, Prefix::default());

@@ -75,9 +75,11 @@ impl Source {
     #[must_use]
     pub fn new(spec: SourceSpec, sessions: Option<SessionSpec>, seed: Seed) -> Self {
         let order = spec.listed().map(|listed| {
-            let rows = u32::try_from(listed.data().len()).unwrap_or(u32::MAX);
+            let rows = u32::try_from(listed.data().units()).unwrap_or(u32::MAX);
             Order::new(listed.sampling(), rows, listed.start(), seed)
         });
+        let starts = spec.listed().and_then(|listed| listed.data().starts()).cloned();
+        let rows = order.clone().zip(starts);
         Self {
             spec,
             order,
@@ -85,7 +87,7 @@ impl Source {
             classes: seed.stream("classes"),
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
-            turns: sessions.map(|sessions| Turns::Drawn(Conversations::new(sessions, seed))),
+            turns: sessions.map(|sessions| Turns::Drawn(Conversations::new(sessions, rows, seed))),
         }
     }
 
@@ -148,6 +150,11 @@ impl Source {
     /// The place of the row of request `id` in the data set, if there is one.
     #[must_use]
     pub fn place(&self, id: u64) -> Option<usize> {
+        if let Some(Turns::Drawn(turns)) = &self.turns
+            && let Some(place) = turns.row(id)
+        {
+            return Some(place);
+        }
         self.order.as_ref().map(|order| order.row(id))
     }
 

@@ -39,6 +39,10 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Order of the rows of --dataset: sequential, shuffled or with-replacement [default: sequential]
     #[arg(long, value_name = "ORDER")]
     pub(in crate::cli) dataset_order: Option<Sampling>,
+    /// Whole conversations of --dataset (sharegpt, messages) as sessions: --rate is then that of new sessions, and each
+    /// later turn is sent when the answer before it has ended
+    #[arg(long)]
+    pub(in crate::cli) sessions: bool,
     /// Sessions of this many turns, in the forms of --input-tokens: --rate is then that of new sessions, and each later
     /// turn is sent when the answer before it has ended
     #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
