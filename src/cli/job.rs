@@ -23,7 +23,7 @@ use crate::cli::load::{
 use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
-use crate::cli::sessions::{flag_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions};
+use crate::cli::sessions::{affinity_of, flag_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
@@ -185,8 +185,8 @@ impl Job {
         }
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         let keep_text = plan.keeps_answers() || (tokenizer.is_some() && !matches!(verb, "sweep" | "search"));
-        let class_models = models_of_classes(&plan);
-        let chat = RequestOptions { class_models, keep_text, ..request_options(&target, &wire, parsed)? };
+        let (class_models, affinity) = (models_of_classes(&plan), affinity_of(&plan, &target)?);
+        let chat = RequestOptions { class_models, affinity, keep_text, ..request_options(&target, &wire, parsed)? };
         if plan.workload().sessions.is_some() && chat.choices() > 1 {
             let why = "is a conversation, and each request has several answers";
             let flag = flag_of_sessions(&content).unwrap_or("--turns");
@@ -249,6 +249,7 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
     }
     chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
     chat.secrets = known_secrets();
+    chat.session_header.clone_from(&target.session_header);
     add_named_fields(&mut chat.extra_body, target, wire)?;
     chat.stream = is_streamed(target);
     (chat.idle_timeout, chat.reuse) = (target.idle_timeout, !target.no_reuse);

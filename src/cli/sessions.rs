@@ -2,6 +2,7 @@
 
 use crate::cli::load::lengths_of;
 use crate::cli::options::{ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
+use crate::client::Affinity;
 use crate::error::Error;
 use crate::workload::{Plan, SessionSpec, ThinkLaw};
 
@@ -65,6 +66,26 @@ pub(super) fn refuse_loads_of_sessions(
         return Err(Error::usage("--quota", why, format!("drop it, or {flag}")));
     }
     Ok(())
+}
+
+/// What all turns of a session go to. Refuses options about sessions for a load without sessions.
+pub(super) fn affinity_of(plan: &Plan, target: &TargetOptions) -> Result<Affinity, Error> {
+    let recorded = plan.recording().is_some_and(|recording| recording.provenance().sessions > 0);
+    let drawn = plan.workload().sessions.is_some();
+    let given = [("--sticky", target.sticky), ("--session-header", target.session_header.is_some())];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) if !recorded && !drawn => {
+            let why = "speaks of sessions, and there are no sessions";
+            Err(Error::usage(flag, why, "add --turns 8, or replay a trace with sessions, or drop it"))
+        }
+        _ if target.sticky && target.target.len() < 2 => {
+            let why = "keeps each session on one of several targets, and there is one target";
+            Err(Error::usage("--sticky", why, "drop it, or give --target http://h1:8000,http://h2:8000"))
+        }
+        _ if target.sticky => Ok(Affinity::Target),
+        _ if drawn => Ok(Affinity::Model),
+        _ => Ok(Affinity::None),
+    }
 }
 
 /// Refuses endpoints and bodies in which a turn cannot follow an answer.

@@ -270,6 +270,8 @@ options! {
     seed: Option<Setting<u64>>,
     /// The number of the recording, if a trace file holds several.
     segment: Option<Setting<u32>>,
+    /// The header that carries the id of a session.
+    session_header: Option<Setting<String>>,
     /// The rate at which sessions begin.
     session_rate: Option<Setting<Rate>>,
     /// Whether the conversations of the data set are sent as sessions.
@@ -282,6 +284,8 @@ options! {
     slo: Vec<Setting<String>>,
     /// The treatment of rows with the same time.
     spread: Option<Setting<Spread>>,
+    /// Whether all turns of a session go to one target.
+    sticky: bool,
     /// Texts at which the model stops.
     stop: Vec<Setting<String>>,
     /// The base URLs of the targets.
