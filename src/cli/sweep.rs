@@ -20,7 +20,6 @@ use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Screen;
-use crate::cli::sessions::{flag_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
 use crate::clock::RunClock;
@@ -127,13 +126,6 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
 fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Sweep, Blueprint), Error> {
     let SweepArguments { sweep: options, load, config: _ } = arguments;
     let course = course_of(&options, parsed)?;
-    refuse_loads_of_sessions(&load.workload, &load.schedule, None)?;
-    if let Some(flag) = flag_of_sessions(&load.workload)
-        && !matches!(course, SweepCourse::Rates(_))
-    {
-        let why = "makes sessions, which closed loops have none of, and this sweep plays closed loops";
-        return Err(Error::usage(flag, why, "name the rates of new sessions, as in --rates 1,2,4, or drop it"));
-    }
     let beside = salt_beside_data(&load.workload, &load.wire, parsed);
     let salt = beside.map_or_else(|| salt_of(&load.wire.salt), Ok)?;
     let streamed = Some(is_streamed(&load.target));

@@ -394,6 +394,8 @@ impl RunSpec {
             min_tokens,
             continuous_usage,
             output_field,
+            sticky,
+            session_header,
             salt,
             slo,
             attainment,

@@ -1,7 +1,7 @@
 //! Owns the conversation that a request carries: the texts of the earlier turns of its session and the answers to them.
 
 use crate::workload::conversations::Conversations;
-use crate::workload::{Few, History, Message, Outline, Plan, Replies, RequestSpec, Role, Turns, estimate_text};
+use crate::workload::{Few, History, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Turns, estimate_text};
 
 impl Plan {
     /// Whether later turns carry the answers that the server gives in the run. The run must then keep them.
@@ -58,6 +58,25 @@ impl Plan {
         }
         messages.extend(spec.messages);
         RequestSpec { messages: Few::Many(messages), ..spec }
+    }
+
+    /// The blocks of the prompt of request `id` for a prefix cache: those of a trace, if it has any. The turns of a
+    /// drawn session share the blocks of `block_tokens` tokens of the conversation before them, and no block with
+    /// another session.
+    #[must_use]
+    pub(crate) fn blocks(&self, id: u64, block_tokens: u32) -> Prefix {
+        let Some(_) = self.conversations() else { return self.prefix(id) };
+        let full = self.outline(id).input_tokens / block_tokens.max(1);
+        let hash = |block: u32| {
+            let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 blocks of a conversation");
+            hasher.update(&self.seed().number().to_le_bytes());
+            hasher.update(&Conversations::session(id).to_le_bytes());
+            hasher.update(&block.to_le_bytes());
+            let mut first = [0; 8];
+            first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+            u64::from_le_bytes(first)
+        };
+        Prefix { ids: (0..full).map(hash).collect(), block_tokens }
     }
 
     /// Request `id` as far as the plan alone knows it, and whether that is all of it: answers of the server are left

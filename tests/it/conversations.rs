@@ -183,3 +183,19 @@ fn a_later_turn_carries_what_was_said_before_it() {
     let prints = [Replies::Real, Replies::Planned].map(|replies| plan("5/s", 10, "4", "1s", replies).fingerprint());
     assert_ne!(prints[0], prints[1]);
 }
+
+#[test]
+fn a_later_turn_finds_the_conversation_before_it_in_the_prefix_cache() {
+    let idle = plan_of(Process::Even, "1/s", 20, "4", "5s", Replies::Planned);
+    let records = sim::run(&idle, "8b-h100".parse().unwrap(), Seed::new(1));
+    let of = |session: u64, turn: u64| {
+        records.iter().find(|record| record.id == turn * 1_000_000_000 + session).expect("a record")
+    };
+    for session in 0..10 {
+        for turn in 0..4 {
+            let cached = of(session, turn).exchange.usage.and_then(|usage| usage.cached_tokens);
+            let before = turn.checked_sub(1).map_or(0, |before| of(session, before).asked_input_tokens);
+            assert_eq!(cached, Some(before / 16 * 16), "turn {turn} of session {session}");
+        }
+    }
+}

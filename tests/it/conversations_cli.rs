@@ -167,6 +167,145 @@ fn the_server_sees_each_turn_with_its_history_byte_for_byte() {
     }
 }
 
+/// Two conversations: one of `ShareGPT` with two questions, the last without an answer; and one that the model begins.
+const SHAREGPT: &str = r#"[{"conversations":[{"from":"system","value":"Be brief."},{"from":"human","value":"Who \"are\" you?"},
+{"from":"gpt","value":"A \u20ac recorded answer."},{"from":"human","value":"And now?"}]},
+{"conversations":[{"from":"gpt","value":"Hello"},{"from":"human","value":"Hi"}]}]"#;
+
+/// A conversation of three questions, with an answer to each.
+const MESSAGES: &str = r#"{"messages":[{"role":"user","content":"one"},{"role":"assistant","content":"first"},
+{"role":"user","content":[{"type":"text","text":"two"}]},{"role":"assistant","content":"second"},
+{"role":"user","content":"three"},{"role":"assistant","content":"third and last"}],"max_tokens":7}"#;
+
+#[test]
+fn conversations_of_a_data_set_are_sent_turn_by_turn() {
+    let folder = folder();
+    std::fs::write(folder.path().join("s.json"), SHAREGPT).expect("a file");
+    std::fs::write(folder.path().join("m.jsonl"), MESSAGES.replace('\n', "")).expect("a file");
+    let load = ["--rate", "50/s", "--requests", "2", "--no-preflight", "--quiet", "--process", "even"];
+    for (file, replies, turns, recorded) in [
+        ("s.json", "planned", 2, &["A \u{20ac} recorded answer."][..]),
+        ("s.json", "real", 2, &[]),
+        ("m.jsonl", "planned", 3, &["first", "second"]),
+        ("m.jsonl", "real", 3, &[]),
+    ] {
+        let server = Logging::start();
+        let out = format!("{file}-{replies}");
+        let words =
+            ["run", "--dataset", file, "--sessions", "--replies", replies, "--target", &server.url, "--out", &out];
+        let done = run(folder.path(), &[&words[..], &load[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        // Both sessions take the only conversation, so their requests are told apart by their answers alone.
+        let log = server.sessions().concat();
+        assert_eq!(log.len(), 2 * turns, "{file} {replies}");
+        for (_, body) in &log {
+            let messages = body["messages"].as_array().expect("messages");
+            let users: Vec<&Value> = messages.iter().filter(|message| message["role"] == "user").collect();
+            let answers: Vec<&Value> = messages.iter().filter(|message| message["role"] == "assistant").collect();
+            assert_eq!(users.len(), answers.len() + 1);
+            assert_eq!(messages[0]["role"], if file == "s.json" { "system" } else { "user" });
+            for (place, answer) in answers.iter().enumerate() {
+                let said = answer["content"].as_str().expect("a text");
+                match recorded.get(place) {
+                    Some(recorded) => assert_eq!(said, *recorded),
+                    None => assert!(log.iter().any(|(received, _)| received.answer == said), "{said}"),
+                }
+            }
+        }
+        let asked: Vec<i64> = log.iter().filter_map(|(_, body)| body["max_completion_tokens"].as_i64()).collect();
+        assert!(file == "s.json" || asked.iter().all(|asked| *asked == 7), "{asked:?}");
+    }
+    let plan = run(folder.path(), &["plan", "--dataset", "s.json", "--sessions", "--requests", "5"]);
+    let shown = text(&plan.stdout);
+    assert!(shown.contains("1 conversation with 2 turns") && shown.contains("5 more are released"), "{shown}");
+    std::fs::write(folder.path().join("p.txt"), "one\ntwo\n").expect("a file");
+    std::fs::write(folder.path().join("b.jsonl"), "{\"messages\":[]}\n{\"messages\":7}\n").expect("a file");
+    all_refused(
+        folder.path(),
+        &[
+            (&["run", "--sessions"], &["--sessions", "--dataset FILE"]),
+            (&["run", "--dataset", "p.txt", "--sessions"], &["--sessions", "text rows"]),
+            (&["run", "--dataset", "b.jsonl", "--sessions"], &["b.jsonl:2"]),
+            (&["run", "--dataset", "s.json", "--sessions", "--turns", "3"], &["--turns", "--sessions"]),
+            (&["run", "--dataset", "s.json", "--sessions", "--load", "synchronous"], &["--sessions", "--load"]),
+            (&["sweep", "--dataset", "s.json", "--sessions"], &["--sessions", "tonnage run --rate 2/s"]),
+            (&["run", "--sticky"], &["--sticky", "--turns 8"]),
+            (&["run", "--session-header", "X-Session-ID"], &["--session-header", "--turns 8"]),
+            (&["run", "--turns", "3", "--sticky"], &["--sticky", "one target"]),
+            (&["run", "--turns", "3", "--session-header", "host"], &["--session-header", "`host`", "X-Session-ID"]),
+            (&["run", "--turns", "3", "--session-header", "a b"], &["--session-header", "not the name of a header"]),
+        ],
+    );
+}
+
+#[test]
+fn turns_of_a_session_share_their_header_and_where_asked_their_target() {
+    let folder = folder();
+    for sticky in [true, false] {
+        let servers = [Logging::start(), Logging::start()];
+        let targets = format!("{},{}", servers[0].url, servers[1].url);
+        let out = if sticky { "sticky" } else { "spread" };
+        let words = ["run", "--turns", "4", "--target", &targets, "--session-header", "X-Session-ID", "--out", out];
+        let more: &[&str] = if sticky { &["--sticky", "--model", "a,b"] } else { &["--model", "a,b"] };
+        let done = run(folder.path(), &[&words[..], more, &LOAD[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        let mut places: BTreeMap<String, Vec<(usize, String, String)>> = BTreeMap::new();
+        for (place, server) in servers.iter().enumerate() {
+            for (received, body) in server.sessions().concat() {
+                let header = received.head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("x-session-id").then(|| value.trim().to_owned())
+                });
+                let first = body["messages"][0]["content"].as_str().expect("a text").to_owned();
+                let model = body["model"].as_str().expect("a model").to_owned();
+                places.entry(header.expect("a session")).or_default().push((place, first, model));
+            }
+        }
+        assert_eq!(places.len(), 6, "one id for each session");
+        for (id, turns) in &places {
+            assert_eq!((id.len(), turns.len()), (36, 4));
+            assert!(turns.iter().all(|(_, first, _)| *first == turns[0].1), "an id names one session");
+            assert!(turns.iter().all(|(.., model)| *model == turns[0].2), "a conversation stays with its model");
+            let at_first = turns.iter().filter(|(place, ..)| *place == 0).count();
+            assert_eq!(at_first % 4 == 0, sticky, "{id}: {at_first} of 4 turns went to the first target");
+        }
+        let models: Vec<&str> = places.values().map(|turns| &*turns[0].2).collect();
+        assert!(models.contains(&"a") && models.contains(&"b"));
+    }
+}
+
+#[test]
+fn figures_by_turn_and_the_ends_of_sessions_are_shown_on_every_page() {
+    let folder = folder();
+    let words = ["run", "--turns", "7", "--sim", "delay:ttft=5ms,itl=0ms", "--out", "a", "--json"];
+    let done = run(folder.path(), &[&words[..], &LOAD[..]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let result = json(&folder.path().join("a/result.json"));
+    let trial = &result["trials"][0];
+    assert_eq!(trial["sessions"], serde_json::json!({"begun": 6, "finished": 6, "lost": 0, "unfinished": 0}));
+    let turns = trial["turns"].as_array().expect("turns");
+    assert_eq!((turns.len(), &turns[5]["and_later"]), (6, &true.into()));
+    let tokens: Vec<f64> = turns.iter().map(|turn| turn["input_tokens"].as_f64().expect("a mean")).collect();
+    assert!(tokens.is_sorted() && tokens[5] > 5.0 * 14.0, "inputs grow with the conversation: {tokens:?}");
+    let pages = run(folder.path(), &["report", "a", "--to", "html,markdown"]);
+    assert_eq!(pages.status.code(), Some(0), "{}", text(&pages.stderr));
+    let console = text(&run(folder.path(), &["report", "a"]).stdout);
+    for shown in ["turn", "6 and later", "sessions of the whole run: 6 begun; 6 finished"] {
+        assert!(console.contains(shown), "{console}");
+    }
+    for page in ["a/report.html", "a/report.md"] {
+        let page = std::fs::read_to_string(folder.path().join(page)).expect("a page");
+        assert!(page.contains("6 and later") && page.contains("6 begun; 6 finished"), "{page}");
+    }
+    // No answer comes in time: each session ends with its first turn.
+    let cut = ["run", "--turns", "7", "--sim", "delay:ttft=5ms,itl=0ms", "--out", "b", "--quiet", "--timeout", "1ms"];
+    let lost = run(folder.path(), &[&cut[..], &LOAD[..11]].concat());
+    assert_eq!(lost.status.code(), Some(3), "{}", text(&lost.stderr));
+    let trial = &json(&folder.path().join("b/result.json"))["trials"][0];
+    assert_eq!(trial["sessions"], serde_json::json!({"begun": 6, "finished": 0, "lost": 6, "unfinished": 0}));
+    assert_eq!((&trial["run_totals"]["skipped"], trial["turns"].as_array().map(Vec::len)), (&36.into(), Some(1)));
+}
+
 #[test]
 fn planned_answers_make_the_same_bodies_against_any_server() {
     let folder = folder();
@@ -207,9 +346,9 @@ fn what_sessions_cannot_be_combined_with_is_refused_by_name() {
         (&["run", "--turns", "3", "--images", "1"], &["--images", "--turns"]),
         (&["run", "--turns", "3", "--choices", "2"], &["--turns", "--choices"]),
         (&["run", "--turns", "3", "--extra-body", "{\"n\":2}"], &["--turns", "several answers"]),
-        (&["sweep", "--turns", "3"], &["--turns", "--rates 1,2,4"]),
-        (&["sweep", "--turns", "3", "--concurrency", "1,2"], &["--turns", "--rates 1,2,4"]),
-        (&["search", "--turns", "3", "--slo", "p99 ttft<=1s"], &["--turns", "tonnage sweep --rates"]),
+        (&["sweep", "--turns", "3"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
+        (&["sweep", "--replies", "real"], &["--replies", "tonnage run --rate 2/s --turns 8"]),
+        (&["search", "--turns", "3", "--slo", "p99 ttft<=1s"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
         (&["replay", "t.csv", "--turns", "3"], &["--turns", "--think after-completion"]),
         (&["replay", "t.csv", "--think-time", "3s"], &["--think-time", "--think after-completion"]),
     ];

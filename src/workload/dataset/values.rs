@@ -94,8 +94,8 @@ pub(super) fn conversations(
     Ok((rows, left_out))
 }
 
-/// The turns of all conversations in `values`, each read by `session`; the number of the first turn of each conversation,
-/// and at last that of all turns; and the number of conversations without a turn.
+/// The turns of all conversations in `values`, each read by `session`; the number of the first turn of each
+/// conversation, and at last that of all turns; and the number of conversations without a turn.
 pub(super) fn sessions(
     values: &[Placed<'_>],
     session: impl Fn(&str) -> Result<Vec<DataRow>, String>,
