@@ -79,7 +79,7 @@ pub(super) enum Verb {
     Search(Box<SearchArguments>),
     Size(Box<SizeArguments>),
     Replay(Box<ReplayArguments>),
-    Plan(PlanArguments),
+    Plan(Box<PlanArguments>),
     Trace(TraceArguments),
     Report(ReportArguments),
     Compare(CompareArguments),

@@ -78,7 +78,9 @@ impl ThinkLaw {
     fn drawn_s(&self, generator: &mut impl Rng) -> Option<f64> {
         Some(match self {
             Self::Fixed(_) => return None,
-            Self::Uniform { low, high } => low.as_secs_f64() + (*high - *low).as_secs_f64() * open_unit(generator),
+            Self::Uniform { low, high } => {
+                low.as_secs_f64() + (high.as_secs_f64() - low.as_secs_f64()) * open_unit(generator)
+            }
             Self::Exponential { mean } => mean.as_secs_f64() * exponential(generator),
             Self::Normal { mean, deviation } => mean.as_secs_f64() + deviation.as_secs_f64() * normal(generator),
             Self::LogNormal { mean, sigma } => {
