@@ -23,7 +23,9 @@ use crate::cli::load::{
 use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
-use crate::cli::sessions::{affinity_of, flag_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions};
+use crate::cli::sessions::{
+    affinity_of, flag_of_sessions, notes_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions,
+};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
@@ -198,6 +200,7 @@ impl Job {
         }
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         notes.extend(notes_of_data(&plan));
+        notes.extend(notes_of_sessions(&plan));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,

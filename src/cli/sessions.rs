@@ -68,6 +68,17 @@ pub(super) fn refuse_loads_of_sessions(
     Ok(())
 }
 
+/// What is said about the sessions of `plan` before the load: at first there are none, so the load is lighter than later.
+pub(super) fn notes_of_sessions(plan: &Plan) -> Option<String> {
+    let sessions = plan.workload().sessions.as_ref()?;
+    let begins = if plan.spans().warmup.length_s() > 0.0 {
+        ""
+    } else {
+        "; the load grows until the first sessions end, which --warmup leaves out of the figures"
+    };
+    Some(format!("each arrival begins a session: {}{begins}", sessions.sentence()))
+}
+
 /// What all turns of a session go to. Refuses options about sessions for a load without sessions.
 pub(super) fn affinity_of(plan: &Plan, target: &TargetOptions) -> Result<Affinity, Error> {
     let recorded = plan.recording().is_some_and(|recording| recording.provenance().sessions > 0);

@@ -142,10 +142,14 @@ impl Plan {
         self.source.recording()
     }
 
-    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
+    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants, and for a
+    /// closed loop, which sends single requests.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
-        self.source.turns()
+        match &self.load {
+            Load::Open(_) => self.source.turns(),
+            Load::Closed(_) => None,
+        }
     }
 
     /// What sets the instant of request `id`.
