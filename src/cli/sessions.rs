@@ -68,7 +68,8 @@ pub(super) fn refuse_loads_of_sessions(
     Ok(())
 }
 
-/// What is said about the sessions of `plan` before the load: at first there are none, so the load is lighter than later.
+/// What is said about the sessions of `plan` before the load. At first there are none, so the load is lighter than
+/// later.
 pub(super) fn notes_of_sessions(plan: &Plan) -> Option<String> {
     let sessions = plan.workload().sessions.as_ref()?;
     let begins = if plan.spans().warmup.length_s() > 0.0 {

@@ -161,6 +161,7 @@ const TABLE: &[OptionRow] = &[
     row("sample").of_a_trace(),
     row("secret-header").resumable(),
     row("segment").of_a_trace(),
+    row("session-header").refused(&[(Sweep, "drop it; the loads of a sweep have no sessions")]),
     row("session-rate").of_a_trace(),
     row("sessions").rivals(&["turns"]).refused(&[
         (Replay, NO_SESSIONS),
@@ -177,6 +178,7 @@ const TABLE: &[OptionRow] = &[
     row("start-at")
         .not_kept()
         .refused(&[(Sweep, "drop it; a sweep begins at once"), (Search, "drop it; a search begins at once")]),
+    row("sticky").refused(&[(Sweep, "drop it; the loads of a sweep have no sessions")]),
     row("target").rivals(&["sim"]),
     row("think").refused(&[(
         Search,

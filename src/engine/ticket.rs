@@ -84,7 +84,10 @@ impl Ticket {
             Some(Sequel::Release { id, at }) => {
                 let mut history = std::mem::take(&mut self.history);
                 if live.plan.keeps_answers() {
-                    history.push(answer.as_deref().map_or(&[], AnswerText::answer));
+                    // The server counts reasoning, too, which the conversation leaves out.
+                    let is_whole = answer.as_deref().is_some_and(|text| text.answer_from == Some(0));
+                    let tokens = record.exchange.server_output_tokens().filter(|_| is_whole);
+                    history.push(answer.as_deref().map_or(&[], AnswerText::answer), tokens);
                 }
                 live.released.add(self.worker, Turn { at, id, history });
             }

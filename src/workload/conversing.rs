@@ -1,7 +1,7 @@
 //! Owns the conversation that a request carries: the texts of the earlier turns of its session and the answers to them.
 
 use crate::workload::conversations::Conversations;
-use crate::workload::{Few, History, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Turns, estimate_text};
+use crate::workload::{Few, History, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Turns};
 
 impl Plan {
     /// Whether later turns carry the answers that the server gives in the run. The run must then keep them.
@@ -93,10 +93,8 @@ impl Plan {
         match history.answer_mut(turn) {
             None => self.planned_answer(id),
             Some(answered) => {
-                let text = &*answered.text;
-                let counted = || tokenizer.map_or_else(|| estimate_text(text), |tokenizer| tokenizer.count(text));
-                let tokens = *answered.tokens.get_or_insert_with(counted);
-                (text.to_owned(), tokens)
+                let tokens = answered.tokens(tokenizer);
+                (answered.text().to_owned(), tokens)
             }
         }
     }

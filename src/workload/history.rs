@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::workload::{Tokenizer, estimate_text};
 
 /// Which answers stand in the history that a later turn carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,15 +58,32 @@ pub struct History {
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
-    pub(super) text: Box<str>,
-    /// Its tokens, once they were counted: by the plan's tokenizer, else by estimate.
-    pub(super) tokens: Option<u32>,
+    text: Box<str>,
+    /// Its tokens as the server counts them, if that is known.
+    served: Option<u32>,
+    /// Its tokens by the plan's tokenizer, once they were counted.
+    counted: Option<u32>,
+}
+
+impl Answered {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its tokens: as `tokenizer` counts them; without one, as the server counts them; else an estimate.
+    pub(super) fn tokens(&mut self, tokenizer: Option<&Tokenizer>) -> u32 {
+        match tokenizer {
+            Some(tokenizer) => *self.counted.get_or_insert_with(|| tokenizer.count(&self.text)),
+            None => *self.served.get_or_insert_with(|| estimate_text(&self.text)),
+        }
+    }
 }
 
 impl History {
-    /// Adds the answer to the latest turn. Bytes that are not UTF-8 become U+FFFD, because a request is JSON.
-    pub fn push(&mut self, answer: &[u8]) {
-        self.answers.push(Answered { text: String::from_utf8_lossy(answer).into(), tokens: None });
+    /// Adds the answer to the latest turn, with the server's count of its tokens, if that is known. Bytes that are not
+    /// UTF-8 become U+FFFD, because a request is JSON.
+    pub fn push(&mut self, answer: &[u8], tokens: Option<u32>) {
+        self.answers.push(Answered { text: String::from_utf8_lossy(answer).into(), served: tokens, counted: None });
     }
 
     /// The answer to turn `turn` (from 0), if it is known.

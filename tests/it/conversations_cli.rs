@@ -347,6 +347,7 @@ fn what_sessions_cannot_be_combined_with_is_refused_by_name() {
         (&["run", "--turns", "3", "--choices", "2"], &["--turns", "--choices"]),
         (&["run", "--turns", "3", "--extra-body", "{\"n\":2}"], &["--turns", "several answers"]),
         (&["sweep", "--turns", "3"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
+        (&["sweep", "--sticky"], &["--sticky", "no sessions"]),
         (&["sweep", "--replies", "real"], &["--replies", "tonnage run --rate 2/s --turns 8"]),
         (&["search", "--turns", "3", "--slo", "p99 ttft<=1s"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
         (&["replay", "t.csv", "--turns", "3"], &["--turns", "--think after-completion"]),

@@ -50,8 +50,8 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Time between an answer and the next turn: 5s, 2s..10s, exp:5s, normal:5s,1s or lognormal:5s,1.2 [default: 0s]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(in crate::cli) think_time: Option<ThinkLaw>,
-    /// Answers in the conversation that later turns carry: real (the server's) or planned (made to the length asked
-    /// for, so that bodies do not depend on the server) [default: real]
+    /// Answers in the conversation that later turns carry: real (the server's) or planned (those of the data set, else
+    /// made to the length asked for; bodies then do not depend on the server) [default: real]
     #[arg(long, value_name = "WHICH")]
     pub(in crate::cli) replies: Option<Replies>,
 }
