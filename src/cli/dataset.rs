@@ -144,11 +144,13 @@ pub(super) fn notes_of_data(plan: &Plan) -> Vec<String> {
     if about <= MOST_COUNTED
         && let Some(repeated) = repeated_rows(plan).filter(|repeated| *repeated > 0)
     {
+        let (what, row) =
+            if plan.workload().sessions.is_some() { ("sessions", "conversation") } else { ("requests", "row") };
         notes.push(format!(
-            "{} requests repeat a row that was sent before (the data set has {}), so the server\u{2019}s prefix cache \
+            "{} {what} repeat a {row} that was sent before (the data set has {}), so the server\u{2019}s prefix cache \
              may answer them: a longer data set avoids it",
             count(repeated),
-            count(data.len() as u64)
+            count(data.units() as u64)
         ));
     }
     notes

@@ -177,9 +177,11 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         row("sessions", format!("each planned request begins one: {}", sessions.sentence()));
     }
     if let Some(data) = &description.data {
+        let (what, unit) =
+            if plan.workload().sessions.is_some() { ("sessions", "conversation") } else { ("requests", "row") };
         let repeated = match data.repeated {
-            0 => "no row is sent twice".to_owned(),
-            repeated => format!("{} requests repeat a row that was sent before", count(repeated)),
+            0 => format!("no {unit} is sent twice"),
+            repeated => format!("{} {what} repeat a {unit} that was sent before", count(repeated)),
         };
         row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
     }

@@ -216,8 +216,9 @@ fn conversations_of_a_data_set_are_sent_turn_by_turn() {
         assert!(file == "s.json" || asked.iter().all(|asked| *asked == 7), "{asked:?}");
     }
     let plan = run(folder.path(), &["plan", "--dataset", "s.json", "--sessions", "--requests", "5"]);
-    let shown = text(&plan.stdout);
+    let shown = text(&plan.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains("1 conversation with 2 turns") && shown.contains("5 more are released"), "{shown}");
+    assert!(shown.contains("4 sessions repeat a conversation"), "{shown}");
     std::fs::write(folder.path().join("p.txt"), "one\ntwo\n").expect("a file");
     std::fs::write(folder.path().join("b.jsonl"), "{\"messages\":[]}\n{\"messages\":7}\n").expect("a file");
     all_refused(
