@@ -177,13 +177,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         row("sessions", format!("each planned request begins one: {}", sessions.sentence()));
     }
     if let Some(data) = &description.data {
-        let (what, unit) =
-            if plan.workload().sessions.is_some() { ("sessions", "conversation") } else { ("requests", "row") };
-        let repeated = match data.repeated {
-            0 => format!("no {unit} is sent twice"),
-            repeated => format!("{} {what} repeat a {unit} that was sent before", count(repeated)),
-        };
-        row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
+        row("data", format!("{}, taken in the order {}; {}", data.sentence, data.order, repeats(plan, data.repeated)));
     }
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
@@ -224,6 +218,16 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }
     text
+}
+
+/// How often the data set begins again.
+fn repeats(plan: &Plan, repeated: u64) -> String {
+    let in_sessions = plan.workload().sessions.is_some();
+    let (what, unit) = if in_sessions { ("sessions", "conversation") } else { ("requests", "row") };
+    match repeated {
+        0 => format!("no {unit} is sent twice"),
+        repeated => format!("{} {what} repeat a {unit} that was sent before", count(repeated)),
+    }
 }
 
 /// The part of the trace that is used, and its speed.
