@@ -51,7 +51,7 @@ impl fmt::Display for Seed {
 }
 
 /// A named stream of a [`Seed`]: sequential by [`Stream::sequence`], random access by [`Stream::at`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     key: [u8; 32],
 }

@@ -162,6 +162,7 @@ pub(crate) fn trial(station: Station, (warmup, count): (u64, u64), seed: u64, er
             class: name.clone(),
             session: None,
             turn: None,
+            turns: None,
             origin: Origin::Planned,
             scheduled,
             asked_input_tokens: 0,

@@ -8,6 +8,7 @@ use crate::cli::load::{lengths_of, planned_about};
 use crate::cli::mix::mix_of;
 use crate::cli::options::{TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::sharing;
+use crate::cli::sessions::sessions_of;
 use crate::error::Error;
 use crate::results::{Limit, read_bytes};
 use crate::units::count;
@@ -38,7 +39,9 @@ pub(super) fn workload_of(
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),
     };
-    sharing(workload.salted(salt).made_of(options.content.unwrap_or_default()), &options.prefix, seed)
+    let workload = workload.salted(salt).made_of(options.content.unwrap_or_default());
+    let workload = workload.in_sessions(sessions_of(options)?);
+    sharing(workload, &options.prefix, seed)
 }
 
 /// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,
@@ -61,8 +64,16 @@ fn listed_of(options: &WorkloadOptions, streamed: Option<bool>) -> Result<Option
     }
     let bytes = read_bytes(path, Limit::DATA_SET, "check --dataset")?;
     let columns = options.dataset_columns.clone().unwrap_or_default();
-    let reading = DataReading { format: options.dataset_format, columns, streamed };
+    let reading = DataReading { format: options.dataset_format, columns, streamed, sessions: options.sessions };
     let data = Arc::new(DataSet::read(bytes, path, &reading)?);
+    if options.sessions && !matches!(data.format(), DataFormat::ShareGpt | DataFormat::Messages) {
+        let why = format!(
+            "needs conversations, and the rows of {} are {} rows, of one request each",
+            path.display(),
+            data.format()
+        );
+        return Err(Error::usage("--sessions", why, "drop it, or give --dataset conversations: sharegpt or messages"));
+    }
     let output = lengths_of("--output-tokens", &options.output_tokens)?;
     Ok(Some(Listed::new(data, options.dataset_order.unwrap_or_default(), output)))
 }
@@ -140,11 +151,13 @@ pub(super) fn notes_of_data(plan: &Plan) -> Vec<String> {
     if about <= MOST_COUNTED
         && let Some(repeated) = repeated_rows(plan).filter(|repeated| *repeated > 0)
     {
+        let (what, row) =
+            if plan.workload().sessions.is_some() { ("sessions", "conversation") } else { ("requests", "row") };
         notes.push(format!(
-            "{} requests repeat a row that was sent before (the data set has {}), so the server\u{2019}s prefix cache \
+            "{} {what} repeat a {row} that was sent before (the data set has {}), so the server\u{2019}s prefix cache \
              may answer them: a longer data set avoids it",
             count(repeated),
-            count(data.len() as u64)
+            count(data.units() as u64)
         ));
     }
     notes

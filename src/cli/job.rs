@@ -24,6 +24,9 @@ use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches};
 use crate::cli::secrets::{lacks_secret, of_headers};
+use crate::cli::sessions::{
+    affinity_of, flag_of_sessions, notes_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions,
+};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
@@ -92,6 +95,7 @@ impl Job {
         let beside = salt_beside_data(&arguments.workload, &arguments.wire, parsed);
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
         let salt = beside.or(of_all).map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
+        refuse_loads_of_sessions(&arguments.workload, &arguments.schedule, arguments.play.load.as_deref())?;
         let workload = workload_of(
             &arguments.workload,
             salt.clone(),
@@ -155,6 +159,7 @@ impl Job {
         refuse_unknown(&target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
         refuse_batches(&content.prefix, &target)?;
+        refuse_beside_sessions(&plan, &content, &target, &wire)?;
         refuse_empty(&plan)?;
         if let Some(text) = content.content {
             plan = plan.made_of(text);
@@ -201,16 +206,21 @@ impl Job {
             );
         }
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
-        let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
-        let class_models = models_of_classes(&plan);
-        let chat = RequestOptions { class_models, keep_text, ..request_options(&target, &wire, parsed)? };
+        let keep_text = plan.keeps_answers() || (tokenizer.is_some() && !matches!(verb, "sweep" | "search"));
+        let (class_models, affinity) = (models_of_classes(&plan), affinity_of(&plan, &target)?);
+        let chat = RequestOptions { class_models, affinity, keep_text, ..request_options(&target, &wire, parsed)? };
+        if plan.workload().sessions.is_some() && chat.choices() > 1 {
+            let why = "is a conversation, and each request has several answers";
+            let flag = flag_of_sessions(&content).unwrap_or("--turns");
+            return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
+        }
         if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
             let why = "counts the text of one answer, and each request has several";
             return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
         }
         plan = plan.of_images(images_of(&wire)?, chat.choices());
-        notes.extend(notes_of_data(&plan));
-        notes.extend(notes_of_prefixes(&plan, target.reset_cache));
+        let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
+        notes.extend(of_requests.chain(notes_of_sessions(&plan)));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
@@ -263,6 +273,7 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
     }
     chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
     chat.secrets = known_secrets();
+    chat.session_header.clone_from(&target.session_header);
     add_named_fields(&mut chat.extra_body, target, wire)?;
     chat.stream = is_streamed(target);
     (chat.idle_timeout, chat.reuse) = (target.idle_timeout, !target.no_reuse);

@@ -31,6 +31,7 @@ mod search;
 mod search_account;
 mod search_options;
 mod secrets;
+mod sessions;
 mod shard;
 mod signals;
 mod simulate;

@@ -15,6 +15,7 @@ use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
 use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, TEMPLATE, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::cli::recorded::{books, sessions_of, sorted};
+use crate::cli::sessions::refuse_loads_of_sessions;
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub(super) struct PlanArguments {
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
+    refuse_loads_of_sessions(&arguments.workload, &arguments.schedule, None)?;
     let plan = plan_of(
         &arguments.schedule,
         workload_of(&arguments.workload, Salt::Off, None, arguments.schedule.seed)?,
@@ -175,12 +177,11 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
             row("sessions", sessions_of(trace));
         }
     }
+    if let Some(sessions) = &plan.workload().sessions {
+        row("sessions", format!("each planned request begins one: {}", sessions.sentence()));
+    }
     if let Some(data) = &description.data {
-        let repeated = match data.repeated {
-            0 => "no row is sent twice".to_owned(),
-            repeated => format!("{} requests repeat a row that was sent before", count(repeated)),
-        };
-        row("data", format!("{}, taken in the order {}; {repeated}", data.sentence, data.order));
+        row("data", format!("{}, taken in the order {}; {}", data.sentence, data.order, repeats(plan, data.repeated)));
     }
     description.shared.iter().flat_map(rows_of_shared).for_each(|(name, value)| row(name, value));
     for (reason, dropped) in &description.dropped {
@@ -236,6 +237,16 @@ fn rows_of_shared(shared: &SharedDescription) -> Vec<(&'static str, String)> {
         rows.push(("cut", format!("{} prompts are too short for what they share", count(cache.cut))));
     }
     rows
+}
+
+/// How often the data set begins again.
+fn repeats(plan: &Plan, repeated: u64) -> String {
+    let in_sessions = plan.workload().sessions.is_some();
+    let (what, unit) = if in_sessions { ("sessions", "conversation") } else { ("requests", "row") };
+    match repeated {
+        0 => format!("no {unit} is sent twice"),
+        repeated => format!("{} {what} repeat a {unit} that was sent before", count(repeated)),
+    }
 }
 
 /// The part of the trace that is used, and its speed.

@@ -39,6 +39,10 @@ impl PrefixOptions {
 /// `workload` with what the options let its prompts share, drawn from `seed`.
 pub(super) fn sharing(workload: Workload, options: &PrefixOptions, seed: u64) -> Result<Workload, Error> {
     let Some(prefixes) = prefixes_of(options, Seed::new(seed))? else { return Ok(workload) };
+    if workload.sessions.is_some() {
+        let why = "is for single requests: later turns of a session share its conversation";
+        return Err(Error::usage(options.first().unwrap_or("--prefix-tokens"), why, "drop one of them"));
+    }
     match &workload.source {
         SourceSpec::Listed(listed) => refuse_rows(listed, options)?,
         SourceSpec::Drawn { input, .. } => refuse_lengths(input, &prefixes)?,

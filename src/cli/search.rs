@@ -292,7 +292,7 @@ async fn play(
         let findings = SearchFindings::of(aim, &Journal::default(), blueprint.process.to_string(), Vec::new(), None);
         Report { search: Some(findings), ..skeleton(&job, &found, started, command) }
     };
-    let mut report = live(&job, aim, blueprint, &found, &folder, report, signals).await?;
+    let mut report = Box::pin(live(&job, aim, blueprint, &found, &folder, report, signals)).await?;
     deliver(&job, &mut report, &folder, ending)
 }
 

@@ -13,7 +13,7 @@ use crate::cli::signals::Signals;
 use crate::error::Error;
 use crate::schedule::Extent;
 use crate::units::{count, per_second, seconds};
-use crate::workload::{Fits, Load, Plan};
+use crate::workload::{Fits, LaterTurns, Load, Plan};
 
 /// The longest time spent to find prompts in advance. The preparing threads find the others while the load runs.
 /// Encoding takes about a millisecond for 1 000 tokens: at high rates it must not compete with sending, but a short run
@@ -113,7 +113,7 @@ fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
 fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64> + '_> {
     match plan.load() {
         Load::Open(_) => Box::new(plan.share().flat_map(|arrival| {
-            let later = plan.turns().map_or(0..0, |turns| turns.after(arrival.index));
+            let later = plan.turns().map_or(LaterTurns::none(), |turns| turns.after(arrival.index));
             std::iter::once(arrival.index).chain(later)
         })),
         Load::Closed(closed) => match closed.extent {

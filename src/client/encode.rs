@@ -12,6 +12,7 @@ use hyper::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
 use super::access::{Secret, access_headers, header_value, is_bearer};
+use super::affinity::{Affinity, SessionHeader};
 use super::dialect::{BodyValues, Endpoint, StreamFields};
 use super::pool::{MOST_IDLE, Reservation};
 use super::{LengthField, RenewedKey, Route, Target};
@@ -28,6 +29,10 @@ pub struct RequestOptions {
     pub models: Vec<String>,
     /// The models of the classes of a mix that name one, instead of those above.
     pub class_models: BTreeMap<Arc<str>, String>,
+    /// What all requests of a session go to.
+    pub affinity: Affinity,
+    /// The header that carries the id of the request's session.
+    pub session_header: Option<String>,
     /// The API key.
     pub api_key: Option<Secret>,
     /// The header that carries the API key; `None`: the endpoint's own. In `authorization` it is a bearer token.
@@ -54,7 +59,7 @@ pub struct RequestOptions {
     pub reuse: bool,
     /// How long a connection may be idle before it is dropped.
     pub idle_timeout: Duration,
-    /// Keep the response text, for a tokenizer that counts it after the run.
+    /// Keep the response text, for a tokenizer that counts it after the run or for the next turn of a session.
     pub keep_text: bool,
     /// Texts that are hidden in records if a server echoes them.
     pub secrets: Secrets,
@@ -71,6 +76,8 @@ impl RequestOptions {
             targets,
             models,
             class_models: BTreeMap::new(),
+            affinity: Affinity::None,
+            session_header: None,
             api_key: None,
             key_header: None,
             renewed_key: None,
@@ -127,6 +134,8 @@ pub struct Encoder {
     models: Vec<EncodedModel>,
     /// The models of the classes that name one.
     class_models: Vec<(Arc<str>, EncodedModel)>,
+    affinity: Affinity,
+    session_header: Option<SessionHeader>,
     endpoint: Endpoint,
     /// The bytes before and after the output length; `None` when no length is asked for.
     around_length: Option<(String, String)>,
@@ -279,6 +288,9 @@ impl Encoder {
         let stream = options.stream && dialect.capabilities().streams;
         let common = common_headers(options, stream)?;
         let request_ids = RequestIds::new(&options.request_id_prefix, common.contains_key(REQUEST_ID));
+        let session_header = options.session_header.as_deref();
+        let session_header =
+            session_header.map(|name| SessionHeader::new(name, &request_ids.of_run, &common)).transpose()?;
         let mut targets = Vec::with_capacity(options.targets.len());
         for target in &options.targets {
             let path = target.path(dialect.path());
@@ -305,6 +317,8 @@ impl Encoder {
             targets,
             models,
             class_models,
+            affinity: options.affinity,
+            session_header,
             endpoint: options.endpoint,
             around_length,
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
@@ -349,12 +363,13 @@ impl Encoder {
     /// Encodes one request: headers and body bytes, ready to be written.
     #[must_use]
     pub fn encode(&self, spec: &RequestSpec) -> Call {
-        let (id, asked) = (spec.outline.id, spec.outline.output_tokens);
+        let asked = spec.outline.output_tokens;
         let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
-        let place = (id % targets) as usize;
+        let [of_target, of_model] = self.affinity.numbers(&spec.outline);
+        let place = (of_target % targets) as usize;
         let target = &self.targets[place];
         let of_class = self.class_models.iter().find(|(class, _)| *class == spec.outline.class);
-        let model = of_class.map_or(&self.models[(id / targets % models) as usize], |(_, model)| model);
+        let model = of_class.map_or(&self.models[(of_model / targets % models) as usize], |(_, model)| model);
         let body = spec.body.clone().unwrap_or_else(|| self.body(spec, model));
 
         let mut request = Request::new(Full::new(body.clone()));
@@ -368,6 +383,9 @@ impl Encoder {
             secrets = hidden;
         }
         self.request_ids.mark(request.headers_mut(), spec);
+        if let Some(header) = &self.session_header {
+            header.mark(request.headers_mut(), &spec.outline);
+        }
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
             request,

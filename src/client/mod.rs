@@ -1,6 +1,7 @@
 //! Owns the client: how a request is encoded and sent, and how its response is read as an exchange.
 
 mod access;
+mod affinity;
 mod answer;
 mod cache_reset;
 mod channel;
@@ -56,6 +57,7 @@ use crate::workload::RequestSpec;
 
 pub use crate::clock::{ReceiveClock, receive_clock};
 pub use access::{Secret, is_bearer};
+pub use affinity::Affinity;
 pub use cache_reset::CacheReset;
 pub use departure::Departure;
 pub use dialect::{Capabilities, Endpoint, RawEndpoint, StreamFraming};

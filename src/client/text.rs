@@ -19,7 +19,11 @@ pub(super) fn append_event(event: &[u8], dialect: &dyn Dialect, text: &mut Answe
 pub(super) fn append_object(object: &[u8], dialect: &dyn Dialect, text: &mut AnswerText) {
     let mut append = |object: &str| {
         dialect.for_each_fragment(object, &mut |fragment| match fragment {
-            Fragment::Answer(bytes) | Fragment::Reasoning(bytes) => text.bytes.extend_from_slice(bytes),
+            Fragment::Answer(bytes) => {
+                text.answer_from.get_or_insert(text.bytes.len());
+                text.bytes.extend_from_slice(bytes);
+            }
+            Fragment::Reasoning(bytes) => text.bytes.extend_from_slice(bytes),
             Fragment::Opaque => {}
         })
     };

@@ -18,7 +18,7 @@ use crate::engine::source::Staged;
 use crate::engine::ticket::Ticket;
 use crate::record::{Exchange, Outcome, Record};
 use crate::units::Offset;
-use crate::workload::BodyFingerprint;
+use crate::workload::{BodyFingerprint, History};
 
 /// Overdue requests sent in one call. More would delay the reading of sockets.
 const AT_ONCE: u32 = 8;
@@ -52,6 +52,7 @@ struct Held {
     bodies: BodyFingerprint,
     departure: Departure,
     sending: Sending,
+    history: History,
 }
 
 type Sending = Pin<Box<dyn Future<Output = Exchange>>>;
@@ -129,7 +130,7 @@ impl<C: Client> Desk<C> {
     fn begun(&self, staged: Staged<C>) -> Held {
         let departure = Departure::default();
         let sending = Box::pin(follow(Rc::clone(&self.client), Arc::clone(&self.live), staged.call, departure.clone()));
-        Held { record: staged.record, bodies: staged.bodies, departure, sending }
+        Held { record: staged.record, bodies: staged.bodies, departure, sending, history: staged.history }
     }
 
     /// Sends requests that are due, at most [`AT_ONCE`]. Never waits.
@@ -155,8 +156,8 @@ impl<C: Client> Desk<C> {
     /// Sends one request, or sheds it at the cap.
     fn dispatch(self: &Rc<Self>, held: Held) {
         let open = self.live.gauge.open();
-        let Held { record, departure, mut sending, .. } = held;
-        let mut ticket = Ticket::new(record, Arc::clone(&self.live), self.worker);
+        let Held { record, departure, mut sending, history, .. } = held;
+        let mut ticket = Ticket::new(record, history, Arc::clone(&self.live), self.worker);
         if self.live.max_in_flight.is_some_and(|most| open >= most) {
             ticket.settle_unsent(Outcome::Shed);
             return;

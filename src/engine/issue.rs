@@ -14,7 +14,7 @@ use crate::engine::source::Supply;
 use crate::engine::ticket::Ticket;
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
-use crate::workload::{BodyFingerprint, Closed};
+use crate::workload::{BodyFingerprint, Closed, History};
 
 /// How long before a request's instant its connection is made ready.
 pub(super) const RESERVE_LEAD: Duration = Duration::from_millis(20);
@@ -109,14 +109,14 @@ async fn settle_overdue<C: Client>(
         return;
     }
     for record in soon.take_while(|record| record.scheduled < stop_at) {
-        Ticket::new(record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+        Ticket::new(record, History::default(), Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
     // The preparing thread ends at the stop too, so this loop is short.
     while let Some(staged) = source.next().await {
         if staged.record.scheduled >= stop_at {
             break;
         }
-        Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+        Ticket::new(staged.record, History::default(), Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
 }
 
@@ -156,7 +156,7 @@ async fn release<C: Client>(
         }
         staged.record.scheduled = now;
         bodies.merge(&staged.bodies);
-        let mut ticket = Ticket::new(staged.record, Arc::clone(&live), worker);
+        let mut ticket = Ticket::new(staged.record, History::default(), Arc::clone(&live), worker);
         let departure = Departure::at(ticket.begin());
         ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, departure).await);
     }

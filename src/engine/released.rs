@@ -1,11 +1,14 @@
 //! Owns `Released`: later turns of sessions, between the completion of the previous turn and their own send.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cmp::Ordering;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::units::Offset;
+use crate::workload::History;
 
 /// The state of a segment's sessions that its workers share.
 #[derive(Debug)]
@@ -24,8 +27,35 @@ struct Completed {
     added: Notify,
 }
 
-/// The release instant of a turn, then its id: in this order, turns sort by instant.
-pub(super) type Turn = (Offset, u64);
+/// A turn whose previous turn has completed. Turns sort by instant.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// When it is released.
+    pub(super) at: Offset,
+    pub(super) id: u64,
+    /// The answers before it, if the plan keeps them.
+    pub(super) history: History,
+}
+
+impl Ord for Turn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.id).cmp(&(other.at, other.id))
+    }
+}
+
+impl PartialOrd for Turn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Turn {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Turn {}
 
 impl Released {
     pub(super) fn new(workers: usize) -> Self {
@@ -33,10 +63,10 @@ impl Released {
         Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0) }
     }
 
-    /// Hands turn `id` to the driver of `worker`, which releases it at `at`.
-    pub(super) fn add(&self, worker: usize, id: u64, at: Offset) {
+    /// Hands `turn` to the driver of `worker`, which releases it.
+    pub(super) fn add(&self, worker: usize, turn: Turn) {
         if let Some(completed) = self.completed.get(worker) {
-            completed.turns.lock().unwrap_or_else(PoisonError::into_inner).push((at, id));
+            completed.turns.lock().unwrap_or_else(PoisonError::into_inner).push(turn);
             completed.added.notify_one();
         }
     }
@@ -57,23 +87,23 @@ impl Released {
     }
 
     pub(super) fn begin_session(&self) {
-        self.sessions.fetch_add(1, Ordering::AcqRel);
+        self.sessions.fetch_add(1, AcqRel);
     }
 
     /// Ends one session; returns whether it was the last open one.
     pub(super) fn end_session(&self) -> bool {
-        self.sessions.fetch_sub(1, Ordering::AcqRel) == 1
+        self.sessions.fetch_sub(1, AcqRel) == 1
     }
 
     pub(super) fn any_session(&self) -> bool {
-        self.sessions.load(Ordering::Acquire) > 0
+        self.sessions.load(Acquire) > 0
     }
 
     pub(super) fn note_given_up(&self, turns: u64) {
-        self.given_up.fetch_add(turns, Ordering::AcqRel);
+        self.given_up.fetch_add(turns, AcqRel);
     }
 
     pub(super) fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::Acquire)
+        self.given_up.load(Acquire)
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
+use crate::engine::released::Turn;
 use crate::engine::segment::Live;
 use crate::error::Error;
 use crate::record::{Exchange, Record};
 use crate::units::Offset;
-use crate::workload::{BodyFingerprint, Load, Planned};
+use crate::workload::{BodyFingerprint, History, Load, Planned};
 
 /// How far ahead of its instant a request is encoded.
 const HORIZON: Duration = Duration::from_millis(500);
@@ -51,6 +52,8 @@ pub(super) struct Staged<C: Client> {
     pub(super) record: Box<Record>,
     pub(super) call: C::Call,
     pub(super) bodies: BodyFingerprint,
+    /// The answers before it in its session, if the plan keeps them.
+    pub(super) history: History,
     bytes: usize,
 }
 
@@ -91,9 +94,15 @@ fn share(live: &Live, worker: usize) -> Share {
     }
 }
 
-/// Encodes request `id`, due at `at`.
-pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
-    let spec = live.plan.spec(id);
+/// Encodes request `id`, due at `at`, which begins its session or has none.
+fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
+    stage_turn::<C>(live, encoder, Turn { at, id, history: History::default() })
+}
+
+/// Encodes a turn with the conversation before it.
+pub(super) fn stage_turn<C: Client>(live: &Live, encoder: &C::Encoder, turn: Turn) -> Staged<C> {
+    let Turn { at, id, mut history } = turn;
+    let spec = live.plan.spec_after(id, &mut history);
     let (outline, counted_input_tokens) = (spec.outline.clone(), spec.counted_tokens);
     let call = C::prepare(encoder, spec);
     let route = C::route(&call);
@@ -105,6 +114,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
         class: outline.class,
         session: outline.session,
         turn: outline.turn,
+        turns: outline.turns,
         origin: live.plan.origin(id),
         scheduled: at,
         asked_input_tokens: outline.input_tokens,
@@ -114,7 +124,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
         exchange: Exchange { counted_input_tokens, ..Exchange::default() },
     });
     let bytes = C::body(&call).len();
-    Staged { record, call, bodies, bytes }
+    Staged { record, call, bodies, history, bytes }
 }
 
 /// One worker's requests, encoded ahead of their instants.

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::engine::released::Turn;
 use crate::engine::segment::Live;
-use crate::record::{Exchange, Outcome, Record};
+use crate::record::{AnswerText, Exchange, Outcome, Record};
 use crate::units::Offset;
-use crate::workload::Sequel;
+use crate::workload::{History, Sequel};
 
 /// One request that has come due. [`Ticket::settle`] consumes it. A ticket dropped unsettled posts `Abandoned`.
 #[derive(Debug)]
@@ -15,20 +16,22 @@ pub(super) struct Ticket {
     live: Arc<Live>,
     worker: usize,
     sent: Option<Offset>,
+    /// The answers before it in its session, if the plan keeps them.
+    history: History,
 }
 
 impl Ticket {
-    pub(super) fn new(record: Box<Record>, live: Arc<Live>, worker: usize) -> Self {
+    pub(super) fn new(record: Box<Record>, history: History, live: Arc<Live>, worker: usize) -> Self {
         live.gauge.note_due();
         live.note_asked_output(record.asked_output_tokens);
         if let Some(turns) = live.plan.turns() {
-            match (turns.is_later(record.id), turns.after(record.id).is_empty()) {
+            match (turns.is_later(record.id), turns.after(record.id).first().is_none()) {
                 (false, false) => live.released.begin_session(),
                 (true, true) => live.end_session(),
                 (false, true) | (true, false) => {}
             }
         }
-        Self { record: Some(record), live, worker, sent: None }
+        Self { record: Some(record), live, worker, sent: None, history }
     }
 
     /// Notes that the send begins now; returns the instant.
@@ -59,7 +62,7 @@ impl Ticket {
             let outcome = record.exchange.outcome.clone();
             // The record is posted before the gauge counts it as settled. So when a collector sees no open request,
             // every record and every follow-up turn has already been handed over.
-            let skipped = self.follow_up(&record, ended);
+            let skipped = self.follow_up(&mut record, ended);
             self.live.post(self.worker, record);
             for record in skipped {
                 self.live.gauge.note_due();
@@ -73,18 +76,37 @@ impl Ticket {
 
 impl Ticket {
     /// Tells the rest of a session how its turn ended. Returns the records of the turns that will be skipped.
-    fn follow_up(&self, record: &Record, ended: Offset) -> Vec<Record> {
+    fn follow_up(&mut self, record: &mut Record, ended: Offset) -> Vec<Record> {
         let live = &*self.live;
+        let answer = if live.plan.keeps_answers() { self.taken(&mut record.exchange) } else { None };
         match live.plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
             None => {}
-            Some(Sequel::Release { id, at }) => live.released.add(self.worker, id, at),
-            Some(Sequel::NotDue(rest)) => live.give_up(rest.start),
+            Some(Sequel::Release { id, at }) => {
+                let mut history = std::mem::take(&mut self.history);
+                if live.plan.keeps_answers() {
+                    // The server counts reasoning, too, which the conversation leaves out.
+                    let is_whole = answer.as_deref().is_some_and(|text| text.answer_from == Some(0));
+                    let tokens = record.exchange.server_output_tokens().filter(|_| is_whole);
+                    history.push(answer.as_deref().map_or(&[], AnswerText::answer), tokens);
+                }
+                live.released.add(self.worker, Turn { at, id, history });
+            }
+            Some(Sequel::NotDue(rest)) => {
+                if let Some(next) = rest.first() {
+                    live.give_up(next);
+                }
+            }
             Some(Sequel::Skip(rest)) => {
                 live.end_session();
                 return rest.map(|id| live.plan.skipped(id, record)).collect();
             }
         }
         Vec::new()
+    }
+
+    /// The text of the answer. It stays in `exchange`, too, if a tokenizer is to count it.
+    fn taken(&self, exchange: &mut Exchange) -> Option<Box<AnswerText>> {
+        if self.live.plan.workload().tokenizer.is_some() { exchange.text.clone() } else { exchange.text.take() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Pacer;
 use crate::engine::desk::Desk;
 use crate::engine::released::Turn;
 use crate::engine::segment::Live;
-use crate::engine::source::{Preparing, Staged, stage, yield_to_workers};
+use crate::engine::source::{Preparing, Staged, stage_turn, yield_to_workers};
 use crate::error::Error;
 use crate::units::Offset;
 
@@ -45,8 +45,12 @@ impl<C: Client> Encoding<C> {
                     .spawn(move || {
                         yield_to_workers();
                         // This thread ends with the driver, which may end before the last turn is encoded.
-                        asked.into_iter().all(|(at, id)| {
-                            if let Ok(staged) = catch_unwind(AssertUnwindSafe(|| stage::<C>(&live, &encoder, id, at))) {
+                        asked.into_iter().all(|turn: Turn| {
+                            let (id, at) = (turn.id, turn.at);
+                            let staging = AssertUnwindSafe(|| stage_turn::<C>(&live, &encoder, turn));
+                            if let Ok(mut staged) = catch_unwind(staging) {
+                                let now = live.clock.now();
+                                staged.record.exchange.built_late = (now > at).then(|| now.since(at));
                                 return sender.send(staged).is_ok();
                             }
                             // A turn that cannot be built must not keep its session, and the run, waiting.
@@ -61,11 +65,11 @@ impl<C: Client> Encoding<C> {
         Ok(Self { aside, live, encoder, sender, receiver })
     }
 
-    fn ask(&self, (at, id): Turn) {
+    fn ask(&self, turn: Turn) {
         // Sending cannot fail: both ends of the channel live as long as a turn is on its way.
         _ = match &self.aside {
-            Some(ask) => ask.send((at, id)).map_err(|_| ()),
-            None => self.sender.send(stage::<C>(&self.live, &self.encoder, id, at)).map_err(|_| ()),
+            Some(ask) => ask.send(turn).map_err(|_| ()),
+            None => self.sender.send(stage_turn::<C>(&self.live, &self.encoder, turn)).map_err(|_| ()),
         };
     }
 }
@@ -135,12 +139,13 @@ impl<C: Client> Driver<C> {
 
     /// Has every turn encoded that is due within [`LEAD`]. Returns the instant of the turn after these.
     fn encode_soon(&mut self) -> Offset {
-        while let Some(Reverse((at, id))) = self.thinking.peek().copied() {
-            if !self.live.clock.until_before(at, LEAD).is_zero() {
-                return at;
+        while let Some(Reverse(first)) = self.thinking.peek() {
+            if !self.live.clock.until_before(first.at, LEAD).is_zero() {
+                return first.at;
             }
-            self.thinking.pop();
-            self.encoding.ask((at, id));
+            if let Some(Reverse(turn)) = self.thinking.pop() {
+                self.encoding.ask(turn);
+            }
         }
         Offset::NEVER
     }
@@ -156,10 +161,10 @@ impl<C: Client> Driver<C> {
     /// Gives up the turns that would be sent too late once the run ends.
     fn give_up_late(&mut self) {
         let live = &self.live;
-        self.thinking.retain(|Reverse((at, id))| {
-            let late = live.is_over(*at);
+        self.thinking.retain(|Reverse(turn)| {
+            let late = live.is_over(turn.at);
             if late {
-                live.give_up(*id);
+                live.give_up(turn.id);
             }
             !late
         });

@@ -10,9 +10,11 @@ mod examples;
 mod fold_tests;
 mod shares;
 mod trial;
+mod turns;
 #[cfg(test)]
 mod verdict_tests;
 mod worded;
 
 pub use trial::{ClassView, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView};
+pub use turns::{SessionsView, TurnView};
 pub use worded::{HealthView, ObjectiveView, VerdictView};

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::figures::turns::{SessionsView, TurnView};
 use crate::figures::worded::{HealthView, ObjectiveView, VerdictView};
 use crate::metrics::{
     BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Judgement, Known, LoadFacts, LoadOrigin, Lost,
@@ -56,6 +57,12 @@ pub struct TrialView {
     /// The classes of a mix, by name; empty without a mix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub classes: BTreeMap<String, ClassView>,
+    /// How the sessions of the run ended; absent without sessions whose later turns wait for answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionsView>,
+    /// The requests of the cohort by their turn in a session; empty without such sessions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnView>,
     /// The objectives.
     pub slo: SloView,
     /// The generator's health.
@@ -291,6 +298,8 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         tokens: summary.tokens().view(),
         metrics: metrics(summary, varies),
         classes: summary.classes().iter().map(|(name, class)| (name.to_string(), class_view(class, varies))).collect(),
+        sessions: SessionsView::of(summary.by_turn()),
+        turns: TurnView::of(summary.by_turn()),
         slo: SloView {
             objectives: judgement.objectives.iter().cloned().map(ObjectiveView::from).collect(),
             attainment: judgement.attainment,

@@ -29,6 +29,7 @@ pub(crate) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_
         class: Arc::from("default"),
         session: None,
         turn: None,
+        turns: None,
         origin: Origin::Planned,
         scheduled: at(scheduled_s),
         asked_input_tokens: 100,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Pattern;
 use crate::units::{Shard, Window};
-use crate::workload::{CacheShare, Closed, Load, Plan, Provenance, infinite_cache};
+use crate::workload::{CacheShare, Closed, Load, Plan, Provenance, Turns, infinite_cache};
 
 /// The kind of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl LoadFacts {
         match plan.load() {
             Load::Open(timeline) => Self {
                 kind: if timeline.law().is_some() { LoadKind::Open } else { LoadKind::Replay },
-                origin: if plan.turns().is_some_and(|turns| turns.later() > 0) {
+                origin: if plan.turns().is_some_and(Turns::any_later) {
                     LoadOrigin::Mixed
                 } else {
                     LoadOrigin::Planned

@@ -15,7 +15,8 @@ use crate::metrics::standing::{Goodness, Values, applies};
 use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{
-    BlockPoint, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality, Value,
+    BlockPoint, ByTurn, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality,
+    Value,
 };
 use crate::record::{ONLY_CLASS, Outcome, Record};
 use crate::units::Offset;
@@ -53,6 +54,7 @@ pub struct Summary {
     /// The requests of each class of a mix, folded by themselves; empty without a mix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     classes: BTreeMap<Arc<str>, Self>,
+    by_turn: ByTurn,
 }
 
 impl Summary {
@@ -80,6 +82,7 @@ impl Summary {
             tokens: TokenSums::default(),
             answers: Answers::default(),
             classes: BTreeMap::new(),
+            by_turn: ByTurn::default(),
             objectives,
         }
     }
@@ -100,6 +103,7 @@ impl Summary {
         let goodness = values.goodness(record, &self.objectives);
         self.totals.add(record);
         self.misses.add(record);
+        self.by_turn.add(record, in_cohort);
         self.flow.add_flight(record, self.frame.window, self.frame.load_end, in_cohort);
         self.add_sample(record, &values);
         self.slots.add(record, |metric| values.get(metric, OriginOf::Scheduled));
@@ -216,6 +220,7 @@ impl Summary {
         self.usage_missing += other.usage_missing;
         self.tokens.merge(&other.tokens);
         self.answers.merge(&other.answers);
+        self.by_turn.merge(&other.by_turn);
         self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
         for (class, theirs) in &other.classes {
@@ -333,6 +338,12 @@ impl Summary {
         self.answers.view(&self.cohort)
     }
 
+    /// The requests of sessions by turn.
+    #[must_use]
+    pub fn by_turn(&self) -> &ByTurn {
+        &self.by_turn
+    }
+
     /// Token counts of the cohort by who counted.
     pub(crate) fn tokens(&self) -> &TokenSums {
         &self.tokens
@@ -371,6 +382,7 @@ impl Summary {
             + size_of_val(self.samples.slots())
             + self.punctuality.send_lag.heap_bytes()
             + self.slots.heap_bytes()
+            + self.by_turn.heap_bytes()
     }
 
     /// The state of the requests in flight over the window; `varies` says whether the load varies by plan.

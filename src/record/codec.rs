@@ -358,12 +358,12 @@ mod tests {
     prop_compose! {
         fn any_record()(
             id in any::<u64>(), class in ".{0,9}", session in prop::option::of(any::<u64>()),
-                turn in prop::option::of(any::<u32>()),
+                (turn, turns) in any::<(Option<u32>, Option<u32>)>(),
             released in any::<bool>(), scheduled in 0u64..4_000_000_000_000_000, asked in any::<(u32, u32)>(),
                 exchange in any_exchange(),
         ) -> Record {
             Record {
-                id, class: Arc::from(class), session, turn,
+                id, class: Arc::from(class), session, turn, turns,
                     origin: if released { Origin::Released } else { Origin::Planned },
                 scheduled: Offset::from_nanos(scheduled), asked_input_tokens: asked.0, asked_output_tokens: asked.1,
                 target: Arc::from("http://h:1"), model: Arc::from("m"), exchange,
@@ -415,6 +415,7 @@ mod tests {
             class: Arc::from("default"),
             session: None,
             turn: None,
+            turns: None,
             origin: Origin::Planned,
             scheduled: Offset::from_secs(1.0),
             asked_input_tokens: 3,

@@ -61,7 +61,8 @@ pub struct Exchange {
     /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without a tokenizer
     /// or a text.
     pub counted_output_tokens: Option<u32>,
-    /// The answer's text, if a tokenizer is to count it; it goes to the spool, never into the records file.
+    /// The answer's text, if a tokenizer is to count it or a later turn carries it; it never goes into the records
+    /// file.
     pub text: Option<Box<AnswerText>>,
     /// HTTP status.
     pub status: Option<u16>,

@@ -20,6 +20,8 @@ pub(super) struct Line<'a> {
     session: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turns: Option<u32>,
     origin: Origin,
     scheduled_s: Offset,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +146,7 @@ impl<'a> Line<'a> {
             class: Cow::Borrowed(&record.class),
             session: record.session,
             turn: record.turn,
+            turns: record.turns,
             origin: record.origin,
             scheduled_s: record.scheduled,
             sent_s: exchange.sent,
@@ -208,6 +211,7 @@ impl<'a> Line<'a> {
             class: names.shared(0, &self.class),
             session: self.session,
             turn: self.turn,
+            turns: self.turns,
             origin: self.origin,
             scheduled: self.scheduled_s,
             asked_input_tokens: self.asked_input_tokens,

@@ -21,6 +21,8 @@ pub struct Record {
     pub session: Option<u64>,
     /// The request's turn in its session, from 0.
     pub turn: Option<u32>,
+    /// Turns of the request's session, if the later turns wait for the previous turn.
+    pub turns: Option<u32>,
     /// Whether the plan or the end of an earlier request set `scheduled`.
     pub origin: Origin,
     /// The planned instant, or the instant of release. Never moves.

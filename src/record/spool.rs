@@ -76,7 +76,7 @@ impl<R: Read> SpoolReader<R> {
         if bytes.len() < length as usize {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        Ok(Some(AnswerText { bytes, event_ends }))
+        Ok(Some(AnswerText { bytes, event_ends, answer_from: None }))
     }
 
     fn number(&mut self) -> io::Result<u32> {
@@ -98,6 +98,7 @@ mod tests {
             class: "default".into(),
             session: None,
             turn: None,
+            turns: None,
             origin: Origin::Planned,
             scheduled: Offset::ZERO,
             asked_input_tokens: 1,
@@ -111,10 +112,10 @@ mod tests {
     #[test]
     fn texts_come_back_in_the_order_of_their_records() {
         let texts = [
-            Some(AnswerText { bytes: "héllo".into(), event_ends: vec![1, 6] }),
+            Some(AnswerText { bytes: "héllo".into(), event_ends: vec![1, 6], answer_from: None }),
             None,
             Some(AnswerText::default()),
-            Some(AnswerText { bytes: vec![0xff, 0xed], event_ends: Vec::new() }),
+            Some(AnswerText { bytes: vec![0xff, 0xed], event_ends: Vec::new(), answer_from: None }),
         ];
         let mut bytes = Vec::new();
         let mut writer = SpoolWriter::new(&mut bytes);

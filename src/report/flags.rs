@@ -52,6 +52,7 @@ pub const NAMED_BELOW: &[&str] = &[
     "resume",
     "sample",
     "segment",
+    "session-header",
     "shard",
     "slo",
     "target",

@@ -6,7 +6,9 @@ use crate::figures::TrialView;
 use crate::report::answer::answer_of;
 use crate::report::cache::cache_line;
 use crate::report::comparison::sections;
-use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
+use crate::report::console::{
+    classes_table, latency_table, load_line, requests_table, slo_table, throughput_table, turns_table,
+};
 use crate::report::failures::{advice, said};
 use crate::report::layout::Grid;
 use crate::report::next::next_of;
@@ -165,6 +167,10 @@ impl Page {
         if let Some(classes) = classes_table(trial) {
             self.heading("Classes");
             self.table(&classes, &[]);
+        }
+        if let Some((grid, notes)) = turns_table(trial) {
+            self.heading("Sessions");
+            self.table(&grid, &notes);
         }
         self.heading("Load");
         self.paragraph(&load_line(trial));

@@ -1,5 +1,6 @@
 //! Owns the commands that a reader may type next.
 
+use crate::client::Endpoint;
 use crate::report::numbers::UNKNOWN;
 use crate::results::{Report, Setting};
 use crate::units::plain;
@@ -37,7 +38,7 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
     }
     if let Some(found) = &report.sweep {
         let mut commands =
-            vec![next("Which rate meets an objective, and how sure is that?", with("search", &asked(&slo)))];
+            vec![next("Which rate meets an objective, and how sure is that?", with("search", &asked(report, &slo)))];
         if let Some(knee) = found.knee_per_s {
             commands.push(next(
                 "Does the service hold the knee for longer?",
@@ -49,7 +50,7 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
         return commands;
     }
     vec![
-        next("Which rate meets the objectives, and how sure is that?", with("search", &asked(&slo))),
+        next("Which rate meets the objectives, and how sure is that?", with("search", &asked(report, &slo))),
         next("Where does the service saturate?", with("sweep", &slo)),
         beside("The same load again, for a comparison", "tonnage run --config config.yaml".to_owned()),
     ]
@@ -67,7 +68,9 @@ fn service_of(report: &Report) -> String {
     };
     let simulated =
         report.config.sim.as_ref().map_or_else(String::new, |sim| [" --sim ", &quoted(sim.text())].concat());
-    options("target", &report.config.target) + &options("model", &report.config.model) + &simulated
+    let endpoint = report.config.endpoint.as_ref().filter(|endpoint| *endpoint.value() != Endpoint::default());
+    let endpoint = endpoint.map_or_else(String::new, |endpoint| [" --endpoint ", &quoted(endpoint.text())].concat());
+    [options("target", &report.config.target), options("model", &report.config.model), endpoint, simulated].concat()
 }
 
 /// The objectives of the run as options.
@@ -75,9 +78,15 @@ fn objectives_of(report: &Report) -> String {
     report.config.slo.iter().map(|slo| [" --slo ", &quoted(slo.text())].concat()).collect()
 }
 
-/// The objectives, or an example where none was given.
-fn asked(slo: &str) -> String {
-    if slo.is_empty() { " --slo 'p99 ttft<=500ms'".to_owned() } else { slo.to_owned() }
+/// The objectives, or an example where none was given: on the first token where answers are streamed.
+fn asked(report: &Report, slo: &str) -> String {
+    let endpoint = report.config.endpoint.as_ref();
+    let streams = endpoint.is_none_or(|endpoint| endpoint.value().capabilities().streams) && !report.config.no_stream;
+    match (slo, streams) {
+        ("", true) => " --slo 'p99 ttft<=500ms'".to_owned(),
+        ("", false) => " --slo 'p99 e2e<=2s'".to_owned(),
+        _ => slo.to_owned(),
+    }
 }
 
 /// `text` as one word of a shell.

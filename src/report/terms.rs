@@ -36,6 +36,10 @@ const TERMS: &[(&str, &str)] = &[
     ("timed out", "The request had no complete answer within --timeout."),
     ("unresolved", "The request was still open when the drain after the load ended."),
     ("shed", "The request was not sent, because --max-in-flight was reached. It counts as a miss."),
+    ("session",
+        "The turns of one user: each later turn is sent when the answer before it has ended and the think time \
+         has passed. New sessions begin at planned instants."),
+    ("turn", "One request of a session. It carries the conversation before it where the load is made of sessions."),
     ("knee",
         "The highest rate at which the service is stable, below the lowest rate that saturates it."),
     ("saturation rate", "The rate at which the service completes requests when more are offered."),

@@ -37,6 +37,9 @@ struct FailedLine<'a> {
     target: &'a str,
     model: &'a str,
     prompt: &'a str,
+    /// What of the request is missing in `prompt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<&'a str>,
 }
 
 /// What is kept in addition to the records.
@@ -237,7 +240,8 @@ impl<S: Write> Failures<S> {
             return Ok(());
         }
         let failure = if let Outcome::Failed(failure) = &record.exchange.outcome { Some(failure) } else { None };
-        let prompt = plan.spec(record.id).into_prompt();
+        let (spec, is_whole) = plan.spec_without_answers(record.id);
+        let prompt = spec.into_prompt();
         let line = FailedLine {
             id: record.id,
             scheduled_s: record.scheduled.as_secs(),
@@ -248,6 +252,7 @@ impl<S: Write> Failures<S> {
             target: &record.target,
             model: &record.model,
             prompt: &prompt,
+            left_out: (!is_whole).then_some("the conversation before it, with the server's answers"),
         };
         self.line(&serde_json::to_string(&line)?)
     }
@@ -360,6 +365,7 @@ mod tests {
             class: "default".into(),
             session: None,
             turn: None,
+            turns: None,
             origin: Origin::Planned,
             scheduled: Offset::ZERO,
             asked_input_tokens: 1,

@@ -80,10 +80,12 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
         None => Load::Open(timeline_of(spec, Seed::new(report.seed))?),
     };
     let plan = Plan::new(load, Workload::default(), Seed::new(report.seed), None);
-    Ok(LoadFacts::of(&match shard {
+    let facts = LoadFacts::of(&match shard {
         Some(shard) => plan.sharded(shard),
         None => plan,
-    }))
+    });
+    let origin = if spec.turns.is_some() || spec.sessions { LoadOrigin::Mixed } else { facts.origin };
+    Ok(LoadFacts { origin, ..facts })
 }
 
 /// The timeline of the stored configuration.

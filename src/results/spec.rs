@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Popularity, Sampling, TextKind};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Popularity, Replies, Sampling, TextKind, ThinkLaw};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -268,6 +268,8 @@ options! {
     rates: Option<Setting<String>>,
     /// The detail of the records.
     records: Option<Setting<String>>,
+    /// The answers in the conversation that later turns carry.
+    replies: Option<Setting<Replies>>,
     /// The number of requests in the window.
     requests: Option<Setting<u64>>,
     /// Whether the prefix caches of the targets were emptied before the load.
@@ -282,8 +284,12 @@ options! {
     seed: Option<Setting<u64>>,
     /// The number of the recording, if a trace file holds several.
     segment: Option<Setting<u32>>,
+    /// The header that carries the id of a session.
+    session_header: Option<Setting<String>>,
     /// The rate at which sessions begin.
     session_rate: Option<Setting<Rate>>,
+    /// Whether the conversations of the data set are sent as sessions.
+    sessions: bool,
     /// The part of the plan that is sent.
     shard: Option<Setting<Shard>>,
     /// The profile of the simulated server.
@@ -292,6 +298,8 @@ options! {
     slo: Vec<Setting<String>>,
     /// The treatment of rows with the same time.
     spread: Option<Setting<Spread>>,
+    /// Whether all turns of a session go to one target.
+    sticky: bool,
     /// Texts at which the model stops.
     stop: Vec<Setting<String>>,
     /// The tokens of the system prompt that all requests share.
@@ -302,6 +310,8 @@ options! {
     temperature: Option<Setting<f64>>,
     /// The rule for when later turns of a session are sent.
     think: Option<Setting<Think>>,
+    /// The law of the time between an answer and the next turn.
+    think_time: Option<Setting<ThinkLaw>>,
     /// The replay speed, as a factor on the recorded speed.
     time_scale: Option<Setting<TimeScale>>,
     /// The unit of the times of a table of requests.
@@ -312,6 +322,8 @@ options! {
     tokenizer: Option<Setting<String>>,
     /// The share of probability from which tokens are drawn.
     top_p: Option<Setting<f64>>,
+    /// The law of the number of turns of a session.
+    turns: Option<Setting<String>>,
     /// The time that the target may take to become ready.
     wait_ready: Option<Setting<Span>>,
     /// The duration of the load before the window.
@@ -398,6 +410,8 @@ impl RunSpec {
             min_tokens,
             continuous_usage,
             output_field,
+            sticky,
+            session_header,
             salt,
             slo,
             attainment,

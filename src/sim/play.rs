@@ -14,7 +14,7 @@ use crate::metrics::{Concurrency, Course, Ended, Frame, LoadFacts, Summary};
 use crate::play::{Issued, LiveCounts, Play, Segment, Steering, StopRule, Trial};
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
-use crate::sim::engine::Request;
+use crate::sim::engine::{Request, Setup};
 use crate::sim::fleet::Fleet;
 use crate::sim::flight::{Flight, later};
 use crate::sim::local::target;
@@ -383,9 +383,10 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
         let tokens = given(outline.output_tokens);
         let usage = Usage { input_tokens: outline.input_tokens, output_tokens: tokens, cached_tokens: None };
         let origin_of_all = self.flight.origin();
-        let prefix = self.plan.prefix(id);
-        let replica =
-            self.flight.fleet().route(later(origin_of_all, at), prefix.ids.first().copied().or(outline.session));
+        let prefix = self.plan.blocks(id, Setup::BLOCK_TOKENS);
+        let of_session = if self.plan.workload().sessions.is_some() { outline.session } else { None };
+        let key = of_session.or(prefix.ids.first().copied()).or(outline.session);
+        let replica = self.flight.fleet().route(later(origin_of_all, at), key);
         let known = match self.flight.fleet().station(replica) {
             Station::Simple(model) => {
                 let answer = model.arrive(later(origin_of_all, at));
@@ -403,6 +404,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             class: outline.class,
             session: outline.session,
             turn: outline.turn,
+            turns: outline.turns,
             origin: self.plan.origin(id),
             scheduled: at,
             asked_input_tokens: outline.input_tokens,

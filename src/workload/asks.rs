@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::content::stays_here;
-use crate::workload::{Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SourceSpec, TextKind, Tokenizer};
+use crate::workload::{
+    Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SessionSpec, SourceSpec, TextKind, Tokenizer,
+};
 
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Workload {
     /// Answers to each request. Each may have the drawn number of output tokens.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub choices: u32,
+    /// The sessions of drawn requests: each arrival begins one. `None`: each arrival is a request of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionSpec>,
 }
 
 const fn one() -> u32 {
@@ -83,6 +88,7 @@ impl Workload {
             no_output: false,
             images: None,
             choices: 1,
+            sessions: None,
         }
     }
 
@@ -120,6 +126,13 @@ impl Workload {
     #[must_use]
     pub fn of_images(self, images: Option<Images>, choices: u32) -> Self {
         Self { images, choices: choices.max(1), ..self }
+    }
+
+    /// The workload in sessions of `sessions`, if there are any: each arrival then begins a session, and the lengths
+    /// are those of each turn.
+    #[must_use]
+    pub fn in_sessions(self, sessions: Option<SessionSpec>) -> Self {
+        Self { sessions, ..self }
     }
 
     /// The workload with messages made by `content`.

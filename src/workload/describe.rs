@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
-use crate::workload::{CacheShare, Dropped, Load, Plan, Removal, Turns, infinite_cache, repeated_rows};
+use crate::workload::{CacheShare, Dropped, Load, Plan, Removal, infinite_cache, repeated_rows};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,6 +97,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     let mut gate = plan.quota().map(crate::schedule::Quota::gate);
     let mut share = plan.shard().map(|shard| Share { shard, planned: 0 });
     let mut refused = 0;
+    let mut released = plan.turns().map(|_| 0);
     for arrival in timeline.arrivals() {
         if let Some(law) = &mut law {
             law.add(arrival);
@@ -107,6 +108,9 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         }
         if let Some(share) = share.as_mut().filter(|share| share.shard.takes(arrival.index)) {
             share.planned += 1;
+        }
+        if let Some(released) = &mut released {
+            *released += plan.requests_from(arrival.index) - 1;
         }
         observer.add(arrival.at);
         plan.hash(&mut hasher, arrival.index, Some(arrival.at));
@@ -119,7 +123,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     }
     Ok(Description {
         planned: shape.count,
-        released: plan.turns().map(Turns::later),
+        released,
         span_s,
         rate_per_s: (span_s > 0.0).then(|| shape.count as f64 / span_s),
         gap: shape.gap,

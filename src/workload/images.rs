@@ -56,6 +56,7 @@ mod tests {
             class: Arc::from("default"),
             session: None,
             turn: None,
+            turns: None,
             input_tokens: 3,
             output_tokens: 1,
         };

@@ -51,7 +51,7 @@ impl Listed {
     pub fn of_load(self, place: usize) -> Self {
         // Multiples of the golden ratio spread over the rows as evenly as any number of loads can.
         let turned = (place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let start = ((u128::from(turned) * self.data.len() as u128) >> 64) as u64;
+        let start = ((u128::from(turned) * self.data.units() as u128) >> 64) as u64;
         Self { start, ..self }
     }
 

@@ -68,6 +68,19 @@ impl<T> std::ops::Deref for Few<T> {
     }
 }
 
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        match self {
+            Self::One(item) => vec![item],
+            Self::Many(items) => items,
+        }
+        .into_iter()
+    }
+}
+
 impl<T> From<T> for Few<T> {
     fn from(item: T) -> Self {
         Self::One(item)

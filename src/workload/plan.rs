@@ -49,7 +49,7 @@ impl Plan {
     /// pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
-        let source = Source::new(workload.source.clone(), seed);
+        let source = Source::new(workload.source.clone(), workload.sessions.clone(), seed);
         let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
         let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
         let prefixes = workload.prefixes.clone().filter(|_| source.recording().is_none() && workload.content.is_none());
@@ -144,10 +144,14 @@ impl Plan {
         self.source.recording()
     }
 
-    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
+    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants, and for a
+    /// closed loop, which sends single requests.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
-        self.source.turns()
+        match &self.load {
+            Load::Open(_) => self.source.turns(),
+            Load::Closed(_) => None,
+        }
     }
 
     /// What sets the instant of request `id`.
@@ -163,8 +167,7 @@ impl Plan {
     /// it.
     #[must_use]
     pub fn requests_from(&self, id: u64) -> u64 {
-        let after = self.turns().map_or(0..0, |turns| turns.after(id));
-        1 + after.end - after.start
+        1 + self.turns().map_or(0, |turns| turns.after(id).len() as u64)
     }
 
     /// The record of turn `id`, which is not sent because an earlier turn, `before`, was lost.
@@ -177,6 +180,7 @@ impl Plan {
             id,
             session: outline.session,
             turn: outline.turn,
+            turns: outline.turns,
             class: outline.class,
             origin: Origin::Released,
             scheduled: at,
@@ -193,9 +197,8 @@ impl Plan {
         self.recording().map(|recording| recording.provenance().dropped.clone()).unwrap_or_default()
     }
 
-    /// The numbers of request `id`.
-    #[must_use]
-    pub fn outline(&self, id: u64) -> Outline {
+    /// The numbers of request `id`, without the conversation before it.
+    pub(super) fn alone(&self, id: u64) -> Outline {
         let outline = self.source.request(id);
         let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
         let input_tokens = match self.source.listed() {
@@ -247,21 +250,13 @@ impl Plan {
         &self.synthetic
     }
 
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The prefixes of the plan, if its requests have some.
     pub(super) fn sharing(&self) -> Option<&Sharing> {
         self.sharing.as_ref().filter(|_| self.workload.texts == 1)
-    }
-
-    /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
-    /// one prompt of exactly the requested number of tokens. It begins with its prefix blocks if the trace has some,
-    /// otherwise with the salt's marker; both count as part of its length. With a tokenizer, its tokens of the prompt
-    /// text are counted, without special tokens, and there are no prefix blocks (their text has no exact length in
-    /// its tokens). Without one, words are counted. A fit found before the run ([`Plan::remember`]) changes the time
-    /// this takes, never the text.
-    #[must_use]
-    pub fn spec(&self, id: u64) -> RequestSpec {
-        let (spec, _) = self.compose(id);
-        spec
     }
 
     /// The plan with `prefixes`.
@@ -293,9 +288,9 @@ impl Plan {
         Self { synthetic: self.synthetic.remember(fits), ..self }
     }
 
-    /// Request `id`, and with a tokenizer the fit of its prompt.
+    /// Request `id` without the conversation before it, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
-        self.composed(self.outline(id), || self.recorded_prefix(id))
+        self.composed(self.alone(id), || self.recorded_prefix(id))
     }
 
     /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
@@ -308,6 +303,7 @@ impl Plan {
             id,
             session: None,
             turn: None,
+            turns: None,
             input_tokens: first.input_tokens.min(most_input.saturating_mul(self.workload.texts)),
             output_tokens: first.output_tokens.min(most_output),
             ..first
@@ -409,6 +405,9 @@ impl Plan {
         if self.turns().is_some() {
             hasher.text("turns after completion");
         }
+        if let Some(sessions) = &self.workload.sessions {
+            hasher.text(&sessions.sentence());
+        }
         if self.workload.texts > 1 {
             hasher.text(&format!("{} texts in each request", self.workload.texts));
         }
@@ -445,7 +444,7 @@ impl Plan {
     /// time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
-            hasher.add(at, &self.outline(id));
+            hasher.add(at, &self.alone(id));
             if let Some(recording) = self.recording() {
                 hasher.blocks(recording.blocks(id));
             }

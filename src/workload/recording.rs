@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::{Recorded, TimeScale, Timeline};
 use crate::trace::{BlockPool, Format, Pauses, Row, Selection, Sessions, natural_length};
 use crate::units::{Offset, Window, is_unsaid};
-use crate::workload::{Dropped, Removal, Turns};
+use crate::workload::{Arranged, Dropped, Removal, Turns};
 
 /// Where recorded requests come from, and which were taken: rows + copies = scheduled + all dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ pub fn replay_after_completion(
 ) -> Option<(Timeline, Recording)> {
     let length = selection.length.unwrap_or_else(|| natural_length(selection.trace.rows()));
     let (mut provenance, mut rows, blocks, sessions) = taken(selection, scale, file);
-    let turns = Turns::arrange(&mut rows, pauses, scale, |row| session_of(&sessions, row));
+    let turns = Arranged::new(&mut rows, pauses, scale, |row| session_of(&sessions, row));
     let planned = &rows[..turns.planned() as usize];
     let recorded = Recorded::new(planned.iter().map(|row| row.at), Some(length), scale)?;
     provenance.sessions = planned.iter().filter(|row| sessions.of(row.place).is_some()).count() as u64;
@@ -197,7 +197,7 @@ pub fn replay_after_completion(
     }
     Some((
         Timeline::recorded(recorded),
-        Recording { rows, blocks, sessions, turns: Order::AfterCompletion(turns), provenance },
+        Recording { rows, blocks, sessions, turns: Order::AfterCompletion(Turns::Arranged(turns)), provenance },
     ))
 }
 

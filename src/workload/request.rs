@@ -16,6 +16,8 @@ pub struct Outline {
     pub session: Option<u64>,
     /// The request's turn in its session, from 0.
     pub turn: Option<u32>,
+    /// Turns of the request's session, if the later turns wait for the previous turn.
+    pub turns: Option<u32>,
     /// Input tokens asked for.
     pub input_tokens: u32,
     /// Output tokens asked for; 0 if none are.

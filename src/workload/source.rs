@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::record::ONLY_CLASS;
 use crate::seed::{Seed, Stream};
 use crate::workload::dataset::{DataRow, Order};
-use crate::workload::{LengthSpec, Listed, Mix, MixClass, Outline, Prefix, Recording, Tokenizer, Turns};
+use crate::workload::{
+    Conversations, LengthSpec, Listed, Mix, MixClass, Outline, Prefix, Recording, SessionSpec, Tokenizer, Turns,
+};
 
 /// The input and output tokens of requests, and their sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,17 +65,21 @@ pub struct Source {
     output_lengths: Stream,
     /// The order of the rows of a data set.
     order: Option<Order>,
+    /// Sessions of a law, as [`Turns::Drawn`].
+    turns: Option<Turns>,
 }
 
 impl Source {
     /// The requests of `spec`, with lengths and classes drawn from `seed` (streams `input_lengths`, `output_lengths`
-    /// and `classes`, each at the request's id).
+    /// and `classes`, each at the request's id), in sessions of `sessions`, if there are any. A session has one class.
     #[must_use]
-    pub fn new(spec: SourceSpec, seed: Seed) -> Self {
+    pub fn new(spec: SourceSpec, sessions: Option<SessionSpec>, seed: Seed) -> Self {
         let order = spec.listed().map(|listed| {
-            let rows = u32::try_from(listed.data().len()).unwrap_or(u32::MAX);
+            let rows = u32::try_from(listed.data().units()).unwrap_or(u32::MAX);
             Order::new(listed.sampling(), rows, listed.start(), seed)
         });
+        let starts = spec.listed().and_then(|listed| listed.data().starts()).cloned();
+        let rows = order.clone().zip(starts);
         Self {
             spec,
             order,
@@ -81,6 +87,7 @@ impl Source {
             classes: seed.stream("classes"),
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
+            turns: sessions.map(|sessions| Turns::Drawn(Conversations::new(sessions, rows, seed))),
         }
     }
 
@@ -90,7 +97,9 @@ impl Source {
         let mut class = &self.class;
         let (input_tokens, output_tokens) = match &self.spec {
             SourceSpec::Mixed(mix) => {
-                let MixClass { name, input, output, .. } = mix.class_of(&self.classes, id);
+                // All turns of a session belong to one class.
+                let of_class = if self.turns.is_some() { Conversations::session(id) } else { id };
+                let MixClass { name, input, output, .. } = mix.class_of(&self.classes, of_class);
                 class = name;
                 (input.tokens(&self.input_lengths, id), output.tokens(&self.output_lengths, id))
             }
@@ -105,8 +114,13 @@ impl Source {
                 (lengths.input, lengths.output.unwrap_or_else(drawn))
             }
         };
-        let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
-        Outline { id, class: Arc::clone(class), session, turn, input_tokens, output_tokens }
+        let (session, turn) = match &self.turns {
+            Some(turns) => (Some(Conversations::session(id)), Some(turns.turn(id))),
+            None => self.recording().and_then(|recording| recording.session(id)).unzip(),
+        };
+        let turns = self.turns().filter(|_| session.is_some());
+        let turns = turns.zip(turn).map(|(turns, turn)| turn + 1 + turns.after(id).len() as u32);
+        Outline { id, class: Arc::clone(class), session, turn, turns, input_tokens, output_tokens }
     }
 
     /// The prefix blocks of request `id`; empty if lengths are drawn.
@@ -136,6 +150,11 @@ impl Source {
     /// The place of the row of request `id` in the data set, if there is one.
     #[must_use]
     pub fn place(&self, id: u64) -> Option<usize> {
+        if let Some(Turns::Drawn(turns)) = &self.turns
+            && let Some(place) = turns.row(id)
+        {
+            return Some(place);
+        }
         self.order.as_ref().map(|order| order.row(id))
     }
 
@@ -147,7 +166,7 @@ impl Source {
     /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
-        self.recording().and_then(Recording::turns)
+        self.turns.as_ref().or_else(|| self.recording().and_then(Recording::turns))
     }
 }
 

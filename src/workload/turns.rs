@@ -1,28 +1,21 @@
 //! Owns `Turns`: sessions whose later turns wait for the previous turn. The next turn and its instant are a pure
 //! function of how a turn ended.
 
-use std::collections::HashMap;
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use crate::record::Outcome;
-use crate::schedule::TimeScale;
-use crate::trace::{Pauses, Row};
 use crate::units::Offset;
+use crate::workload::arranged::Arranged;
+use crate::workload::{Conversations, LaterTurns};
 
 /// The later turns of the sessions of a plan.
-///
-/// Ids below `planned` are requests with a planned instant, in order of time: the first turn of each session, and
-/// requests without a session. The later turns follow, session after session in the order of the first turns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turns {
-    planned: u64,
-    /// For each planned request, the number of later turns before its own later turns; then the number of all later
-    /// turns.
-    starts: Vec<u32>,
-    /// The think time before each later turn, in nanoseconds of the run's clock.
-    think_ns: Vec<u64>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Turns {
+    /// The sessions of a trace.
+    Arranged(Arranged),
+    /// Sessions of a law. They are drawn again from the plan's seed in another process.
+    #[serde(skip)]
+    Drawn(Conversations),
 }
 
 /// What the end of a turn means for the following turns of its session.
@@ -36,73 +29,54 @@ pub enum Sequel {
         at: Offset,
     },
     /// None of these turns is ever released: the turn was lost, and a session does not continue without its answer.
-    Skip(Range<u64>),
+    Skip(LaterTurns),
     /// None of these turns has come due: the run ended before the turn did.
-    NotDue(Range<u64>),
+    NotDue(LaterTurns),
 }
 
 impl Turns {
-    /// Puts `rows` into the order of their ids. `pauses` says which turns are first; `session_of` distinguishes
-    /// copies. Think times are divided by `scale`, like instants.
-    pub(super) fn arrange(
-        rows: &mut Vec<Row>,
-        pauses: &Pauses,
-        scale: TimeScale,
-        session_of: impl Fn(&Row) -> Option<u64>,
-    ) -> Self {
-        let is_first = |row: &Row| pauses.turn(row.place) == 0;
-        let mut later: Vec<Row> = rows.extract_if(.., |row| !is_first(row)).collect();
-        let firsts = rows.iter().zip(0u32..).filter_map(|(row, place)| Some((session_of(row)?, place)));
-        let place_of: HashMap<u64, u32> = firsts.collect();
-        let begun_by = |row: &Row| session_of(row).and_then(|session| place_of.get(&session).copied()).unwrap_or(0);
-        later.sort_by_cached_key(|row| (begun_by(row), pauses.turn(row.place)));
-        let mut starts = vec![0; rows.len() + 1];
-        for row in &later {
-            starts[begun_by(row) as usize + 1] += 1;
-        }
-        for place in 0..rows.len() {
-            starts[place + 1] += starts[place];
-        }
-        let think_ns = later.iter().map(|row| scale.shortened(pauses.think(row.place)).as_nanos() as u64).collect();
-        let planned = rows.len() as u64;
-        rows.append(&mut later);
-        Self { planned, starts, think_ns }
-    }
-
-    /// Number of requests with a planned instant.
+    /// Whether any session may have a second turn.
     #[must_use]
-    pub fn planned(&self) -> u64 {
-        self.planned
-    }
-
-    /// Number of requests that are released by the previous turn, if all turns complete.
-    #[must_use]
-    pub fn later(&self) -> u64 {
-        self.think_ns.len() as u64
+    pub fn any_later(&self) -> bool {
+        match self {
+            Self::Arranged(turns) => turns.later() > 0,
+            Self::Drawn(turns) => turns.any_later(),
+        }
     }
 
     /// Whether request `id` waits for another request.
     #[must_use]
     pub fn is_later(&self, id: u64) -> bool {
-        id >= self.planned
+        match self {
+            Self::Arranged(turns) => turns.is_later(id),
+            Self::Drawn(turns) => turns.turn(id) > 0,
+        }
     }
 
     /// The turns after `id` in its session, in their order.
     #[must_use]
-    pub fn after(&self, id: u64) -> Range<u64> {
-        let own = self.own(id);
-        if self.is_later(id) { id + 1..own.end } else { own }
+    pub fn after(&self, id: u64) -> LaterTurns {
+        match self {
+            Self::Arranged(turns) => turns.after(id),
+            Self::Drawn(turns) => turns.after(id),
+        }
     }
 
     /// The turn of `id` in its session, from 0.
     #[must_use]
     pub(crate) fn turn(&self, id: u64) -> u32 {
-        if self.is_later(id) { (id - self.own(id).start) as u32 + 1 } else { 0 }
+        match self {
+            Self::Arranged(turns) => turns.turn(id),
+            Self::Drawn(turns) => turns.turn(id),
+        }
     }
 
     /// The think time before later turn `id`, in nanoseconds.
     pub(super) fn think_ns(&self, id: u64) -> u64 {
-        id.checked_sub(self.planned).and_then(|place| self.think_ns.get(place as usize)).copied().unwrap_or(0)
+        match self {
+            Self::Arranged(turns) => turns.think_ns(id),
+            Self::Drawn(turns) => turns.think_ns(id),
+        }
     }
 
     /// What follows when turn `id` has ended in `outcome` at `ended`; `None` if it was the last turn. A completed
@@ -111,13 +85,11 @@ impl Turns {
     #[must_use]
     pub fn sequel(&self, id: u64, outcome: &Outcome, ended: Offset) -> Option<Sequel> {
         let after = self.after(id);
-        if after.is_empty() {
-            return None;
-        }
+        let next = after.first()?;
         Some(match outcome {
             Outcome::Completed => {
-                let at = Offset::from_nanos(ended.as_nanos().saturating_add(self.think_ns(after.start)));
-                Sequel::Release { id: after.start, at }
+                let at = Offset::from_nanos(ended.as_nanos().saturating_add(self.think_ns(next)));
+                Sequel::Release { id: next, at }
             }
             Outcome::Unresolved => Sequel::NotDue(after),
             Outcome::Failed(_)
@@ -127,15 +99,5 @@ impl Turns {
             | Outcome::Skipped
             | Outcome::Abandoned => Sequel::Skip(after),
         })
-    }
-
-    /// The later turns of the session that `id` belongs to.
-    fn own(&self, id: u64) -> Range<u64> {
-        let first = match id.checked_sub(self.planned) {
-            None => id as usize,
-            Some(place) => self.starts.partition_point(|start| u64::from(*start) <= place).saturating_sub(1),
-        };
-        let at = |place: usize| self.planned + u64::from(self.starts.get(place).copied().unwrap_or(0));
-        at(first)..at(first + 1)
     }
 }

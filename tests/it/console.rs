@@ -40,6 +40,7 @@ fn record(id: u64, outcome: Outcome) -> Record {
         class: "default".into(),
         session: None,
         turn: None,
+        turns: None,
         origin: Origin::Planned,
         scheduled,
         asked_input_tokens: 128,

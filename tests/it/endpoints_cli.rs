@@ -30,7 +30,7 @@ fn every_endpoint_runs_with_nothing_to_type_but_its_name() {
         assert!(observed("e2e"), "{endpoint}");
         assert_eq!(observed("ttft"), can.streams, "{endpoint}");
         assert_eq!(observed("ntpot"), can.output_tokens, "{endpoint}");
-        assert_eq!(shown.contains("ttft"), can.streams, "{endpoint}: {shown}");
+        assert_eq!(shown.contains("\nttft "), can.streams, "{endpoint}: {shown}");
         assert_eq!(shown.contains("items/s"), endpoint.texts(1).is_some(), "{endpoint}: {shown}");
         assert_eq!(shown.contains("out tok/s"), can.output_tokens, "{endpoint}: {shown}");
         assert!(!shown.contains("WARNING"), "{endpoint}: {shown}");

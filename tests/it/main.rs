@@ -12,6 +12,8 @@ mod cli_files;
 mod client;
 mod compare;
 mod console;
+mod conversations;
+mod conversations_cli;
 mod coverage;
 mod datasets;
 mod datasets_cli;

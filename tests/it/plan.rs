@@ -302,7 +302,7 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
     let closed = |name: &str, count: u64| {
         Load::Closed(Closed::named(name, Extent::Requests(count), Duration::ZERO, Duration::ZERO).unwrap())
     };
-    let plans = [
+    let plans = vec![
         of(Load::Open(base()), workload("128", "64"), 1),
         of(Load::Open(timeline("poisson", 10.0, for_s(60.0), 2)), workload("128", "64"), 1),
         of(Load::Open(timeline("poisson", 10.1, for_s(60.0), 1)), workload("128", "64"), 1),

@@ -84,6 +84,7 @@ fn what_does_not_fit_is_refused_by_name() {
             (&["run", "--cache-hit", "95%"], &["--cache-hit", "87.5%", "longer --input-tokens"]),
             (&["run", "--cache-hit", "30"], &["--cache-hit", "write 30%"]),
             (&["run", "--cache-hit", "30%", "--prefix-tokens", "9"], &["--cache-hit", "drop one of them"]),
+            (&["run", "--cache-hit", "30%", "--turns", "3"], &["--cache-hit", "later turns of a session"]),
             (
                 &["run", "--prefix-tokens", "9", "--prefix-popularity", "zipf:1"],
                 &["--prefix-popularity", "there is one"],

@@ -15,7 +15,7 @@ use tonnage::schedule::{Extent, Pattern, Process, Quota, Recorded, TimeScale, Ti
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
 use tonnage::units::{Offset, Rate, Shard};
-use tonnage::workload::{Closed, Content, Few, Load, Message, Outline, OwnContent, Plan, Salt, Workload};
+use tonnage::workload::{Closed, Content, Few, Load, Message, Outline, OwnContent, Plan, Salt, SessionSpec, Workload};
 
 use crate::coverage::now;
 
@@ -55,6 +55,7 @@ fn plans() -> Vec<(&'static str, Plan)> {
     let recorded = Recorded::new(instants.into_iter(), None, TimeScale::new(1.3).unwrap()).unwrap();
     let of = |load, quota| Plan::new(load, workload(), Seed::new(9), quota);
     let quota: Quota = "600/min".parse().unwrap();
+    let sessions = SessionSpec::new("1..6".parse().unwrap(), "lognormal:1s,0.7".parse().unwrap()).unwrap();
     let closed = Closed::concurrent(7, Extent::Requests(300), Duration::ZERO, Duration::ZERO).unwrap();
     vec![
         ("a rate", of(rate(17.3, seconds(40)), None)),
@@ -62,6 +63,7 @@ fn plans() -> Vec<(&'static str, Plan)> {
         ("half of a rate", of(rate(30.0, seconds(30)), None).sharded(Shard::new(2, 2).unwrap())),
         ("a profile", of(shaped("ramp 1/s..30/s 20s; hold 20s", "sine amp=50% period=7s"), None)),
         ("a trace", of(Load::Open(Timeline::recorded(recorded)), None)),
+        ("sessions", Plan::new(rate(4.0, seconds(20)), workload().in_sessions(Some(sessions)), Seed::new(9), None)),
         ("a closed loop by time", of(Load::Closed(Closed { extent: seconds(30), ..closed }), None)),
         ("a closed loop by count", of(Load::Closed(closed), None)),
     ]

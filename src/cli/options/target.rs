@@ -22,6 +22,12 @@ pub(in crate::cli) struct TargetOptions {
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
     #[arg(long, value_name = "PROFILE")]
     pub(in crate::cli) sim: Option<ServiceProfile>,
+    /// Send all turns of a session to one of several targets
+    #[arg(long)]
+    pub(in crate::cli) sticky: bool,
+    /// Header that carries the id of the session, the same for all its turns: X-Session-ID [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) session_header: Option<String>,
     /// Model to request; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::PrefixOptions;
-use crate::workload::{DataColumns, DataFormat, ImageSize, Sampling, TextKind};
+use crate::workload::{DataColumns, DataFormat, ImageSize, Replies, Sampling, TextKind, ThinkLaw};
 
 /// The lengths of requests and answers.
 #[derive(Debug, Args)]
@@ -42,6 +42,21 @@ pub(in crate::cli) struct WorkloadOptions {
     pub(in crate::cli) dataset_order: Option<Sampling>,
     #[command(flatten)]
     pub(in crate::cli) prefix: PrefixOptions,
+    /// Whole conversations of --dataset (sharegpt, messages) as sessions: --rate is then that of new sessions, and each
+    /// later turn is sent when the answer before it has ended
+    #[arg(long)]
+    pub(in crate::cli) sessions: bool,
+    /// Sessions of this many turns, in the forms of --input-tokens: --rate is then that of new sessions, and each later
+    /// turn is sent when the answer before it has ended
+    #[arg(long, value_name = "SPEC", allow_hyphen_values = true)]
+    pub(in crate::cli) turns: Option<String>,
+    /// Time between an answer and the next turn: 5s, 2s..10s, exp:5s, normal:5s,1s or lognormal:5s,1.2 [default: 0s]
+    #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
+    pub(in crate::cli) think_time: Option<ThinkLaw>,
+    /// Answers in the conversation that later turns carry: real (the server's) or planned (those of the data set, else
+    /// made to the length asked for; bodies then do not depend on the server) [default: real]
+    #[arg(long, value_name = "WHICH")]
+    pub(in crate::cli) replies: Option<Replies>,
 }
 
 /// How the request is written.

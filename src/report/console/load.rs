@@ -52,7 +52,8 @@ pub(in crate::report) fn load_line(trial: &TrialView) -> String {
     let what = load.shard.map_or_else(
         || what.clone(),
         |shard| {
-            let article = if load.origin == LoadOrigin::Mixed { "a" } else { "an" };
+            let of_trace = load.kind == LoadKind::Replay && load.origin == LoadOrigin::Mixed;
+            let article = if of_trace { "a" } else { "an" };
             format!("shard {shard} of {article} {what}")
         },
     );
@@ -96,9 +97,10 @@ fn open_load(load: &LoadFacts) -> String {
         // The user did not give this rate, so it is rounded like a measured one.
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
     }
+    let open_loop = if load.origin == LoadOrigin::Mixed { "open loop over sessions" } else { "open loop" };
     if let Some(profile) = &load.profile {
         return format!(
-            "open loop: {}{} on average, {profile},",
+            "{open_loop}: {}{} on average, {profile},",
             load.process.as_deref().unwrap_or("arrivals"),
             rate(per_second)
         );
@@ -108,5 +110,5 @@ fn open_load(load: &LoadFacts) -> String {
         (LoadKind::Replay, _) => return "open loop: replay".to_owned(),
         _ => {}
     }
-    format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
+    format!("{open_loop}: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }

@@ -6,6 +6,7 @@ mod latency;
 mod load;
 mod objectives;
 mod requests;
+mod turns;
 
 use crate::client::Http2;
 use crate::figures::TrialView;
@@ -31,6 +32,8 @@ pub(super) use objectives::slo_table;
 use objectives::{slo_text, verdict_text};
 pub(super) use requests::{requests_table, throughput_table};
 use requests::{requests_text, throughput_text};
+pub(super) use turns::turns_table;
+use turns::turns_text;
 
 /// The text of a report, as `run` prints it and `report` prints it again.
 #[must_use]
@@ -137,6 +140,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         latency_text(trial, ink),
         classes_text(trial, ink),
     ];
+    parts.push(turns_text(trial, ink));
     let cache = cache_line(trial).map(|line| ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)) + "\n");
     parts.push(tokens_text(&trial.tokens, templated(report), ink) + &cache.unwrap_or_default());
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));

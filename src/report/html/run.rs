@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{LoadOrigin, Metric};
 use crate::report::cache::cache_line;
-use crate::report::console::{classes_table, latency_table, load_line, requests_table, slo_table, throughput_table};
+use crate::report::console::{
+    classes_table, latency_table, load_line, requests_table, slo_table, throughput_table, turns_table,
+};
 use crate::report::failures::{advice, said};
 use crate::report::html::course::{distributions, lags, over_time};
 use crate::report::html::parts::{Page, explained, noted, section, sentences, table, tiles, warnings};
@@ -44,6 +46,9 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
                 (table(&classes, "classes"))
                 (explained(&["class", "good request"]))
             }))
+        }
+        @if let Some(turns) = turns_table(trial) {
+            (section("Sessions", &html! { (noted(Some(turns), "sessions")) (explained(&["session", "turn"])) }))
         }
         (section("Load", &html! {
             p { (load_line(trial)) }

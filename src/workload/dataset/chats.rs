@@ -28,6 +28,18 @@ struct Spoken {
 
 /// The request of one conversation; `None` if the user says nothing in it.
 pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
+    let (said, output_tokens) = spoken(text)?;
+    Ok(asked(said).map(|row| DataRow { output_tokens, ..row }))
+}
+
+/// The turns of one conversation; none if the user says nothing in it.
+pub(super) fn session(text: &str) -> Result<Vec<DataRow>, String> {
+    let (said, output_tokens) = spoken(text)?;
+    Ok(turns_of(said).into_iter().map(|row| DataRow { output_tokens, ..row }).collect())
+}
+
+/// The messages of one conversation, and the output length that it asks for.
+fn spoken(text: &str) -> Result<(Vec<Message>, Option<u32>), String> {
     let (spoken, output_tokens) = if text.starts_with('[') {
         (serde_json::from_str::<Vec<Spoken>>(text).map_err(|why| unlike(&why))?, None)
     } else {
@@ -39,7 +51,7 @@ pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
         (messages, output)
     };
     let said = spoken.into_iter().map(message).collect::<Result<Vec<Message>, String>>()?;
-    Ok(asked(said).map(|row| DataRow { output_tokens: output_tokens.filter(|tokens| *tokens > 0), ..row }))
+    Ok((said, output_tokens.filter(|tokens| *tokens > 0)))
 }
 
 fn unlike(why: &serde_json::Error) -> String {
@@ -97,4 +109,36 @@ pub(super) fn asked(mut said: Vec<Message>) -> Option<DataRow> {
     };
     let answer = answer.filter(|answer| !answer.is_empty()).map(String::into_boxed_str);
     Some(DataRow { answer, ..DataRow::of(messages) })
+}
+
+/// The turns of a conversation: each holds what is said since the answer before it, and its recorded answer. None if
+/// the user says nothing, or if the model begins: a turn cannot follow an answer that nobody asked for.
+pub(super) fn turns_of(said: Vec<Message>) -> Vec<DataRow> {
+    let (mut turns, mut own): (Vec<DataRow>, Vec<Message>) = (Vec::new(), Vec::new());
+    let is_asked = |own: &[Message]| own.iter().any(|message| message.role == Role::User);
+    for message in said {
+        if message.role != Role::Assistant {
+            own.push(message);
+        } else if is_asked(&own) {
+            let answer = crate::workload::joined_text(std::slice::from_ref(&message)).into_owned();
+            let answer = Some(answer).filter(|answer| !answer.is_empty()).map(String::into_boxed_str);
+            turns.push(DataRow { answer, ..DataRow::of(few(std::mem::take(&mut own))) });
+        } else if turns.is_empty() {
+            return Vec::new();
+        }
+    }
+    if is_asked(&own) {
+        turns.push(DataRow::of(few(own)));
+    }
+    turns
+}
+
+fn few(mut messages: Vec<Message>) -> Few<Message> {
+    match messages.pop() {
+        Some(only) if messages.is_empty() => Few::One(only),
+        last => {
+            messages.extend(last);
+            Few::Many(messages)
+        }
+    }
 }

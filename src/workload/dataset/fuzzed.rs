@@ -20,7 +20,7 @@ const FILES: [(DataFormat, &str, &[u8]); 7] = [
 
 fn read(bytes: Vec<u8>, format: Option<DataFormat>, columns: &str) -> Result<DataSet, Error> {
     let columns = if columns.is_empty() { super::DataColumns::default() } else { columns.parse().unwrap() };
-    DataSet::read(bytes, Path::new("set"), &DataReading { format, columns, streamed: None })
+    DataSet::read(bytes, Path::new("set"), &DataReading { format, columns, streamed: None, sessions: false })
 }
 
 /// Reads `bytes` in every way. Whatever they are, each reader answers with rows or with a message, and a second reading
@@ -110,6 +110,7 @@ fn the_files_of_datasets_are_recognised_and_read() {
     for (format, name, bytes) in FILES {
         let columns = if format == DataFormat::Csv { "prompt=问题,output=字数" } else { "" };
         let reading = DataReading {
+            sessions: false,
             // Bodies look like messages, and are asked for by name.
             format: (format == DataFormat::Bodies).then_some(format),
             columns: if columns.is_empty() { super::DataColumns::default() } else { columns.parse().unwrap() },

@@ -47,6 +47,11 @@ impl DataRow {
         }
     }
 
+    /// The recorded answer, if the row has one.
+    pub(in crate::workload) fn answer(&self) -> Option<&str> {
+        self.answer.as_deref()
+    }
+
     /// The text whose tokens are the input tokens of the row. For a body, it is every text under the keys of
     /// prompts.
     pub(super) fn counted_text(&self) -> Cow<'_, str> {

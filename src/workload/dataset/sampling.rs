@@ -54,7 +54,7 @@ impl FromStr for Sampling {
 }
 
 /// A [`Sampling`] with its seed. The row of a request is a pure function of (order, id).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::workload) enum Order {
     /// The row of the first request, and the number of rows.
     Sequential(u64, u64),

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::format::DataFormat;
 use super::row::DataRow;
 use super::table::delimiter_of;
-use super::values::{conversations, values};
+use super::values::{conversations, sessions, values};
 use super::{bodies, chats, fields, plain, sharegpt};
 use crate::error::Error;
 use crate::workload::Tokenizer;
@@ -24,6 +24,8 @@ pub struct DataReading {
     pub columns: DataColumns,
     /// Whether answers are streamed, which whole bodies must ask for themselves; `None`: not checked.
     pub streamed: Option<bool>,
+    /// Whether conversations are read whole, turn by turn; else each gives one request.
+    pub sessions: bool,
 }
 
 /// The lengths of one row, in tokens.
@@ -43,6 +45,8 @@ pub struct DataSet {
     recognised: bool,
     delimiter: Option<char>,
     rows: Vec<DataRow>,
+    /// If rows are the turns of conversations: the row of the first turn of each, and at last the number of rows.
+    starts: Option<Arc<[u32]>>,
     left_out: u64,
     digest: String,
 }
@@ -89,7 +93,14 @@ impl DataSet {
             return Err(Fault::new(1, why));
         }
         let delimiter = (format == DataFormat::Csv).then(|| delimiter_of(&text));
+        let mut starts = None;
+        let mut whole = |(rows, first, left_out): (Vec<DataRow>, Vec<u32>, u64)| {
+            starts = Some(first.into());
+            (rows, left_out)
+        };
         let (rows, left_out) = match format {
+            DataFormat::ShareGpt if reading.sessions => whole(sessions(&values, sharegpt::session)?),
+            DataFormat::Messages if reading.sessions => whole(sessions(&values, chats::session)?),
             DataFormat::Text => (plain::read(&text), 0),
             DataFormat::Csv => (fields::of_table(&text, delimiter.unwrap_or(','), &reading.columns)?, 0),
             DataFormat::Jsonl | DataFormat::Pairs => {
@@ -103,12 +114,18 @@ impl DataSet {
         for row in &rows {
             row.hash(&mut hasher);
         }
+        if let Some(starts) = &starts {
+            let starts: &Arc<[u32]> = starts;
+            hasher.update(b"conversations");
+            starts.iter().for_each(|start| _ = hasher.update(&start.to_le_bytes()));
+        }
         Ok(Self {
             file: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             format,
             recognised: reading.format.is_none(),
             delimiter,
             rows,
+            starts,
             left_out,
             digest: hasher.finalize().to_hex()[..32].to_owned(),
         })
@@ -118,6 +135,18 @@ impl DataSet {
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The number of conversations, if rows are the turns of conversations; else the number of rows. Arrivals take one
+    /// each.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.starts.as_ref().map_or(self.rows.len(), |starts| starts.len() - 1)
+    }
+
+    /// If rows are the turns of conversations: the row of the first turn of each, and at last the number of rows.
+    pub(in crate::workload) fn starts(&self) -> Option<&Arc<[u32]>> {
+        self.starts.as_ref()
     }
 
     /// Whether there is no row, which a data set that was read never is.
@@ -163,10 +192,19 @@ impl DataSet {
             number => format!("; {} conversations without a question were left out", crate::units::count(number)),
         };
         let how = if self.recognised { " (recognised)" } else { "" };
-        let rows = self.rows.len() as u64;
-        let plural = if rows == 1 { "" } else { "s" };
-        let rows = crate::units::count(rows);
-        format!("data set {}: {rows} row{plural} of {}{how}{separated}{left_out}", self.file, self.format)
+        let counted = |number: usize, what: &str| {
+            format!("{} {what}{}", crate::units::count(number as u64), if number == 1 { "" } else { "s" })
+        };
+        let rows = match &self.starts {
+            None => counted(self.rows.len(), "row"),
+            Some(_) => format!(
+                "{} with {}, in the format",
+                counted(self.units(), "conversation"),
+                counted(self.rows.len(), "turn")
+            ),
+        };
+        let of = if self.starts.is_some() { "" } else { " of" };
+        format!("data set {}: {rows}{of} {}{how}{separated}{left_out}", self.file, self.format)
     }
 
     pub(in crate::workload) fn row(&self, place: usize) -> Option<&DataRow> {

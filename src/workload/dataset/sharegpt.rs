@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::chats::asked;
+use super::chats::{asked, turns_of};
 use super::fault::shown;
 use super::row::DataRow;
 use super::values::{what_of, without_key};
@@ -27,12 +27,7 @@ struct Turn {
 /// The request of one conversation; `None` if it does not begin with a question. As in vLLM and SGLang, the request is
 /// the first question, and the answer to it gives the output length.
 pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
-    let read: Conversation = serde_json::from_str(text).map_err(|why| {
-        format!("is no conversation ({}); a turn is {{\"from\": \"human\", \"value\": …}}", what_of(&why))
-    })?;
-    let Some(turns) = read.conversations else {
-        return Err(without_key("conversations", text));
-    };
+    let turns = turns(text)?;
     let mut said: Vec<Message> = Vec::new();
     for turn in turns {
         for message in messages(turn)? {
@@ -51,6 +46,23 @@ pub(super) fn conversation(text: &str) -> Result<Option<DataRow>, String> {
     let first = said.iter().position(|message| message.role == Role::User);
     said.truncate(first.map_or(0, |first| first + 1));
     Ok(asked(said).filter(is_filled))
+}
+
+/// The turns of one conversation up to the first empty one; none if it does not begin with a question.
+pub(super) fn session(text: &str) -> Result<Vec<DataRow>, String> {
+    let mut said: Vec<Message> = Vec::new();
+    for turn in turns(text)? {
+        said.extend(messages(turn)?);
+    }
+    Ok(turns_of(said).into_iter().take_while(is_filled).collect())
+}
+
+/// What a conversation holds, turn by turn.
+fn turns(text: &str) -> Result<Vec<Turn>, String> {
+    let read: Conversation = serde_json::from_str(text).map_err(|why| {
+        format!("is no conversation ({}); a turn is {{\"from\": \"human\", \"value\": …}}", what_of(&why))
+    })?;
+    read.conversations.ok_or_else(|| without_key("conversations", text))
 }
 
 fn is_filled(row: &DataRow) -> bool {

@@ -94,6 +94,25 @@ pub(super) fn conversations(
     Ok((rows, left_out))
 }
 
+/// The turns of all conversations in `values`, each read by `session`; the number of the first turn of each
+/// conversation, and at last that of all turns; and the number of conversations without a turn.
+pub(super) fn sessions(
+    values: &[Placed<'_>],
+    session: impl Fn(&str) -> Result<Vec<DataRow>, String>,
+) -> Result<(Vec<DataRow>, Vec<u32>, u64), Fault> {
+    let (mut rows, mut starts, mut left_out) = (Vec::new(), vec![0], 0);
+    for (line, value) in values {
+        let turns = session(value.get()).map_err(|why| Fault::new(*line, why))?;
+        if turns.is_empty() {
+            left_out += 1;
+            continue;
+        }
+        rows.extend(turns);
+        starts.push(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+    }
+    Ok((rows, starts, left_out))
+}
+
 /// The lines of values that follow one another in a text.
 struct Lines<'a> {
     text: &'a str,

@@ -23,6 +23,7 @@ fn record(exchange: Exchange, asked: u32) -> Record {
         class: "default".into(),
         session: None,
         turn: None,
+        turns: None,
         origin: Origin::Planned,
         scheduled: Offset::ZERO,
         asked_input_tokens: 10,

@@ -172,6 +172,7 @@ fn a_long_body_and_a_long_answer_pass_the_windows() {
             class: "default".into(),
             session: None,
             turn: None,
+            turns: None,
             input_tokens: 400_000,
             output_tokens: 120_000,
         };
