@@ -102,7 +102,7 @@ fn sweep_and_search_take_a_data_set_too() {
     assert!(text(&output.stderr).contains("data set chats.json: 6 rows"), "{}", text(&output.stderr));
     let result = json(&folder.path().join("sweep/result.json"));
     assert_eq!(result["config"]["dataset"], Value::from(chats.as_str()));
-    let search = ["search", "--slo", "p50 ttft<=1s", "--max-rate", "20", "--budget", "500", "--precision", "50%"];
+    let search = ["search", "--slo", "p50 ttft<=1s", "--max-rate", "100", "--budget", "500", "--precision", "50%"];
     let output = run(folder.path(), &[&search[..], &sim, &["--out", "search"]].concat());
     assert!(folder.path().join("search/result.json").exists(), "{}", text(&output.stderr));
 }

@@ -20,7 +20,7 @@ const QUICK: &[&str] = &[
     "--output-tokens",
     "1",
     "--slo",
-    "p50 ttft<=2s",
+    "p50 ttft<=1s",
     "--out",
     "out",
     "--no-certificate",
@@ -48,7 +48,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
         "with 95 % confidence",
         "poisson arrivals",
         "probe",
-        "p50 ttft<=2s",
+        "p50 ttft<=1s",
     ] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
@@ -278,7 +278,7 @@ fn a_budget_that_buys_nothing_is_inconclusive_with_exit_4() {
     let folder = folder();
     // Slow enough that a busy machine sends in time.
     let words = ["--sim", "mmc:servers=4,service=10ms", "--input-tokens", "1", "--output-tokens", "1"];
-    let more = ["--slo", "p50 ttft<=2s", "--budget", "600", "--out", "out"];
+    let more = ["--slo", "p50 ttft<=1s", "--budget", "600", "--out", "out"];
     let output = searched(folder.path(), &[&words[..], &more[..]].concat());
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("your budget does not buy ±50 %"), "{}", text(&output.stderr));

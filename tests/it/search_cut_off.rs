@@ -61,7 +61,7 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         "--output-tokens",
         "1",
         "--slo",
-        "p50 ttft<=2s",
+        "p50 ttft<=1s",
         "--max-rate",
         "400/s",
         "--precision",
