@@ -1,8 +1,9 @@
 //! Owns the commands that a reader may type next.
 
-use crate::client::Endpoint;
+use serde_json::Value;
+
 use crate::report::numbers::UNKNOWN;
-use crate::results::{Report, Setting};
+use crate::results::Report;
 use crate::units::plain;
 
 /// A command with its purpose.
@@ -18,7 +19,7 @@ pub(super) struct Next {
 
 /// Three commands for the reader of `report`.
 pub(super) fn next_of(report: &Report) -> Vec<Next> {
-    let service = service_of(report);
+    let service = requests_of(report);
     let slo = objectives_of(report);
     let with = |verb: &str, options: &str| format!("tonnage {verb}{service}{options}");
     let next = |why, command| Next { why, command, is_beside: false };
@@ -49,10 +50,20 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
             .push(beside("The same sweep again, for a comparison", "tonnage sweep --config config.yaml".to_owned()));
         return commands;
     }
+    let config = &report.config;
+    let again =
+        |verb: &str| beside("The same load again, for a comparison", format!("tonnage {verb} --config config.yaml"));
+    if let Some(file) = &config.file {
+        return vec![again(&format!("replay {}", quoted(file.text())))];
+    }
+    if config.turns.is_some() || config.sessions {
+        // A sweep and a search send single requests.
+        return vec![again("run")];
+    }
     vec![
         next("Which rate meets the objectives, and how sure is that?", with("search", &asked(report, &slo))),
         next("Where does the service saturate?", with("sweep", &slo)),
-        beside("The same load again, for a comparison", "tonnage run --config config.yaml".to_owned()),
+        again("run"),
     ]
 }
 
@@ -60,17 +71,52 @@ fn size(file: &str) -> String {
     format!("tonnage size {file} --demand 50/s")
 }
 
-/// The options that name the service. The simulated service that tonnage starts unless told otherwise needs none.
-fn service_of(report: &Report) -> String {
-    let options = |name: &str, settings: &[Setting<String>]| {
-        let words = settings.iter().map(|setting| [" --", name, " ", &quoted(setting.text())].concat());
-        words.collect::<String>()
+/// The options that say what is asked of whom, beside their usual values.
+const OF_REQUESTS: [&str; 21] = [
+    "target",
+    "model",
+    "endpoint",
+    "sim",
+    "no-stream",
+    "input-tokens",
+    "output-tokens",
+    "content",
+    "mix",
+    "dataset",
+    "dataset-format",
+    "dataset-columns",
+    "dataset-order",
+    "system-tokens",
+    "prefix-groups",
+    "prefix-tokens",
+    "prefix-popularity",
+    "cache-hit",
+    "batch-size",
+    "images",
+    "choices",
+];
+/// The usual values, which a command need not give.
+const USUAL: [(&str, &str); 4] =
+    [("endpoint", "chat"), ("sim", "small"), ("input-tokens", "128"), ("output-tokens", "64")];
+
+/// The options that send the same requests to the same service.
+fn requests_of(report: &Report) -> String {
+    let Ok(Value::Object(options)) = serde_json::to_value(&report.config) else { return String::new() };
+    let words = |(key, value): (&str, &Value)| match value {
+        Value::Bool(true) => format!(" --{key}"),
+        Value::Array(values) => values.iter().map(|value| format!(" --{key} {}", word_of(value))).collect(),
+        _ if USUAL.contains(&(key, text_of(value).as_str())) => String::new(),
+        _ => format!(" --{key} {}", word_of(value)),
     };
-    let simulated =
-        report.config.sim.as_ref().map_or_else(String::new, |sim| [" --sim ", &quoted(sim.text())].concat());
-    let endpoint = report.config.endpoint.as_ref().filter(|endpoint| *endpoint.value() != Endpoint::default());
-    let endpoint = endpoint.map_or_else(String::new, |endpoint| [" --endpoint ", &quoted(endpoint.text())].concat());
-    [options("target", &report.config.target), options("model", &report.config.model), endpoint, simulated].concat()
+    OF_REQUESTS.iter().filter_map(|key| Some((*key, options.get(*key)?))).map(words).collect()
+}
+
+fn word_of(value: &Value) -> String {
+    quoted(&text_of(value))
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The objectives of the run as options.
