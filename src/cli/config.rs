@@ -276,7 +276,7 @@ fn texts(key: &str, value: Value) -> Option<Vec<String>> {
         }
         Value::Object(object) if key == "overlay" || key == "profile" => vec![Value::Object(object).to_string()],
         Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
-        Value::Object(object) if key == "extra-body" => vec![Value::Object(object).to_string()],
+        Value::Object(object) if key == "extra-body" || key == "mix" => vec![Value::Object(object).to_string()],
         Value::Object(object) => {
             let joint = match key {
                 "metadata" => "=",

@@ -13,6 +13,7 @@ use crate::workload::Images;
 
 /// Refuses the options that the endpoint does not know.
 pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed: &mut Parsed) -> Result<(), Error> {
+    refuse_another_endpoint(target, parsed)?;
     let endpoint = target.endpoint;
     let can = endpoint.capabilities();
     let refuse = |flag: &str, why: &str, instead: &str| {
@@ -81,6 +82,22 @@ pub(super) fn endpoint_of(target: &TargetOptions) -> Result<Endpoint, Error> {
         why: format!("{}; `tonnage help endpoints` shows such a file", yaml_words(&why)),
     })?;
     Ok(Endpoint::raw(raw.checked().map_err(|refusal| Error::input(path, refusal.to_string()))?))
+}
+
+/// Refuses a target that is the URL of another endpoint than the default one, if no endpoint was named.
+fn refuse_another_endpoint(target: &TargetOptions, parsed: &Parsed) -> Result<(), Error> {
+    if parsed.given.contains("endpoint") || target.endpoint.has_template() {
+        return Ok(());
+    }
+    for url in &target.target {
+        let path = url.split(['?', '#']).next().unwrap_or(url).trim_end_matches('/');
+        let is_of = |endpoint: &&Endpoint| !endpoint.has_template() && path.ends_with(&endpoint.full_path());
+        if let Some(named) = Endpoint::ALL.iter().filter(is_of).find(|endpoint| **endpoint != target.endpoint) {
+            let why = format!("`{url}` is the URL of the endpoint {named}, and {} is asked", target.endpoint);
+            return Err(Error::usage("--target", why, format!("add --endpoint {named}")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether answers are streamed.

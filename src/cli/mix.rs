@@ -109,11 +109,15 @@ pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
     Mix::new(classes).map_err(|refusal| refusal.at("--mix"))
 }
 
-/// The objectives of the classes, each with its class in front. Stores them, and the mix itself instead of its path.
+/// The objectives of the classes, each with its class in front. Refuses options without effect. Stores them, and the mix itself instead of its path.
 pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) -> Result<Vec<String>, Error> {
     let Some(text) = &options.mix else { return Ok(Vec::new()) };
+    refuse_said_by_all(options, parsed)?;
     let classes = classes_in(text)?;
-    let stored = serde_json::to_string(&classes).map_err(|why| Error::Internal(why.to_string()))?;
+    // The objectives are stored as objectives, not twice.
+    let plain: BTreeMap<&String, ClassText> =
+        classes.iter().map(|(name, class)| (name, ClassText { slo: Vec::new(), ..class.clone() })).collect();
+    let stored = serde_json::to_string(&plain).map_err(|why| Error::Internal(why.to_string()))?;
     parsed.spec.mix = stored.parse().ok();
     let mut all = Vec::new();
     for (name, class) in &classes {
@@ -131,6 +135,26 @@ pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) 
         }
     }
     Ok(all)
+}
+
+/// Refuses options that every class of the mix says for itself, because they would have no effect.
+fn refuse_said_by_all(options: &WorkloadOptions, parsed: &Parsed) -> Result<(), Error> {
+    let Some(text) = &options.mix else { return Ok(()) };
+    let classes = classes_in(text)?;
+    let all = || classes.values();
+    let said = [
+        ("input-tokens", all().all(|class| class.input_tokens.is_some())),
+        ("output-tokens", all().all(|class| class.output_tokens.is_some())),
+        ("content", all().all(|class| class.content.is_some())),
+        ("model", all().all(|class| class.model.is_some())),
+    ];
+    match said.into_iter().find(|(key, own)| *own && parsed.given.contains(*key)) {
+        Some((key, _)) => {
+            let why = "has no effect, because each class of --mix says its own";
+            Err(Error::usage(format!("--{key}"), why, "drop it, or leave it out of a class"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses objectives that name a class which `workload` does not have.

@@ -177,6 +177,9 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
             row("sessions", sessions_of(trace));
         }
     }
+    if let Some(mix) = plan.workload().source.mix() {
+        row("classes", mix.to_string());
+    }
     if let Some(sessions) = &plan.workload().sessions {
         row("sessions", format!("each planned request begins one: {}", sessions.sentence()));
     }

@@ -107,8 +107,8 @@ fn workload_of(config: &RunSpec, given: [(&str, &Option<String>); 2]) -> Result<
     if let Some(mix) = config.mix.as_ref().filter(|_| is_given == [false; 2]) {
         return Ok(Workload::of(SourceSpec::Mixed(mix_in(mix.text(), stored)?)));
     }
-    if config.dataset.is_some() && is_given != [true; 2] {
-        let why = "simulates drawn lengths, and the requests of the result came from a data set";
+    if (config.dataset.is_some() || config.mix.is_some()) && is_given != [true; 2] {
+        let why = "simulates one law of lengths, and the result has a data set or a mix";
         return Err(Error::usage("--check", why, "add --check-input and --check-output"));
     }
     let lengths = |place: usize| {

@@ -125,7 +125,7 @@ const TABLE: &[OptionRow] = &[
     )]),
     row("max-input").of_a_trace(),
     row("max-rate").rivals(&["rates", "concurrency"]),
-    row("mix").rivals(&["dataset"]).refused(&[(Replay, "drop it; the trace brings the requests")]),
+    row("mix").rivals(&["dataset", "slo"]).refused(&[(Replay, "drop it; the trace brings the requests")]),
     row("no-certificate").resumable(),
     row("no-preflight").resumable(),
     row("no-prime").rivals(&["prime"]).refused(&[

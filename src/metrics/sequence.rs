@@ -45,6 +45,9 @@ pub struct Sequence {
     settled: u64,
     /// Number of latest settled requests in a row that neither completed nor were refused.
     lost_in_a_row: u32,
+    /// When the latest answer ended that completed or refused.
+    #[serde(default)]
+    last_answer: Option<Offset>,
 }
 
 /// Misses of one objective among the settled requests of the window.
@@ -128,6 +131,7 @@ impl Sequence {
             in_system_ns: 0,
             settled: 0,
             lost_in_a_row: 0,
+            last_answer: None,
             objectives,
         }
     }
@@ -148,6 +152,9 @@ impl Sequence {
         }
         let is_answered = record.exchange.outcome == Outcome::Completed || record.exchange.is_refused();
         self.lost_in_a_row = if is_answered { 0 } else { self.lost_in_a_row.saturating_add(1) };
+        if is_answered {
+            self.last_answer = self.last_answer.max(record.exchange.ended);
+        }
         let in_system = record.exchange.ended.unwrap_or(scheduled).since(scheduled);
         let (mut missed, mut counted) = (0, 0);
         let inside = self.window.contains(scheduled);
@@ -234,6 +241,12 @@ impl Sequence {
     #[must_use]
     pub const fn lost_in_a_row(&self) -> u32 {
         self.lost_in_a_row
+    }
+
+    /// When the latest answer ended that completed or refused; `None` before the first.
+    #[must_use]
+    pub const fn last_answer(&self) -> Option<Offset> {
+        self.last_answer
     }
 
     /// Mean time in the system of the settled requests of the window, in seconds; 0 without a request.

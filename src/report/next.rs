@@ -104,7 +104,7 @@ fn requests_of(report: &Report) -> String {
     let Ok(Value::Object(options)) = serde_json::to_value(&report.config) else { return String::new() };
     let words = |(key, value): (&str, &Value)| match value {
         Value::Bool(true) => format!(" --{key}"),
-        Value::Array(values) => values.iter().map(|value| format!(" --{key} {}", word_of(value))).collect(),
+        Value::Array(values) => values.iter().map(|value| [" --", key, " ", &word_of(value)].concat()).collect(),
         _ if USUAL.contains(&(key, text_of(value).as_str())) => String::new(),
         _ => format!(" --{key} {}", word_of(value)),
     };

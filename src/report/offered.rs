@@ -13,7 +13,8 @@ const WORTH_SAYING: f64 = 0.001;
 /// For example `asked 10.0/s, offered 10.4/s: 9 requests more, by chance (0.6 standard deviations)`. `None` for loads
 /// without a rate that was asked for: closed loops and traces.
 pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -> Option<String> {
-    if load.kind != LoadKind::Open || load.origin != LoadOrigin::Planned || window_s <= 0.0 {
+    // A shard sends a part of the load.
+    if load.kind != LoadKind::Open || load.origin != LoadOrigin::Planned || window_s <= 0.0 || load.shard.is_some() {
         return None;
     }
     let asked = load.rate_per_s?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::record::ONLY_CLASS;
 use crate::seed::{Stream, open_unit};
+use crate::units::plain;
 use crate::workload::{LengthSpec, TextKind};
 
 /// One class of requests.
@@ -39,6 +40,8 @@ pub struct Mix {
 impl Mix {
     /// The most classes of a mix: each is folded by itself, in about 4 MB.
     pub const MOST_CLASSES: usize = 32;
+    /// The longest name of a class, in characters.
+    pub const LONGEST_NAME: usize = 16;
 
     /// A mix of `classes`. Refused without a class, with too many, with two of one name, and with a weight that is not
     /// above 0.
@@ -50,9 +53,13 @@ impl Mix {
         for (place, class) in classes.iter().enumerate() {
             let name = &class.name;
             let plain = name.chars().all(|letter| letter.is_alphanumeric() || "-_.".contains(letter));
-            if name.is_empty() || **name == *ONLY_CLASS || !plain {
+            let long = name.chars().count() > Self::LONGEST_NAME;
+            if name.is_empty() || **name == *ONLY_CLASS || !plain || long {
                 let why = format!("`{name}` is not the name of a class");
-                let accepted = "accepted is a name of letters, digits, `-`, `_` and `.`, other than `default`";
+                let accepted = format!(
+                    "accepted is a name of 1 to {} letters, digits, `-`, `_` and `.`, other than `default`",
+                    Self::LONGEST_NAME
+                );
                 return Err(Refusal::new(why, accepted));
             }
             if !(class.weight > 0.0 && class.weight <= 1e9) {
@@ -116,7 +123,7 @@ impl fmt::Display for Mix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, class) in self.classes.iter().enumerate() {
             let between = if place == 0 { "" } else { ", " };
-            write!(f, "{between}{} {:.3} %", class.name, self.share(place) * 100.0)?;
+            write!(f, "{between}{} {} %", class.name, plain(self.share(place) * 100.0))?;
         }
         Ok(())
     }

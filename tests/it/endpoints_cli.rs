@@ -85,6 +85,10 @@ fn what_an_endpoint_does_not_know_is_refused_with_what_it_knows() {
             (&["search", "--endpoint", "rerank", "--slo", "p99 tpot<=1s"], &["has no tpot", "accepted is e2e"]),
             (&["sweep", "--endpoint", "score", "--slo", "ntpot<=1s"], &["has no ntpot"]),
             (&["run", "--no-stream", "--slo", "p99 ttft<=1s"], &["needs streamed answers", "drop --no-stream"]),
+            (
+                &["run", "--target", "http://127.0.0.1:9/embed"],
+                &["--target", "is the URL of the endpoint tei-embed", "add --endpoint tei-embed"],
+            ),
             (&["run", "--batch-size", "2"], &["--batch-size", "embeddings, rerank, score"]),
             (&["run", "--endpoint", "score", "--output-tokens", "3"], &["--output-tokens", "writes no tokens"]),
             (&["run", "--endpoint", "messages", "--ignore-eos"], &["--ignore-eos", "--extra-body"]),

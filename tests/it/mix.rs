@@ -170,11 +170,22 @@ fn a_mix_is_reported_class_by_class_and_repeated_from_what_is_stored() {
         ["chat: p50 ttft<=2s", "chat: p50 e2e<=5s", "code: p99 ttft<=200ms", "code: p99 itl<=50ms"],
         "{shown}"
     );
-    assert!(shown.contains("class  requests  completed"), "{shown}");
+    assert!(shown.contains("class  requests  done"), "{shown}");
     assert!(!std::fs::read_to_string(place.join("out/result.json")).expect("a file").contains("(secret)"));
-    let bodies = result["body_fingerprint"].clone();
     let again = text(&run(place, &["report", "out"]).stdout);
-    assert!(again.contains("class  requests  completed") && again.contains("code: p99 itl<=50ms"), "{again}");
+    assert!(again.contains("class  requests  done") && again.contains("code: p99 itl<=50ms"), "{again}");
+    // Another mix brings its own objectives.
+    let (_, other) = played(
+        place,
+        &["run", "--config", "out/config.yaml", "--mix", "{chat: {slo: [p50 ttft<=9s]}}", "--out", "out", "--force"],
+    );
+    assert_eq!(other["config"]["slo"], serde_json::json!(["chat: p50 ttft<=9s"]));
+    let nested = format!("rate: 100\nrequests: 9\nmix:\n  {}", MIX.trim_end().replace('\n', "\n  "));
+    std::fs::write(place.join("nested.yaml"), nested).expect("a file");
+    let (shown, of_file) = played(place, &["run", "--config", "nested.yaml", "--out", "out", "--force"]);
+    assert!(of_file["trials"][0]["classes"]["chat"].is_object(), "{shown}");
+    let (_, result) = played(place, &[&["run", "--mix", "mix.yaml", "--force"][..], &words].concat());
+    let bodies = result["body_fingerprint"].clone();
     // The file may change or go: the result holds the mix.
     std::fs::remove_file(place.join("mix.yaml")).expect("a file");
     std::fs::copy(place.join("out/config.yaml"), place.join("config.yaml")).expect("a file");
@@ -197,6 +208,8 @@ fn what_a_mix_cannot_be_is_refused_with_what_it_can_be() {
         (&["run", "--mix", "{a: {slo: [p99 tft<=1s]}}"], &["--mix", "the class a", "`tft`"]),
         (&["run", "--mix", "{a: {}}", "--slo", "b: p99 ttft<=1s"], &["--slo", "`b`", "accepted is a"]),
         (&["run", "--slo", "b: p99 ttft<=1s"], &["--slo", "no classes", "--mix FILE"]),
+        (&["run", "--mix", "{a: {input-tokens: 5}}", "--input-tokens", "9"], &["--input-tokens", "has no effect"]),
+        (&["run", "--mix", "{a-name-without-end: {}}"], &["--mix", "1 to 16 letters"]),
         (&["replay", "t.csv", "--mix", "{a: {}}"], &["--mix", "drop it"]),
         (&["run", "--mix", "{a: {}}", "--dataset", "x.txt"], &["x.txt"]),
     ] {

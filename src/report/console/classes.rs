@@ -6,8 +6,7 @@ use crate::report::layout::{Grid, Ink};
 use crate::report::numbers::{UNKNOWN, percent, shown};
 use crate::units::count;
 
-const CLASS_COLUMNS: &[&str] =
-    &["class", "requests", "completed", "ttft p50", "p99", "tpot p99", "e2e p50", "p99", "good"];
+const CLASS_COLUMNS: &[&str] = &["class", "requests", "done", "ttft p50", "p99", "tpot p99", "e2e p50", "p99", "good"];
 
 /// The classes of a trial, one row each; empty without a mix.
 pub(super) fn classes_text(trial: &TrialView, ink: Ink) -> String {
@@ -36,14 +35,15 @@ pub(in crate::report) fn classes_table(trial: &TrialView) -> Option<Grid> {
             show(Metric::Tpot, p99),
             show(Metric::E2e, p50),
             show(Metric::E2e, p99),
-            good(trial, class),
+            good(trial, name, class),
         ]);
     }
     Some(grid)
 }
 
-/// The share of good requests, if there are objectives that say what is good.
-fn good(trial: &TrialView, class: &ClassView) -> String {
-    let judged = class.attainment.filter(|_| !trial.slo.objectives.is_empty());
+/// The share of good requests, if an objective says what is good in this class.
+fn good(trial: &TrialView, name: &str, class: &ClassView) -> String {
+    let mut scopes = trial.slo.objectives.iter().map(|objective| objective.text.split_once(": ").map(|(of, _)| of));
+    let judged = class.attainment.filter(|_| scopes.any(|scope| scope.is_none_or(|of| of == name)));
     judged.map_or_else(|| UNKNOWN.to_owned(), percent)
 }

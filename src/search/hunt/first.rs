@@ -1,7 +1,7 @@
 //! Owns the first two steps of a search: the measurement of the unloaded service and of the saturated service.
 
 use crate::figures::TrialView;
-use crate::metrics::Ended;
+use crate::metrics::{Ended, Sequence};
 use crate::play::{AgainRule, FloorObjective, FloorRule, StageRule, StopReason, Trial, WatchRule};
 use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
 use crate::search::hunt::facts::decided_of;
@@ -156,7 +156,10 @@ impl SearchCampaign {
     /// Learns from a load of the first steps, if it is evidence.
     pub(super) fn learn_first(&mut self, begun: &Begun, trial: &Trial, view: &TrialView) -> Kept {
         let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && begun.reason.is_some());
-        let lost = trial.sequence.as_ref().is_some_and(|sequence| sequence.lost_in_a_row() >= LOST);
+        let lost = trial
+            .sequence
+            .as_ref()
+            .is_some_and(|sequence| sequence.lost_in_a_row() >= LOST && !still_answers(sequence, trial));
         let kept = self.judge(view, !by_itself, lost);
         self.journal.waste(Spent { requests: view.run_totals.planned, seconds: trial.drain_end.as_secs() });
         let is_evidence = kept == Kept::Evidence;
@@ -245,4 +248,12 @@ fn first(
     let (discard, lengths) = lengths(discard_s, window_s, 0.0);
     let point = Point { level, discard };
     NextLoad { purpose, point, lengths, label, stop: rule.into(), rests: false, is_alone: true }
+}
+
+/// Whether the service still answered in the second half of the time for which requests were followed after the load.
+/// Requests that were cut off then are slow, not lost.
+fn still_answers(sequence: &Sequence, trial: &Trial) -> bool {
+    let load_end = trial.summary.frame().load_end.as_secs();
+    let middle = load_end.midpoint(trial.drain_end.as_secs().max(load_end));
+    sequence.last_answer().is_some_and(|at| at.as_secs() > middle)
 }

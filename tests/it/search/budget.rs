@@ -54,6 +54,20 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
 }
 
 #[test]
+fn a_service_that_answers_slowly_when_full_is_not_called_lost() {
+    for seconds in [12.0, 15.0, 20.0] {
+        let mut session = VirtualPlayer::new("small".parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
+        let bounded = |aim: tonnage::search::hunt::Aim| {
+            let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
+            aim.asking(question)
+        };
+        let slo = "p90 ttft<=400ms, p90 e2e<=5s";
+        let found = now(by(&mut session, slo, workload("180", "30"), 1, bounded, Journal::default(), usize::MAX));
+        assert!(matches!(found.conclusion, Conclusion::Answered(_)), "{seconds} s: {:?}", found.conclusion);
+    }
+}
+
+#[test]
 fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
     for seconds in [1.0, 3.0, 4.0, 5.0, 8.0] {
         let mut session =
