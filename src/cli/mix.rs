@@ -109,8 +109,8 @@ pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
     Mix::new(classes).map_err(|refusal| refusal.at("--mix"))
 }
 
-/// The objectives of the classes, each with its class in front. Refuses options without effect. Stores them, and the mix
-/// itself instead of its path.
+/// The objectives of the classes, each with its class in front. Refuses options without effect. Stores them, and the
+/// mix itself instead of its path.
 pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) -> Result<Vec<String>, Error> {
     let Some(text) = &options.mix else { return Ok(Vec::new()) };
     refuse_said_by_all(options, parsed)?;
