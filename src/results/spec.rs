@@ -383,7 +383,7 @@ impl RunSpec {
     }
 
     /// The first option in which two shards of one load differ, with both values; `None` if their requests and
-    /// objectives agree. Options of the plan are not compared, because the fingerprint covers them.
+    /// objectives agree. When requests are sent is not compared, because the plan's fingerprint covers it.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<(String, Value, Value)> {
         macro_rules! differ {
@@ -406,6 +406,16 @@ impl RunSpec {
             stop,
             batch_size,
             choices,
+            mix,
+            sessions,
+            turns,
+            think_time,
+            replies,
+            system_tokens,
+            prefix_groups,
+            prefix_tokens,
+            prefix_popularity,
+            cache_hit,
             ignore_eos,
             min_tokens,
             continuous_usage,
@@ -450,6 +460,8 @@ mod tests {
             RunSpec { model: vec!["a".parse().unwrap()], rate: Some("5/s".parse().unwrap()), ..RunSpec::default() };
         let two = RunSpec { model: vec!["b".parse().unwrap()], rate: None, ..RunSpec::default() };
         assert_eq!(one.first_difference(&two).map(|(key, ..)| key), Some("model".to_owned()));
+        let in_sessions = RunSpec { turns: Some("3".parse().unwrap()), ..one.clone() };
+        assert_eq!(one.first_difference(&in_sessions).map(|(key, ..)| key), Some("turns".to_owned()));
         assert_eq!(
             one.first_difference(&RunSpec { rate: None, ..one.clone() }),
             None,
