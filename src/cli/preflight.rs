@@ -7,7 +7,7 @@ use crate::cli::job::Job;
 use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::error::Error;
-use crate::report::unready_text;
+use crate::report::{unprimed_text, unready_text};
 use crate::service::{Patience, Preflight, Preparation, Service};
 use crate::units::{count, seconds, visible};
 
@@ -55,7 +55,7 @@ async fn prepared(job: &Job, found: &Service) -> Result<Option<Preparation>, Err
             }
             sending.await?
         };
-        let primed = sent.map_err(|unready| Error::target(unready.target.as_str(), unready_text(&unready)))?;
+        let primed = sent.map_err(|unready| Error::target(unready.target.as_str(), unprimed_text(&unready)))?;
         preparation.primers = Some(primed);
     }
     Ok((preparation != Preparation::default()).then_some(preparation))

@@ -48,6 +48,6 @@ pub use profiles::help_profiles;
 pub use search::probe_account;
 pub use sentences::{
     bounds_of, fault, headline, note, preflight_sentences, preparation_sentences, reason, search_sentences,
-    sweep_sentences, unready_text, verdict_reason,
+    sweep_sentences, unprimed_text, unready_text, verdict_reason,
 };
 pub use worded::{faults_of, worded, worded_fleet, worded_inspection};

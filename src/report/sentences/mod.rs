@@ -23,7 +23,7 @@ pub(super) use comparison::{amount, answer, caution, change, is_better, need, ru
 pub use ending::bounds_of;
 pub(super) use formula::formula;
 pub(super) use preflight::finding;
-pub use preflight::{preflight_sentences, unready_text};
+pub use preflight::{preflight_sentences, unprimed_text, unready_text};
 pub use preparation::preparation_sentences;
 pub use search::{headline, search_sentences};
 pub(super) use sizing::{check_note, fleet_note, rate_doubt};

@@ -103,16 +103,26 @@ fn longer(asked: u32, tokens: u32, field: &str) -> String {
 /// Why the load does not begin: the server's words first, then what was sent, then what to do.
 #[must_use]
 pub fn unready_text(unready: &Unready) -> String {
+    why_not_sent(unready, "preflight", "--no-preflight")
+}
+
+/// Why the load does not begin after a request that primes the prefix cache has failed.
+#[must_use]
+pub fn unprimed_text(unready: &Unready) -> String {
+    why_not_sent(unready, "priming", "--no-prime")
+}
+
+fn why_not_sent(unready: &Unready, kind: &str, flag: &str) -> String {
     let Unready { failure, waited, .. } = unready;
     let tried = match (failure.count, *waited) {
         (_, waited) if waited > Duration::ZERO => {
             format!("the service was not ready within {} (--wait-ready)", seconds(waited.as_secs_f64()))
         }
-        (1, _) => "the preflight request failed, so the load was not sent".to_owned(),
-        (tries, _) => format!("{} preflight requests failed, so the load was not sent", count(tries)),
+        (1, _) => format!("the {kind} request failed, so the load was not sent"),
+        (tries, _) => format!("{} {kind} requests failed, so the load was not sent", count(tries)),
     };
     let advice = advice(failure, None).map_or_else(String::new, |advice| format!("; {advice}"));
-    format!("{}; {tried}{advice}; --no-preflight sends the load all the same", said(failure))
+    format!("{}; {tried}{advice}; {flag} sends the load all the same", said(failure))
 }
 
 #[cfg(test)]
@@ -121,6 +131,20 @@ mod tests {
     use crate::metrics::FailureGroup;
     use crate::record::FailureCause;
     use crate::service::PreflightAnswer;
+
+    #[test]
+    fn a_priming_that_fails_names_the_option_that_leaves_it_out() {
+        let failure = FailureGroup {
+            kind: "timed_out".to_owned(),
+            cause: FailureCause::Other,
+            count: 3,
+            words: "no answer within 2 s".to_owned(),
+        };
+        let unready = Unready { target: "http://h".to_owned(), failure, waited: Duration::ZERO };
+        let said = unprimed_text(&unready);
+        assert!(said.contains("3 priming requests failed") && said.ends_with("--no-prime sends the load all the same"));
+        assert!(!said.contains("preflight"), "{said}");
+    }
 
     #[test]
     fn a_service_that_cannot_take_the_load_is_told_in_its_own_words_first() {
