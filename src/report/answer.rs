@@ -2,7 +2,7 @@
 
 use crate::figures::TrialView;
 use crate::metrics::{Known, Limit, Metric, Objective, ObjectiveJudgement, Statistic, VerdictResult};
-use crate::report::console::load_line;
+use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, shown, unit_of};
 use crate::report::worded::{reasons_of, said_of_search, said_of_sweep};
 use crate::results::Report;

@@ -6,11 +6,10 @@ use crate::figures::TrialView;
 use crate::report::answer::answer_of;
 use crate::report::cache::cache_line;
 use crate::report::comparison::sections;
-use crate::report::console::{
-    classes_table, latency_table, load_line, requests_table, slo_table, throughput_table, turns_table,
-};
+use crate::report::console::{classes_table, latency_table, requests_table, slo_table, throughput_table, turns_table};
 use crate::report::failures::{advice, said};
 use crate::report::layout::Grid;
+use crate::report::load_line::load_line;
 use crate::report::next::next_of;
 use crate::report::offered::offered_text;
 use crate::report::search::probe_table;

@@ -15,6 +15,7 @@ mod help;
 mod html;
 mod inspection;
 mod layout;
+mod load_line;
 mod markdown;
 mod next;
 mod numbers;

@@ -26,7 +26,6 @@ pub(super) use classes::classes_table;
 use classes::classes_text;
 pub(super) use latency::latency_table;
 use latency::latency_text;
-pub(super) use load::load_line;
 use load::load_text;
 pub(super) use objectives::slo_table;
 use objectives::{slo_text, verdict_text};

@@ -5,12 +5,11 @@ use maud::{Markup, html};
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{LoadOrigin, Metric};
 use crate::report::cache::cache_line;
-use crate::report::console::{
-    classes_table, latency_table, load_line, requests_table, slo_table, throughput_table, turns_table,
-};
+use crate::report::console::{classes_table, latency_table, requests_table, slo_table, throughput_table, turns_table};
 use crate::report::failures::{advice, said};
 use crate::report::html::course::{distributions, lags, over_time};
 use crate::report::html::parts::{Page, explained, noted, section, sentences, table, tiles, warnings};
+use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, percent, rate, shown};
 use crate::report::offered::offered_text;
 use crate::report::worded::{faults_of, notes_of, reasons_of};
