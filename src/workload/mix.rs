@@ -9,6 +9,7 @@ use crate::error::Refusal;
 use crate::record::ONLY_CLASS;
 use crate::seed::{Stream, open_unit};
 use crate::units::plain;
+use crate::workload::shares::Shares;
 use crate::workload::{LengthSpec, TextKind};
 
 /// One class of requests.
@@ -33,8 +34,7 @@ pub struct MixClass {
 #[serde(try_from = "Vec<MixClass>", into = "Vec<MixClass>")]
 pub struct Mix {
     classes: Vec<MixClass>,
-    /// For each class, the share of requests that belong to it or to a class before it, 0 to 1.
-    below: Vec<f64>,
+    shares: Shares,
 }
 
 impl Mix {
@@ -73,13 +73,7 @@ impl Mix {
                 ));
             }
         }
-        let whole: f64 = classes.iter().map(|class| class.weight).sum();
-        let mut sum = 0.0;
-        let below = classes.iter().map(|class| {
-            sum += class.weight;
-            sum / whole
-        });
-        Ok(Self { below: below.collect(), classes })
+        Ok(Self { shares: Shares::of(classes.iter().map(|class| class.weight)), classes })
     }
 
     /// The classes, in their order.
@@ -91,16 +85,13 @@ impl Mix {
     /// The share of requests that belong to class number `place`, 0 to 1.
     #[must_use]
     pub fn share(&self, place: usize) -> f64 {
-        let before = place.checked_sub(1).map_or(0.0, |before| self.below[before]);
-        self.below[place] - before
+        self.shares.share(place)
     }
 
     /// The class of request `id`, drawn from `stream` by the weights.
     #[must_use]
     pub fn class_of(&self, stream: &Stream, id: u64) -> &MixClass {
-        let drawn = open_unit(&mut stream.at(id));
-        let place = self.below.partition_point(|below| *below < drawn);
-        &self.classes[place.min(self.classes.len() - 1)]
+        &self.classes[self.shares.place(open_unit(&mut stream.at(id)))]
     }
 }
 

@@ -37,6 +37,7 @@ mod removal;
 mod repeats;
 mod request;
 mod salt;
+mod shares;
 mod source;
 mod synthetic;
 mod think;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::workload::shares::Shares;
 
 /// How often each of several groups is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -21,21 +22,12 @@ impl Popularity {
     /// The largest exponent: beyond it, the first group has all requests.
     const MOST_EXPONENT: f64 = 10.0;
 
-    /// The probability that a draw is one of the groups up to group k, for each of `groups` groups. The last is 1.
-    pub(super) fn cumulative(self, groups: u32) -> Box<[f64]> {
-        let weight = |rank: u32| match self {
+    /// The probability of each of `groups` groups.
+    pub(super) fn shares(self, groups: u32) -> Shares {
+        Shares::of((1..=groups).map(|rank| match self {
             Self::Uniform => 1.0,
             Self::Zipf(exponent) => libm::pow(f64::from(rank), -exponent),
-        };
-        let mut sum = 0.0;
-        let mut sums: Box<[f64]> = (1..=groups)
-            .map(|rank| {
-                sum += weight(rank);
-                sum
-            })
-            .collect();
-        sums.iter_mut().for_each(|below| *below /= sum);
-        sums
+        }))
     }
 }
 
@@ -87,11 +79,12 @@ mod tests {
 
     #[test]
     fn the_shares_of_groups_are_those_of_their_law() {
-        assert_eq!(*Popularity::Uniform.cumulative(4), [0.25, 0.5, 0.75, 1.0]);
+        let uniform = Popularity::Uniform.shares(4);
+        assert_eq!([0, 1, 2, 3].map(|group| uniform.share(group)), [0.25; 4]);
         // 1 + 1/2 + 1/3 = 11/6.
-        let zipf = Popularity::Zipf(1.0).cumulative(3);
-        for (found, expected) in zipf.iter().zip([6.0 / 11.0, 9.0 / 11.0, 1.0]) {
-            assert!((found - expected).abs() < 1e-12, "{zipf:?}");
+        let zipf = Popularity::Zipf(1.0).shares(3);
+        for (group, expected) in [6.0 / 11.0, 3.0 / 11.0, 2.0 / 11.0].into_iter().enumerate() {
+            assert!((zipf.share(group) - expected).abs() < 1e-12, "{zipf:?}");
         }
     }
 }

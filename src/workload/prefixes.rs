@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::{Seed, Stream, open_unit};
 use crate::units::Ratio;
+use crate::workload::shares::Shares;
 use crate::workload::{LengthSpec, Popularity, Prefix, SourceSpec};
 
 /// The beginnings that the prompts of a plan share: a system prompt that all have, then the prefix of one of several
@@ -161,8 +162,8 @@ pub(super) struct Sharing {
     lengths: Arc<[u32]>,
     /// The longest prefix that a request may have, if requests decide the lengths.
     longest: u32,
-    /// See [`Popularity::cumulative`].
-    cumulative: Arc<[f64]>,
+    /// The probability of each group.
+    popularity: Shares,
     groups: Stream,
     rounding: Stream,
 }
@@ -177,9 +178,9 @@ impl Sharing {
             Some(PrefixLength::Share(_)) | None => Arc::default(),
         };
         let longest = longest_share(&prefixes, source);
-        let cumulative = prefixes.popularity.cumulative(groups).into();
+        let popularity = prefixes.popularity.shares(groups);
         let (groups, rounding) = (seed.stream("prefix_groups"), seed.stream("prefix_rounding"));
-        Self { prefixes, lengths, longest, cumulative, groups, rounding }
+        Self { prefixes, lengths, longest, popularity, groups, rounding }
     }
 
     pub(super) fn prefixes(&self) -> &Prefixes {
@@ -195,12 +196,10 @@ impl Sharing {
 
     /// The group of request `id`.
     fn group(&self, id: u64) -> u32 {
-        if self.cumulative.len() <= 1 {
+        if self.popularity.len() <= 1 {
             return 0;
         }
-        let drawn = open_unit(&mut self.groups.at(id));
-        let place = self.cumulative.partition_point(|below| *below <= drawn);
-        place.min(self.cumulative.len() - 1) as u32
+        self.popularity.place(open_unit(&mut self.groups.at(id))) as u32
     }
 
     /// What request `id` asks to share, whatever its length, if groups decide the lengths.
