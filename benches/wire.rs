@@ -173,15 +173,7 @@ impl Bench {
     }
 
     fn call(&self, id: u64) -> <HttpClient as Client>::Call {
-        let outline = Outline {
-            id,
-            class: "default".into(),
-            session: None,
-            turn: None,
-            turns: None,
-            input_tokens: 128,
-            output_tokens: 64,
-        };
+        let outline = Outline::single(id, 128, 64);
         HttpClient::prepare(&self.encoder, RequestSpec::of_text(outline, "some words of a prompt ".repeat(20)))
     }
 

@@ -198,15 +198,7 @@ mod tests {
 
     fn call(output_tokens: u32) -> LocalCall {
         let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
-        let outline = Outline {
-            id: 0,
-            class: "default".into(),
-            session: None,
-            turn: None,
-            turns: None,
-            input_tokens: 7,
-            output_tokens,
-        };
+        let outline = Outline::single(0, 7, output_tokens);
         ModelClient::prepare(&LocalTarget::new(profile), RequestSpec::of_text(outline, String::new()))
     }
 

@@ -43,7 +43,6 @@ impl Images {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::workload::Outline;
@@ -51,15 +50,7 @@ mod tests {
     #[test]
     fn a_request_has_its_images_before_its_text_and_no_two_requests_share_one() {
         let images = Images { count: 2, size: "64x64".parse().unwrap() };
-        let outline = |id| Outline {
-            id,
-            class: Arc::from("default"),
-            session: None,
-            turn: None,
-            turns: None,
-            input_tokens: 3,
-            output_tokens: 1,
-        };
+        let outline = |id| Outline::single(id, 3, 1);
         let made = |id, salt: &str| {
             let spec = RequestSpec::of_text(outline(id), "what is this".to_owned());
             images.added_to(spec, &Salt::Text(salt.to_owned()), Seed::new(1))

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::record::ONLY_CLASS;
 use crate::workload::{Few, Message, MessagePart, joined_text};
 
 /// The numbers of a request, known without making its prompt.
@@ -22,6 +23,14 @@ pub struct Outline {
     pub input_tokens: u32,
     /// Output tokens asked for; 0 if none are.
     pub output_tokens: u32,
+}
+
+impl Outline {
+    /// Request `id` of no mix and of no session, which asks for these numbers of tokens.
+    #[must_use]
+    pub fn single(id: u64, input_tokens: u32, output_tokens: u32) -> Self {
+        Self { id, class: ONLY_CLASS.into(), session: None, turn: None, turns: None, input_tokens, output_tokens }
+    }
 }
 
 /// The beginning of a prompt: blocks of text that other prompts may share.

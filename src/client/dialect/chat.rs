@@ -42,14 +42,7 @@ impl Dialect for Chat {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            output_tokens: true,
-            streams: true,
-            reasoning: true,
-            chat_template: true,
-            token_counts: true,
-            engine_options: true,
-        }
+        Capabilities { engine_options: true, ..Capabilities::CHAT }
     }
 
     fn sentence(&self) -> &'static str {

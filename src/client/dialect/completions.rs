@@ -37,14 +37,7 @@ impl Dialect for Completions {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            output_tokens: true,
-            streams: true,
-            reasoning: false,
-            chat_template: false,
-            token_counts: true,
-            engine_options: true,
-        }
+        Capabilities { reasoning: false, chat_template: false, engine_options: true, ..Capabilities::CHAT }
     }
 
     fn sentence(&self) -> &'static str {

@@ -13,14 +13,8 @@ use crate::client::value::Raw;
 use crate::workload::{Message, joined_text};
 
 /// What these endpoints can do.
-pub(super) const CAPABILITIES: Capabilities = Capabilities {
-    output_tokens: false,
-    streams: false,
-    reasoning: false,
-    chat_template: false,
-    token_counts: true,
-    engine_options: false,
-};
+pub(super) const CAPABILITIES: Capabilities =
+    Capabilities { output_tokens: false, streams: false, reasoning: false, chat_template: false, ..Capabilities::CHAT };
 
 /// The keys after the texts: none.
 pub(super) fn no_fields(_asked: StreamFields) -> Map<String, Value> {

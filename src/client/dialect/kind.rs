@@ -29,6 +29,18 @@ pub struct Capabilities {
     pub engine_options: bool,
 }
 
+impl Capabilities {
+    /// A chat of a text model, without the options of one engine. Other endpoints say where they differ.
+    pub(super) const CHAT: Self = Self {
+        output_tokens: true,
+        streams: true,
+        reasoning: true,
+        chat_template: true,
+        token_counts: true,
+        engine_options: false,
+    };
+}
+
 /// How the objects of a stream are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamFraming {

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::kind::Capabilities;
 use super::served::{AnswerIdentity, AnswerUsage, Says, ServedRequest};
 use super::single::{Aside, answer, arguments, reasoning};
 use super::written::push_all;
@@ -13,16 +12,6 @@ use crate::client::finish::reason_of;
 use crate::client::said::failure_of;
 use crate::client::shape::Fragment;
 use crate::client::value::Raw;
-
-/// What these endpoints can do.
-pub(super) const CAPABILITIES: Capabilities = Capabilities {
-    output_tokens: true,
-    streams: true,
-    reasoning: true,
-    chat_template: true,
-    token_counts: true,
-    engine_options: false,
-};
 
 /// The key of the output length, and the key of the object that holds it.
 pub(super) const LENGTH: &str = "num_predict";

@@ -30,7 +30,7 @@ impl Dialect for OllamaChat {
     }
 
     fn capabilities(&self) -> Capabilities {
-        ollama::CAPABILITIES
+        Capabilities::CHAT
     }
 
     fn sentence(&self) -> &'static str {

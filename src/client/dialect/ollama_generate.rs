@@ -27,7 +27,7 @@ impl Dialect for OllamaGenerate {
     }
 
     fn capabilities(&self) -> Capabilities {
-        ollama::CAPABILITIES
+        Capabilities::CHAT
     }
 
     fn sentence(&self) -> &'static str {

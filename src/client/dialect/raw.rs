@@ -132,14 +132,7 @@ impl Dialect for RawEndpoint {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            output_tokens: true,
-            streams: self.framing != RawFraming::Body,
-            reasoning: false,
-            chat_template: true,
-            token_counts: true,
-            engine_options: false,
-        }
+        Capabilities { streams: self.framing != RawFraming::Body, reasoning: false, ..Capabilities::CHAT }
     }
 
     fn sentence(&self) -> &'static str {

@@ -34,14 +34,7 @@ impl Dialect for Responses {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            output_tokens: true,
-            streams: true,
-            reasoning: true,
-            chat_template: true,
-            token_counts: true,
-            engine_options: false,
-        }
+        Capabilities::CHAT
     }
 
     fn sentence(&self) -> &'static str {

@@ -30,14 +30,7 @@ impl Dialect for Typed {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            output_tokens: true,
-            streams: true,
-            reasoning: false,
-            chat_template: true,
-            token_counts: true,
-            engine_options: false,
-        }
+        Capabilities { reasoning: false, ..Capabilities::CHAT }
     }
 
     fn sentence(&self) -> &'static str {
@@ -133,15 +126,7 @@ fn a_third_endpoint_is_written_answered_and_read_by_its_own_file() {
     let endpoint = Endpoint::of(&Typed);
     let mut options = RequestOptions::new(vec![Target::parse("http://a:1").unwrap()], vec!["m".to_owned()]);
     options.endpoint = endpoint;
-    let outline = Outline {
-        id: 0,
-        class: "default".into(),
-        session: None,
-        turn: None,
-        turns: None,
-        input_tokens: 3,
-        output_tokens: 2,
-    };
+    let outline = Outline::single(0, 3, 2);
     let call = Encoder::new(&options).unwrap().encode(&RequestSpec::of_text(outline, "three short words".to_owned()));
     let expected = json!({"model": "m", "input": "three short words", "max_output_tokens": 2, "stream": true});
     assert_eq!(serde_json::from_slice::<Value>(call.body()).unwrap(), expected);

@@ -167,15 +167,7 @@ fn a_long_body_and_a_long_answer_pass_the_windows() {
         let bench = bench(delay()).await;
         let mut options = RequestOptions::new(vec![bench.target.clone()], vec![MODEL_NAME.to_owned()]);
         options.stream = false;
-        let outline = tonnage::workload::Outline {
-            id: 0,
-            class: "default".into(),
-            session: None,
-            turn: None,
-            turns: None,
-            input_tokens: 400_000,
-            output_tokens: 120_000,
-        };
+        let outline = tonnage::workload::Outline::single(0, 400_000, 120_000);
         let spec = tonnage::workload::RequestSpec::of_text(outline, "word ".repeat(400_000));
         let call = HttpClient::prepare(&Encoder::new(&options).unwrap(), spec);
         let mut exchange = Exchange::default();

@@ -267,15 +267,7 @@ impl Bench {
 }
 
 pub(crate) fn spec(id: u64) -> RequestSpec {
-    let outline = Outline {
-        id,
-        class: "default".into(),
-        session: None,
-        turn: None,
-        turns: None,
-        input_tokens: 1,
-        output_tokens: 8,
-    };
+    let outline = Outline::single(id, 1, 8);
     RequestSpec::of_text(outline, format!("say \"{id}\"\n"))
 }
 
