@@ -113,8 +113,8 @@ pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
 /// mix itself instead of its path.
 pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) -> Result<Vec<String>, Error> {
     let Some(text) = &options.mix else { return Ok(Vec::new()) };
-    refuse_said_by_all(options, parsed)?;
     let classes = classes_in(text)?;
+    refuse_said_by_all(&classes, parsed)?;
     // The objectives are stored as objectives, not twice.
     let plain: BTreeMap<&String, ClassText> =
         classes.iter().map(|(name, class)| (name, ClassText { slo: Vec::new(), ..class.clone() })).collect();
@@ -139,9 +139,7 @@ pub(super) fn objectives_of_mix(options: &WorkloadOptions, parsed: &mut Parsed) 
 }
 
 /// Refuses options that every class of the mix says for itself, because they would have no effect.
-fn refuse_said_by_all(options: &WorkloadOptions, parsed: &Parsed) -> Result<(), Error> {
-    let Some(text) = &options.mix else { return Ok(()) };
-    let classes = classes_in(text)?;
+fn refuse_said_by_all(classes: &BTreeMap<String, ClassText>, parsed: &Parsed) -> Result<(), Error> {
     let all = || classes.values();
     let said = [
         ("input-tokens", all().all(|class| class.input_tokens.is_some())),

@@ -1,5 +1,7 @@
 //! Owns the decision of one objective: by proportion, with the sample size reduced for the dependence of the requests.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::block::Tally;
@@ -71,7 +73,17 @@ impl ObjectiveJudgement {
     /// The objective that `text` stands for; `None` where another version wrote it and this version does not know it.
     #[must_use]
     pub fn asked(&self) -> Option<Objective> {
-        Objectives::parse(&[&self.text], None, None).ok()?.items().first().copied()
+        self.read()?.items().first().copied()
+    }
+
+    /// The class that the objective is about; `None` if it is about all requests.
+    #[must_use]
+    pub fn class(&self) -> Option<Arc<str>> {
+        self.read()?.class_of(0).cloned()
+    }
+
+    fn read(&self) -> Option<Objectives> {
+        Objectives::parse(&[&self.text], None, None).ok()
     }
 }
 

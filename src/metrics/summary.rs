@@ -89,28 +89,30 @@ impl Summary {
 
     /// Adds one record, once it is settled, to the whole and to its class.
     pub fn add(&mut self, record: &Record) {
-        self.add_to_whole(record);
+        let values = Values::of(record, self.frame.streamed);
+        // The limits that apply to a request are the same in its class.
+        let goodness = values.goodness(record, &self.objectives);
+        self.add_to_whole(record, &values, goodness);
         if *record.class != *ONLY_CLASS {
             let (frame, objectives) = (self.frame, &self.objectives);
             let empty = || Self::new(frame, Arc::new(objectives.of_class(&record.class)));
-            self.classes.entry(Arc::clone(&record.class)).or_insert_with(empty).add_to_whole(record);
+            let class = self.classes.entry(Arc::clone(&record.class)).or_insert_with(empty);
+            class.add_to_whole(record, &values, goodness);
         }
     }
 
-    fn add_to_whole(&mut self, record: &Record) {
+    fn add_to_whole(&mut self, record: &Record, values: &Values, goodness: Goodness) {
         let in_cohort = self.frame.window.contains(record.scheduled);
-        let values = Values::of(record, self.frame.streamed);
-        let goodness = values.goodness(record, &self.objectives);
         self.totals.add(record);
         self.misses.add(record);
         self.by_turn.add(record, in_cohort);
         self.flow.add_flight(record, self.frame.window, self.frame.load_end, in_cohort);
-        self.add_sample(record, &values);
+        self.add_sample(record, values);
         self.slots.add(record, |metric| values.get(metric, OriginOf::Scheduled));
         let arrived = self.add_tokens(record);
         self.flow.add_arrivals(record, self.frame.window, arrived, goodness == Goodness::Good);
         if in_cohort {
-            self.add_to_cohort(record, &values, goodness);
+            self.add_to_cohort(record, values, goodness);
         }
     }
 

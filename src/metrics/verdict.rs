@@ -56,8 +56,10 @@ pub struct Judgement {
 pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     let asked = summary.objectives();
     let whole = Part::of(summary, went);
+    let named = asked.classes();
+    let of_classes = summary.classes().iter().filter(|(class, _)| named.contains(*class));
     let parts: BTreeMap<&Arc<str>, Part<'_>> =
-        summary.classes().iter().map(|(class, summary)| (class, Part::of(summary, went))).collect();
+        of_classes.map(|(class, summary)| (class, Part::of(summary, went))).collect();
     let objectives: Vec<ObjectiveJudgement> = (0..asked.items().len())
         .map(|place| match asked.class_of(place) {
             None => whole.judge(place),

@@ -71,7 +71,7 @@ fn size(file: &str) -> String {
     format!("tonnage size {file} --demand 50/s")
 }
 
-/// The options that say what is asked of whom, beside their usual values.
+/// The options that decide which requests are sent, and to which service.
 const OF_REQUESTS: [&str; 21] = [
     "target",
     "model",

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Extent;
+use crate::units::is_unsaid;
 use crate::workload::{Load, Plan, Prefixes, Shared};
 
 /// Requests that are looked at: their number, not more, keeps the computation below a second.
@@ -27,13 +28,8 @@ pub struct CacheShare {
     /// Whether each prefix was sent before the load.
     pub primed: bool,
     /// Requests whose prompts are too short for their prefix, the end of which is cut off.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub cut: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The tokens that an infinite cache holds.

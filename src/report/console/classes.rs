@@ -43,7 +43,7 @@ pub(in crate::report) fn classes_table(trial: &TrialView) -> Option<Grid> {
 
 /// The share of good requests, if an objective says what is good in this class.
 fn good(trial: &TrialView, name: &str, class: &ClassView) -> String {
-    let mut scopes = trial.slo.objectives.iter().map(|objective| objective.text.split_once(": ").map(|(of, _)| of));
-    let judged = class.attainment.filter(|_| scopes.any(|scope| scope.is_none_or(|of| of == name)));
+    let mut scopes = trial.slo.objectives.iter().map(|objective| objective.class());
+    let judged = class.attainment.filter(|_| scopes.any(|scope| scope.is_none_or(|of| *of == *name)));
     judged.map_or_else(|| UNKNOWN.to_owned(), percent)
 }
