@@ -13,14 +13,13 @@ impl Shares {
     /// Parts in proportion to `weights`, each above 0; at least one.
     pub(super) fn of(weights: impl Iterator<Item = f64>) -> Self {
         let mut sum = 0.0;
-        let mut below: Vec<f64> = weights
+        let sums: Vec<f64> = weights
             .map(|weight| {
                 sum += weight;
                 sum
             })
             .collect();
-        below.iter_mut().for_each(|below| *below /= sum);
-        Self { below: below.into() }
+        Self { below: sums.into_iter().map(|below| below / sum).collect() }
     }
 
     /// The number of parts.
@@ -47,7 +46,9 @@ mod tests {
     #[test]
     fn a_draw_falls_into_the_part_that_holds_it() {
         let shares = Shares::of([1.0, 2.0, 1.0].into_iter());
-        assert_eq!([0, 1, 2].map(|place| shares.share(place)), [0.25, 0.5, 0.25]);
+        for (place, share) in [0.25, 0.5, 0.25].into_iter().enumerate() {
+            assert!((shares.share(place) - share).abs() < 1e-12, "{shares:?}");
+        }
         for (drawn, place) in [(0.001, 0), (0.25, 1), (0.74, 1), (0.75, 2), (1.0, 2)] {
             assert_eq!(shares.place(drawn), place, "{drawn}");
         }
