@@ -1,14 +1,12 @@
 //! Owns the tests of drawn sessions: their law, the turns that they release, and the conversation that a turn carries.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tonnage::engine::{LivePlayer, Settings};
-use tonnage::metrics::{LoadOrigin, Objectives};
-use tonnage::play::{Segment, StopRule, Trial};
+use tonnage::metrics::LoadOrigin;
+use tonnage::play::Trial;
 use tonnage::record::{Origin, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
@@ -19,6 +17,7 @@ use tonnage::workload::{
 };
 
 use crate::scripted::{Fate, Script, Scripted};
+use crate::sessions::collected;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -49,19 +48,7 @@ fn live(plan: Plan, timeout: Duration, script: impl Fn(u64) -> Fate + Send + Syn
     runtime.block_on(async {
         let settings = Settings { timeout, drain: Duration::from_mins(10), max_in_flight: None };
         let mut player = LivePlayer::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
-        let records = Rc::new(RefCell::new(Vec::new()));
-        let filed = Rc::clone(&records);
-        let segment = Segment {
-            label: "test".to_owned(),
-            plan: Arc::new(plan),
-            objectives: Arc::new(Objectives::default()),
-            streamed: true,
-        };
-        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-        let trial = player.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial");
-        let mut records = records.take();
-        records.sort_by_key(|record| record.id);
-        (trial, records)
+        collected(&mut player, plan).await
     })
 }
 

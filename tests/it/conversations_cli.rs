@@ -168,7 +168,8 @@ fn the_server_sees_each_turn_with_its_history_byte_for_byte() {
 }
 
 /// Two conversations: one of `ShareGPT` with two questions, the last without an answer; and one that the model begins.
-const SHAREGPT: &str = r#"[{"conversations":[{"from":"system","value":"Be brief."},{"from":"human","value":"Who \"are\" you?"},
+const SHAREGPT: &str = r#"[{"conversations":[{"from":"system","value":"Be brief."},
+{"from":"human","value":"Who \"are\" you?"},
 {"from":"gpt","value":"A \u20ac recorded answer."},{"from":"human","value":"And now?"}]},
 {"conversations":[{"from":"gpt","value":"Hello"},{"from":"human","value":"Hi"}]}]"#;
 
@@ -195,7 +196,7 @@ fn conversations_of_a_data_set_are_sent_turn_by_turn() {
             ["run", "--dataset", file, "--sessions", "--replies", replies, "--target", &server.url, "--out", &out];
         let done = run(folder.path(), &[&words[..], &load[..]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-        // Both sessions take the only conversation, so their requests are told apart by their answers alone.
+        // The file has one conversation, so both sessions send the same texts. Only the answers tell them apart.
         let log = server.sessions().concat();
         assert_eq!(log.len(), 2 * turns, "{file} {replies}");
         for (_, body) in &log {

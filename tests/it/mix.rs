@@ -1,26 +1,21 @@
 //! Owns the tests of mixes: classes of requests with lengths, models and objectives of their own.
 
-use std::collections::VecDeque;
-use std::future::Future as _;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::Value;
 use tonnage::metrics::{Known, Metric, Objectives, OriginOf, Summary};
 use tonnage::play::StopRule;
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 use tonnage::search::step::{Answer, Finding};
-use tonnage::search::{Blueprint, drive};
-use tonnage::seed::{Seed, exponential};
-use tonnage::sim::{Call, Reply, Service, VirtualPlayer};
-use tonnage::units::{Offset, Rate};
+use tonnage::seed::Seed;
+use tonnage::sim::VirtualPlayer;
+use tonnage::units::Rate;
 use tonnage::workload::{Load, Mix, MixClass, Plan, SourceSpec, Workload};
 
 use crate::cli::{folder, json, run, text};
+use crate::search::answered;
 
 fn class(name: &str, weight: f64, input: &str, output: &str) -> MixClass {
     MixClass {
@@ -65,46 +60,15 @@ fn each_class_has_the_latencies_that_follow_from_its_own_lengths() {
     }
 }
 
-/// One server with exponential services of 100 ms on average, whatever the class.
-#[derive(Clone)]
-struct OneServer {
-    draws: rand_chacha::ChaCha8Rng,
-    leaving: VecDeque<Offset>,
-}
-
-impl Service for OneServer {
-    fn arrive(&mut self, at: Offset, _call: Call) -> Option<Reply> {
-        while self.leaving.front().is_some_and(|leaves| *leaves <= at) {
-            self.leaving.pop_front();
-        }
-        let begins = self.leaving.back().copied().unwrap_or(at).max(at);
-        let leaves = begins.plus(Duration::from_millis(100).mul_f64(exponential(&mut self.draws)));
-        self.leaving.push_back(leaves);
-        Some(Reply::whole(leaves))
-    }
-
-    fn fork(&self) -> Box<dyn Service> {
-        Box::new(self.clone())
-    }
-}
-
 /// In M/M/1 with 10 services/s the time in the system is exponential with rate 10 − λ. `chat` holds its p90 of 1 s up
 /// to 10 − ln 10 ÷ 1 = 7.70/s, `batch`, three requests in ten, its p90 of 0.7 s up to 10 − ln 10 ÷ 0.7 = 6.71/s.
 const TRUTH: f64 = 6.7106;
 
 fn searched(seed: u64) -> Answer {
     let seed = Seed::new(seed);
-    let service = OneServer { draws: seed.stream("service").sequence(), leaving: VecDeque::new() };
-    let objectives = Objectives::parse(&["chat: p90 e2e<=1s; batch: p90 e2e<=700ms"], None, None).expect("objectives");
-    let mut search = SearchCampaign::new(Aim::new(&objectives, 0.2).expect("an aim"));
+    let player = VirtualPlayer::new("mmc:servers=1,service=100ms".parse().expect("a profile"), seed);
     let workload = mixed(vec![class("chat", 70.0, "1", "1"), class("batch", 30.0, "1", "1")]);
-    let blueprint = Blueprint::of_search(workload, objectives, seed);
-    let mut session = VirtualPlayer::over(Box::new(service));
-    let driven = pin!(drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false));
-    match driven.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Conclusion::Answered(answer))) => *answer,
-        other => panic!("no answer: {other:?}"),
-    }
+    answered(player, "chat: p90 e2e<=1s; batch: p90 e2e<=700ms", workload, seed)
 }
 
 /// How many of the answers to `seeds` cover the truth, how many lie safely below it, and how many were found.

@@ -93,7 +93,8 @@ fn play(
     })
 }
 
-async fn collected(session: &mut LivePlayer, plan: Plan) -> (Trial, Vec<Record>) {
+/// Plays `plan`; returns the trial and the records by id.
+pub(crate) async fn collected(session: &mut LivePlayer, plan: Plan) -> (Trial, Vec<Record>) {
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
     let segment = Segment {

@@ -2,19 +2,15 @@
 //! service has no highest rate that any number of probes could narrow down.
 
 use std::collections::VecDeque;
-use std::future::Future as _;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::Objectives;
-use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 use tonnage::search::step::{Answer, Doubt, Finding};
-use tonnage::search::{Blueprint, drive};
 use tonnage::seed::{Seed, exponential};
 use tonnage::sim::{Call, Reply, Service, VirtualPlayer};
 use tonnage::units::Offset;
 use tonnage::workload::Workload;
+
+use super::answered;
 
 /// One server with exponential services of 100 ms on average, and 200 ms from a queue of more than `LONG` on until it
 /// is empty. At more than 5/s it is never empty again.
@@ -48,16 +44,8 @@ impl Service for Collapses {
 fn answer(seed: u64) -> Answer {
     let seed = Seed::new(seed);
     let service = Collapses { draws: seed.stream("service").sequence(), leaving: VecDeque::new(), slow: false };
-    let objectives = Objectives::parse(&["p99 e2e<=2s"], None, None).expect("objectives");
-    let mut search = SearchCampaign::new(Aim::new(&objectives, 0.2).expect("an aim"));
     let workload = Workload::new("1".parse().expect("a length"), "1".parse().expect("a length"));
-    let blueprint = Blueprint::of_search(workload, objectives, seed);
-    let mut session = VirtualPlayer::over(Box::new(service));
-    let driven = pin!(drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false));
-    match driven.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Conclusion::Answered(answer))) => *answer,
-        other => panic!("no answer: {other:?}"),
-    }
+    answered(VirtualPlayer::over(Box::new(service)), "p99 e2e<=2s", workload, seed)
 }
 
 /// A search that has seen it collapse says so, and one that has seen it twice ends. (A search whose probes were all

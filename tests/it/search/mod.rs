@@ -13,12 +13,29 @@ pub(crate) mod play;
 mod queue;
 
 use queue::{Cell, cells, search, search_changing};
-use tonnage::search::Level;
+use tonnage::metrics::Objectives;
+use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 use tonnage::search::step::{
-    Alarm, Budget, Capacity, Clusters, Count, Demand, Doubt, End, Finding, History, Order, Picture, Probe, Question,
-    Signs, Spent, Step, alarm, precision_for, price, step,
+    Alarm, Answer, Budget, Capacity, Clusters, Count, Demand, Doubt, End, Finding, History, Order, Picture, Probe,
+    Question, Signs, Spent, Step, alarm, precision_for, price, step,
 };
+use tonnage::search::{Blueprint, Level, drive};
 use tonnage::seed::Seed;
+use tonnage::sim::VirtualPlayer;
+use tonnage::workload::Workload;
+
+use crate::coverage::now;
+
+/// The answer of a search at ±20 % in virtual time.
+pub(crate) fn answered(mut session: VirtualPlayer, slo: &str, workload: Workload, seed: Seed) -> Answer {
+    let objectives = Objectives::parse(&[slo], None, None).expect("objectives");
+    let mut search = SearchCampaign::new(Aim::new(&objectives, 0.2).expect("an aim"));
+    let blueprint = Blueprint::of_search(workload, objectives, seed);
+    match now(drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false)) {
+        Ok(Conclusion::Answered(answer)) => *answer,
+        other => panic!("no answer: {other:?}"),
+    }
+}
 
 fn cell(name: &str) -> Cell {
     cells().into_iter().find(|cell| cell.name == name).expect("a cell of this name")
