@@ -7,7 +7,7 @@ use crate::metrics::dependence::{Dependence, merged, of_exceedances, quantities}
 use crate::metrics::state::State;
 use crate::metrics::{Limit, Metric, OriginOf, Summary, Unit};
 use crate::stats::dispersion::{Portion, mean_dispersion};
-use crate::stats::proportion::{lower_bound, upper_bound};
+use crate::stats::proportion::{exceeds, is_at_most, lower_bound, upper_bound};
 use crate::stats::tail::{mean_factor, mean_factor_down};
 
 /// One-sided confidence of the bound behind a fail.
@@ -157,20 +157,21 @@ pub(super) fn decide_share(
         return Share { met: None, interval: None, needed: None, hangs_on_undecided: false, effective: 0.0 };
     }
     let effective = trials / dependence.phi;
-    let low = |misses: u64, effective: f64| lower_bound(misses as f64 / trials * effective, effective, FAIL);
-    let high = |misses: u64, effective: f64| upper_bound(misses as f64 / trials * effective, effective, PASS);
+    let hits = |misses: u64, effective: f64| misses as f64 / trials * effective;
+    let is_above = |misses: u64, effective: f64| exceeds(hits(misses, effective), effective, allowed, FAIL);
+    let is_within = |misses: u64, effective: f64| is_at_most(hits(misses, effective), effective, allowed, PASS);
     let by_tail = |factor: f64| {
         let expected = allowed * trials * factor;
         tally.undecided == 0
             && expected >= LEAST_EXPECTED
             && tail.is_some_and(|tail| tail.share_beyond(trials, factor) <= allowed)
     };
-    let passes = |misses: u64| high(misses, effective) <= allowed || by_tail(1.0);
+    let passes = |misses: u64| is_within(misses, effective) || by_tail(1.0);
     let fails = |misses: u64| {
         let share = misses as f64 / trials;
         let overloaded =
             growing.is_some_and(|(late, of)| share > allowed && late as f64 > (2.0 * allowed).max(0.5) * of as f64);
-        low(misses, effective) > allowed || share > MARKOV * allowed || overloaded
+        is_above(misses, effective) || share > MARKOV * allowed || overloaded
     };
     let met = if fails(tally.misses) {
         Some(false)
@@ -184,24 +185,23 @@ pub(super) fn decide_share(
         && (passes(tally.misses)
             || fails(tally.misses + tally.undecided)
             || tally.undecided as f64 > 0.1 * allowed * trials);
-    let (lower, upper) = (low(tally.misses, effective), high(tally.misses + tally.undecided, effective));
     let needed = if met.is_none() && !hangs_on_undecided {
         let likely = trials / dependence.likely_phi;
         let enough = |factor: f64| {
             let worth = likely * factor;
-            high(tally.misses, worth) <= allowed || low(tally.misses, worth) > allowed || by_tail(factor)
+            is_within(tally.misses, worth) || is_above(tally.misses, worth) || by_tail(factor)
         };
         least_factor(enough).map(|factor| libm::ceil((trials * (factor - 1.0)).max(1.0)) as u64)
     } else {
         None
     };
-    Share {
-        met,
-        interval: (effective >= LEAST_EFFECTIVE).then_some([lower, upper]),
-        needed,
-        hangs_on_undecided,
-        effective,
-    }
+    let interval = || {
+        [
+            lower_bound(hits(tally.misses, effective), effective, FAIL),
+            upper_bound(hits(tally.misses + tally.undecided, effective), effective, PASS),
+        ]
+    };
+    Share { met, interval: (effective >= LEAST_EFFECTIVE).then(interval), needed, hangs_on_undecided, effective }
 }
 
 /// The least factor, to 5 %, at which `enough` holds; `None` beyond a thousand, which is too long for any run.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::Sequence;
 use crate::play::counts::LiveCounts;
 use crate::play::watched::{Ruling, StopReason};
-use crate::stats::proportion::lower_bound;
+use crate::stats::proportion::exceeds;
 use crate::units::Offset;
 
 /// One objective, as it is checked on the unloaded service.
@@ -57,7 +57,7 @@ impl FloorRule {
         let is_close = || tolls().any(|(objective, toll)| toll.share() > objective.close);
         let fails = || {
             let is_beyond = |misses: u64, decided: u64, allowed: f64| {
-                lower_bound(misses as f64, decided as f64, self.certainty) > allowed
+                exceeds(misses as f64, decided as f64, allowed, self.certainty)
             };
             tolls().any(|(objective, toll)| is_beyond(toll.misses, toll.decided, objective.allowed))
         };

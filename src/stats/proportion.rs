@@ -26,6 +26,27 @@ pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     solve(|share| beta_reg(hits, trials - hits + 1.0, share) < 1.0 - confidence)
 }
 
+/// Whether [`upper_bound`] is no higher than `limit`: decided by one value of the incomplete beta function, where the
+/// bound itself takes sixty.
+#[must_use]
+pub fn is_at_most(hits: f64, trials: f64, limit: f64, confidence: f64) -> bool {
+    if !(trials > 0.0 && hits < trials) || limit >= 1.0 {
+        return limit >= 1.0;
+    }
+    let hits = hits.max(0.0);
+    limit >= 0.0 && beta_reg(hits + 1.0, trials - hits, limit) >= confidence
+}
+
+/// Whether [`lower_bound`] exceeds `limit`: decided by one value of the incomplete beta function.
+#[must_use]
+pub fn exceeds(hits: f64, trials: f64, limit: f64, confidence: f64) -> bool {
+    if !(trials > 0.0 && hits > 0.0) || limit >= 1.0 {
+        return limit < 0.0;
+    }
+    let hits = hits.min(trials);
+    limit < 0.0 || beta_reg(hits, trials - hits + 1.0, limit) < 1.0 - confidence
+}
+
 /// The sample size that certifies `allowed` if the proportion stays at `share`: the trials at which
 /// `upper_bound(share · trials, trials)` falls to `allowed`. `None` if no sample is large enough (`share` ≥
 /// `allowed`, or beyond 10¹²).
@@ -34,7 +55,7 @@ pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f6
     if !(share >= 0.0 && share < allowed && allowed < 1.0) {
         return None;
     }
-    smallest(|trials| upper_bound(share * trials, trials, confidence) <= allowed)
+    smallest(|trials| is_at_most(share * trials, trials, allowed, confidence))
 }
 
 /// The sample size that refutes `allowed` if the proportion stays at `share`: the trials at which `lower_bound(share
@@ -44,7 +65,7 @@ pub fn trials_to_refute(share: f64, allowed: f64, confidence: f64) -> Option<f64
     if !(share > allowed && share <= 1.0 && allowed >= 0.0) {
         return None;
     }
-    smallest(|trials| lower_bound(share * trials, trials, confidence) > allowed)
+    smallest(|trials| exceeds(share * trials, trials, allowed, confidence))
 }
 
 /// The smallest number of trials at which `enough` holds, to one part in 1 000. `enough` must hold for all larger
@@ -113,6 +134,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_decision_is_the_comparison_with_the_bound(
+            trials in 0.0f64..1e5, share in 0.0f64..=1.0, limit in 0.0f64..=1.0, confidence in 0.8f64..0.999
+        ) {
+            let hits = trials * share;
+            let (low, high) = (lower_bound(hits, trials, confidence), upper_bound(hits, trials, confidence));
+            // Within the last bits of a bound both decisions are right.
+            if (high - limit).abs() > 1e-9 {
+                prop_assert_eq!(is_at_most(hits, trials, limit, confidence), high <= limit);
+            }
+            if (low - limit).abs() > 1e-9 {
+                prop_assert_eq!(exceeds(hits, trials, limit, confidence), low > limit);
+            }
+        }
+
         #[test]
         fn the_bounds_enclose_the_observed_share(trials in 0.01f64..1e6, share in 0.0f64..=1.0) {
             let hits = trials * share;

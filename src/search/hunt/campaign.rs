@@ -9,7 +9,7 @@ use crate::play::{LiveCounts, Trial, Watched};
 use crate::search::hunt::state::{Begun, Ordered, SearchCampaign};
 use crate::search::hunt::watch::seen_of;
 use crate::search::hunt::{Conclusion, Purpose};
-use crate::search::step::{Answer, Step, step};
+use crate::search::step::{Answer, History, Picture, Step, step_seen};
 use crate::search::{Campaign, Kept, Level, Next};
 
 impl Campaign for SearchCampaign {
@@ -34,15 +34,17 @@ impl Campaign for SearchCampaign {
             self.stage(saturating)
         } else {
             let Some(history) = self.known() else { return Ok(Next::Wait) };
-            match step(&self.journal.question(&self.aim), &history) {
+            let question = self.journal.question(&self.aim);
+            let picture = Picture::of(&question, &history);
+            match step_seen(&question, &history, picture.as_ref()) {
                 Step::Floor { requests } => self.floor(requests),
                 Step::Saturate { completions, most_per_s } => self.saturate(completions, most_per_s),
                 Step::Probe(order) => {
-                    let (order, load) = self.probing(Purpose::Probe, order)?;
+                    let (order, load) = self.probing(Purpose::Probe, order, &history, picture.as_ref())?;
                     self.ordered = Some(Ordered::Probe(order));
                     load
                 }
-                Step::Done(answer) => return self.done(answer),
+                Step::Done(answer) => return self.done(answer, &history, picture.as_ref()),
             }
         };
         Ok(Next::Play(Box::new(load)))
@@ -97,8 +99,13 @@ impl Campaign for SearchCampaign {
 }
 
 impl SearchCampaign {
-    /// The loads that still run before `answer` is given; after them, the end.
-    fn done(&mut self, answer: Box<Answer>) -> Result<Next<Purpose, Conclusion>, Error> {
+    /// The loads that still run before `answer` is given, which follows from `known`; after them, the end.
+    fn done(
+        &mut self,
+        answer: Box<Answer>,
+        known: &History,
+        picture: Option<&Picture>,
+    ) -> Result<Next<Purpose, Conclusion>, Error> {
         if self.saturates_again(&answer)
             && let Some(load) = self.saturate_again()
         {
@@ -107,7 +114,7 @@ impl SearchCampaign {
         let Some(order) = self.certificate_of(&answer) else {
             return Ok(Next::Finish(Conclusion::Answered(answer)));
         };
-        let (order, load) = self.probing(Purpose::Certificate, order)?;
+        let (order, load) = self.probing(Purpose::Certificate, order, known, picture)?;
         self.ordered = Some(Ordered::Certificate(order));
         Ok(Next::Play(Box::new(load)))
     }

@@ -9,7 +9,7 @@ use crate::search::hunt::facts::{planned, probe_of};
 use crate::search::hunt::state::{Begun, Ordered, SearchCampaign, lengths};
 use crate::search::hunt::watch::rule_of;
 use crate::search::hunt::{Certificate, Purpose};
-use crate::search::step::{Demand, End, Order, Picture, Probe, Spent, certified};
+use crate::search::step::{Demand, End, History, Order, Picture, Probe, Spent, certified};
 use crate::search::{Kept, Level, NextLoad, Point};
 
 /// How long the requests of a window are followed at most while the load continues: the largest of these multiples
@@ -19,12 +19,17 @@ const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 const LOOKING_S: f64 = 0.5;
 
 impl SearchCampaign {
-    /// The load of `order`: a probe, or a certificate.
-    pub(super) fn probing(&self, purpose: Purpose, order: Order) -> Result<(Order, NextLoad<Purpose>), Error> {
+    /// The load of `order`, a probe or a certificate, after `known`, which shows `picture`.
+    pub(super) fn probing(
+        &self,
+        purpose: Purpose,
+        order: Order,
+        known: &History,
+        picture: Option<&Picture>,
+    ) -> Result<(Order, NextLoad<Purpose>), Error> {
         let order = Order { level: order.level.shortened(), ..order };
-        let known = self.known().unwrap_or_default();
         let question = self.journal.question(&self.aim);
-        let Some(picture) = Picture::of(&question, &known) else {
+        let Some(picture) = picture else {
             return Err(Error::Internal("a probe was ordered before the capacity was known".to_owned()));
         };
         let in_system_s = known.probes.last().map_or(self.journal.unloaded_s, |probe| Some(probe.time_in_system_s));
@@ -56,7 +61,7 @@ impl SearchCampaign {
             point: Point { level: order.level, discard },
             lengths,
             label,
-            stop: rule_of(&aim, &picture, &order, follow_s, left_s),
+            stop: rule_of(&aim, picture, &order, follow_s, left_s),
             rests: self.rests,
             is_alone: purpose == Purpose::Certificate,
         };

@@ -8,7 +8,7 @@ use crate::search::step::price::price;
 use crate::search::step::trust::{collapses, doubts, is_end_tried};
 use crate::search::step::{Bracket, Capacity, Count, Doubt, History, Picture, Probe, Question, Spent};
 use crate::search::{Axis, Level, Pass};
-use crate::stats::proportion::lower_bound;
+use crate::stats::proportion::exceeds;
 
 /// Requests sent to the unloaded service, one at a time.
 const FLOOR_REQUESTS: u64 = 600;
@@ -168,23 +168,28 @@ pub struct Answer {
 /// The next step of a search.
 #[must_use]
 pub fn step(question: &Question, history: &History) -> Step {
+    step_seen(question, history, Picture::of(question, history).as_ref())
+}
+
+/// [`step`] where the picture of `history` is known already: it takes nearly all the time of a step.
+pub(in crate::search) fn step_seen(question: &Question, history: &History, picture: Option<&Picture>) -> Step {
     let Some(floor) = &history.floor else { return Step::Floor { requests: FLOOR_REQUESTS } };
     if let Some(place) = failing(question, floor) {
         return Step::Done(Box::new(fails_unloaded(history, floor, place)));
     }
-    let Some(picture) = Picture::of(question, history) else {
+    let Some(picture) = picture else {
         return Step::Saturate {
             completions: SATURATION_REQUESTS,
             most_per_s: question.most().filter(|_| question.over() == Axis::Rate),
         };
     };
-    let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
+    let done = |finding| Step::Done(Box::new(answer(question, history, picture, finding)));
     let begins_in_time = |order: &Order| fits(question, history, order);
     if let Some(order) = growth(question, history).filter(begins_in_time) {
         return Step::Probe(order);
     }
     let Bracket { low, best, high } = picture.bracket();
-    let least = least_of_interest(question, history, &picture);
+    let least = least_of_interest(question, history, picture);
     let most = question.most();
     let visited = !history.probes.is_empty();
     if visited && most.is_some_and(|most| picture.chance_beyond(most) >= CERTAIN) {
@@ -193,7 +198,7 @@ pub fn step(question: &Question, history: &History) -> Step {
     if visited && picture.chance_beyond(least) <= 1.0 - CERTAIN {
         return done(Finding::Infeasible);
     }
-    let precision = precision_at(question, &picture);
+    let precision = precision_at(question, picture);
     // No level lies between two whole numbers.
     let (is_whole, apart) =
         if question.over() == Axis::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
@@ -205,8 +210,8 @@ pub fn step(question: &Question, history: &History) -> Step {
     if visited && is_narrow && is_visited && is_end_tried && picture.has_enough_episodes() {
         return done(Finding::Found);
     }
-    let order = order(question, history, &picture, precision);
-    if is_unsettled(question, history, &picture) {
+    let order = order(question, history, picture, precision);
+    if is_unsettled(question, history, picture) {
         return done(Finding::Unsettled);
     }
     if is_visited && !narrows(question, history) {
@@ -442,7 +447,7 @@ pub(super) fn lasting(question: &Question, history: &History, level: Level, reso
 #[must_use]
 pub fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
     let fails = |(place, count): (usize, &Count)| {
-        lower_bound(count.misses as f64, count.decided as f64, FAILING) > question.demands()[place].allowed()
+        exceeds(count.misses as f64, count.decided as f64, question.demands()[place].allowed(), FAILING)
     };
     floor.iter().enumerate().position(fails)
 }

@@ -8,7 +8,7 @@ use crate::search::step::cluster::shrunk;
 use crate::search::step::curve::{Shape, median_bend};
 use crate::search::step::overdispersion::expected;
 use crate::search::step::{Count, End, History, Order, Picture, Probe, Question};
-use crate::stats::proportion::{lower_bound, trials_to_certify, upper_bound};
+use crate::stats::proportion::{exceeds, is_at_most, trials_to_certify};
 
 /// Upper limit of the assumed share of misses, as a part of the allowed share. A share closer to the allowed one
 /// would need an endless certificate.
@@ -88,9 +88,9 @@ pub fn certified(question: &Question, picture: &Picture, run: &Probe) -> Certifi
         let phi = count.clusters.map_or(known, |seen| shrunk(seen.phi, seen.episodes as f64, known)).max(1.0);
         // A window that was cut short has at least this many misses among all requests that it would have held.
         let (hits, trials) = (count.misses as f64 / phi, count.decided as f64 / phi);
-        if lower_bound(hits, trials, 1.0 - doubt) > allowed {
+        if exceeds(hits, trials, allowed, 1.0 - doubt) {
             Certified::Fail
-        } else if run.end != End::Overloaded && kept_up && upper_bound(hits, trials, Question::CONFIDENCE) <= allowed {
+        } else if run.end != End::Overloaded && kept_up && is_at_most(hits, trials, allowed, Question::CONFIDENCE) {
             Certified::Pass
         } else {
             Certified::Undecided

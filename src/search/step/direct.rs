@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::search::step::{Bracket, History, Picture, Question};
-use crate::stats::proportion::{lower_bound, upper_bound};
+use crate::stats::proportion::{exceeds, is_at_most};
 
 /// One-sided confidence of each end.
 const CONFIDENCE: f64 = 0.975;
@@ -47,7 +47,7 @@ fn of_demand(question: &Question, history: &History, picture: &Picture, place: u
         points[from..].iter().take_while(|point| point.is_whole).any(|point| {
             misses += point.misses;
             decided += point.decided;
-            upper_bound(misses, decided, CONFIDENCE) <= allowed
+            is_at_most(misses, decided, allowed, CONFIDENCE)
         })
     };
     let fails = |until: usize| {
@@ -55,7 +55,7 @@ fn of_demand(question: &Question, history: &History, picture: &Picture, place: u
         points[..=until].iter().rev().any(|point| {
             misses += point.misses;
             decided += point.decided;
-            lower_bound(misses, decided, CONFIDENCE) > allowed
+            exceeds(misses, decided, allowed, CONFIDENCE)
         })
     };
     Direct {

@@ -50,6 +50,7 @@ pub use crate::play::{Growth, Signs};
 pub use alarm::{Alarm, alarm};
 pub(super) use alarm::{backlog_alarm, miss_alarm};
 pub(super) use answer::FAILING;
+pub(super) use answer::step_seen;
 pub use answer::{Answer, Finding, MOST_PROBES, Order, Step, failing, fits, step};
 pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};

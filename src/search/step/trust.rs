@@ -9,7 +9,7 @@ use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::NEAR_PASSES;
 use crate::search::step::{Bracket, Demand, End, Growth, History, Picture, Probe, Question};
 use crate::stats::isotonic::isotonic;
-use crate::stats::proportion::upper_bound;
+use crate::stats::proportion::is_at_most;
 
 /// Significance level of a doubt. φ is an estimate too, so a larger level would raise false alarms.
 const LEVEL: f64 = 1e-3;
@@ -125,7 +125,7 @@ pub(super) fn collapses(history: &History) -> usize {
 fn may_be_floor(question: &Question, history: &History, picture: &Picture) -> bool {
     let place = picture.limited_by();
     let (misses, decided) = picture.at_moderate_levels(history, place);
-    upper_bound(misses, decided, FLOOR_CONFIDENCE) > MOST_FLOOR * question.demands()[place].allowed()
+    !is_at_most(misses, decided, MOST_FLOOR * question.demands()[place].allowed(), FLOOR_CONFIDENCE)
 }
 
 /// Whether a probe ran at the upper end of the interval or above it, so that the end is not only an extrapolation of
