@@ -9,16 +9,18 @@ use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::NEAR_PASSES;
 use crate::search::step::{Bracket, Demand, End, Growth, History, Picture, Probe, Question};
 use crate::stats::isotonic::isotonic;
-use crate::stats::proportion::is_at_most;
+use crate::stats::proportion::{exceeds, is_at_most};
 
 /// Significance level of a doubt. φ is an estimate too, so a larger level would raise false alarms.
 const LEVEL: f64 = 1e-3;
 /// Probes further from the answer than this, in the logarithm of the rate, are not compared with the curve.
 const NEAR: f64 = 0.3;
+/// Significance level at which probes below the capacity that limits the answer are said to miss an objective.
+const MISSED: f64 = 0.01;
 /// Misses that load does not cause are too close to the allowed share unless the requests at moderate levels show, at
 /// this confidence, that they are less than this part of it.
 const FLOOR_CONFIDENCE: f64 = 0.9;
-const MOST_FLOOR: f64 = 0.95;
+const MOST_FLOOR: f64 = 0.85;
 /// A probe at this part of the upper end of the interval is a probe at that end.
 const AT_THE_END: f64 = 0.99;
 /// Probes from the best estimate to this many times the upper end show whether the objective is missed there. If they
@@ -36,7 +38,8 @@ const COLLAPSED: f64 = 4.0;
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than
-    /// the curve; or the probes above the best estimate do not fail, as the curve predicts.
+    /// the curve; or the probes above the best estimate do not fail, as the curve predicts; or probes below the
+    /// capacity that limits the answer miss an objective.
     Curve,
     /// No rising curve fits, or earlier probes have another answer than later ones: similar rates showed different
     /// shares of misses. The service changed during the search.
@@ -89,6 +92,10 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     {
         found.push(Doubt::Curve);
     }
+    if claims && is_over_rates && picture.is_limited_by_capacity() && misses_below_capacity(question, history, picture)
+    {
+        found.push(Doubt::Curve);
+    }
     if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
@@ -126,6 +133,25 @@ fn may_be_floor(question: &Question, history: &History, picture: &Picture) -> bo
     let place = picture.limited_by();
     let (misses, decided) = picture.at_moderate_levels(history, place);
     !is_at_most(misses, decided, MOST_FLOOR * question.demands()[place].allowed(), FLOOR_CONFIDENCE)
+}
+
+/// Whether the probes inside an interval that only the capacity limits, up to its best estimate, missed an objective. φ
+/// is that of their own misses: near the capacity, queueing theory expects so large a φ that hardly any miss counts.
+fn misses_below_capacity(question: &Question, history: &History, picture: &Picture) -> bool {
+    let Bracket { low, best, .. } = picture.bracket();
+    let is_inside = |probe: &&Probe| {
+        let level = probe.level.value();
+        probe.end != End::Overloaded && level >= low && level <= best
+    };
+    let fails = |(place, demand): (usize, &Demand)| {
+        let counts = history.probes.iter().filter(is_inside).filter_map(|probe| probe.counts.get(place));
+        let (misses, decided) = counts.fold((0.0, 0.0), |(misses, decided), count| {
+            let phi = count.clusters.map_or(1.0, |clusters| clusters.phi);
+            (misses + count.misses as f64 / phi, decided + count.decided as f64 / phi)
+        });
+        exceeds(misses, decided, demand.allowed(), 1.0 - MISSED)
+    };
+    question.demands().iter().enumerate().any(fails)
 }
 
 /// Whether a probe ran at the upper end of the interval or above it, so that the end is not only an extrapolation of
