@@ -167,6 +167,7 @@ pub(crate) fn trial(station: Station, (warmup, count): (u64, u64), seed: u64, er
             scheduled,
             asked_input_tokens: 0,
             asked_output_tokens: 0,
+            cancel_after: None,
             target: name.clone(),
             model: name.clone(),
             exchange: Exchange {

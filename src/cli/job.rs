@@ -123,9 +123,9 @@ impl Job {
 
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
-        let Workload { text, texts, no_output, images, choices, prefixes, .. } = self.plan.workload();
+        let Workload { text, texts, no_output, images, choices, prefixes, cancel, .. } = self.plan.workload();
         let workload = workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices);
-        workload.sharing_prefixes(prefixes.clone())
+        workload.sharing_prefixes(prefixes.clone()).cancelling(*cancel)
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
@@ -170,7 +170,7 @@ impl Job {
             let system_message = target.endpoint.takes_messages();
             plan = plan.sharing_prefixes(Some(Prefixes { system_message, primed, ..prefixes }));
         }
-        plan = sharded(plan, &shard)?;
+        plan = sharded(plan.cancelling(target.cancel), &shard)?;
         if target.reset_cache && shard.shard.is_some() {
             let why = "would empty the cache under the other shards, which begin at their own instants";
             return Err(Error::usage("--reset-cache", why, "drop it, and empty the cache before all shards begin"));

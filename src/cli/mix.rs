@@ -13,7 +13,7 @@ use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::results::{Limit, read_text};
 use crate::units::yaml_words;
-use crate::workload::{Mix, MixClass, TextKind, Workload};
+use crate::workload::{Cancel, Mix, MixClass, TextKind, Workload};
 
 /// One class as a file has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ struct ClassText {
     output_tokens: Option<Scalar>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,8 +59,8 @@ impl Scalar {
 }
 
 /// What a mix may say of a class.
-const ACCEPTED: &str = "accepted is a mapping of classes to weight, input-tokens, output-tokens, content, model and \
-    slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {weight: 30, output-tokens: 512}}";
+const ACCEPTED: &str = "accepted is a mapping of classes to weight, input-tokens, output-tokens, content, cancel, \
+    model and slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {weight: 30, output-tokens: 512}}";
 
 /// The classes of `text`: the path of a YAML file, or YAML itself, which begins with a brace.
 fn classes_in(text: &str) -> Result<BTreeMap<String, ClassText>, Error> {
@@ -96,8 +98,10 @@ pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
             .parse()
             .map_err(|_| refuse("the weight", format!("`{share}` is no number"), "accepted is 70 or 70%"))?;
         let text = class.content.as_deref().map(str::parse::<TextKind>).transpose();
+        let cancel = class.cancel.as_deref().map(str::parse::<Cancel>).transpose();
         Ok(MixClass {
             weight,
+            cancel: cancel.map_err(|refusal| refuse("cancel", refusal.why, &refusal.accepted))?,
             input: lengths(&class.input_tokens, usual[0], "input-tokens")?,
             output: lengths(&class.output_tokens, usual[1], "output-tokens")?,
             text: text.map_err(|refusal| refuse("the content", refusal.why, &refusal.accepted))?,
@@ -145,6 +149,7 @@ fn refuse_said_by_all(classes: &BTreeMap<String, ClassText>, parsed: &Parsed) ->
         ("input-tokens", all().all(|class| class.input_tokens.is_some())),
         ("output-tokens", all().all(|class| class.output_tokens.is_some())),
         ("content", all().all(|class| class.content.is_some())),
+        ("cancel", all().all(|class| class.cancel.is_some())),
         ("model", all().all(|class| class.model.is_some())),
     ];
     match said.into_iter().find(|(key, own)| *own && parsed.given.contains(*key)) {

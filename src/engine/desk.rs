@@ -129,7 +129,8 @@ impl<C: Client> Desk<C> {
 
     fn begun(&self, staged: Staged<C>) -> Held {
         let departure = Departure::default();
-        let sending = Box::pin(follow(Rc::clone(&self.client), Arc::clone(&self.live), staged.call, departure.clone()));
+        let (client, live) = (Rc::clone(&self.client), Arc::clone(&self.live));
+        let sending = Box::pin(follow(client, live, staged.call, staged.record.cancel_after, departure.clone()));
         Held { record: staged.record, bodies: staged.bodies, departure, sending, history: staged.history }
     }
 

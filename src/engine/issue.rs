@@ -156,9 +156,10 @@ async fn release<C: Client>(
         }
         staged.record.scheduled = now;
         bodies.merge(&staged.bodies);
+        let cancel_after = staged.record.cancel_after;
         let mut ticket = Ticket::new(staged.record, History::default(), Arc::clone(&live), worker);
         let departure = Departure::at(ticket.begin());
-        ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, departure).await);
+        ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, cancel_after, departure).await);
     }
     live.merge_bodies(&bodies);
 }

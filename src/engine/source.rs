@@ -109,6 +109,7 @@ pub(super) fn stage_turn<C: Client>(live: &Live, encoder: &C::Encoder, turn: Tur
     let mut bodies = BodyFingerprint::default();
     bodies.add(id, C::body(&call));
     let asked_output_tokens = live.plan.asked_output_tokens(&outline);
+    let cancel_after = live.plan.cancelled_after(&outline);
     let record = Box::new(Record {
         id,
         class: outline.class,
@@ -119,6 +120,7 @@ pub(super) fn stage_turn<C: Client>(live: &Live, encoder: &C::Encoder, turn: Tur
         scheduled: at,
         asked_input_tokens: outline.input_tokens,
         asked_output_tokens,
+        cancel_after,
         target: route.target,
         model: route.model,
         exchange: Exchange { counted_input_tokens, ..Exchange::default() },

@@ -322,7 +322,7 @@ fn class_view(summary: &Summary, varies: bool) -> ClassView {
         throughput: throughput(summary, window_s),
         tokens: summary.tokens().view(),
         metrics: metrics(summary, varies),
-        attainment: (cohort.planned > 0).then(|| summary.goodness().met as f64 / cohort.planned as f64),
+        attainment: summary.attainment(),
     }
 }
 

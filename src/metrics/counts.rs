@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{FailureClass, Outcome, REFUSALS, Record};
+use crate::units::is_unsaid;
 
 /// Requests by outcome. planned = completed + failed + timed out + unresolved + shed + cancelled + skipped + abandoned.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Counts {
     pub shed: u64,
     /// Requests with outcome [`Outcome::Cancelled`].
     pub cancelled: u64,
+    /// Requests that the plan cancels unless they end before, whatever their outcome.
+    #[serde(default, skip_serializing_if = "is_unsaid")]
+    pub to_cancel: u64,
     /// Requests with outcome [`Outcome::Skipped`].
     pub skipped: u64,
     /// Requests with outcome [`Outcome::Abandoned`].
@@ -76,6 +80,7 @@ impl Counts {
     pub fn add(&mut self, record: &Record) {
         self.planned += 1;
         self.sent += u64::from(record.exchange.sent.is_some());
+        self.to_cancel += u64::from(record.cancel_after.is_some());
         if matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut) {
             match self.missed_by_target.get_mut(&*record.target) {
                 Some(number) => *number += 1,
@@ -116,6 +121,7 @@ impl Counts {
         self.unresolved += other.unresolved;
         self.shed += other.shed;
         self.cancelled += other.cancelled;
+        self.to_cancel += other.to_cancel;
         self.skipped += other.skipped;
         self.abandoned += other.abandoned;
         self.not_due += other.not_due;

@@ -34,6 +34,7 @@ pub(crate) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_
         scheduled: at(scheduled_s),
         asked_input_tokens: 100,
         asked_output_tokens: tokens,
+        cancel_after: None,
         target: Arc::from("http://server"),
         model: Arc::from("m"),
         exchange,

@@ -251,6 +251,10 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<No
     if health.steady == Some(false) {
         notes.push(Note::Unsteady { window_residual: health.window_residual.unwrap_or_default(), load });
     }
+    let cohort = summary.cohort();
+    if cohort.to_cancel > 0 {
+        notes.push(Note::Cancelled { picked: cohort.to_cancel, cancelled: cohort.cancelled });
+    }
     let tokens = summary.tokens().view();
     if health.length_mismatch > 0 {
         notes.push(lengths(health.length_mismatch, &tokens.output));

@@ -13,6 +13,8 @@ pub enum Goodness {
     NotGood,
     /// It was cut off before its limits were decided.
     Undecided,
+    /// The plan cancels it: no objective is about it.
+    NotJudged,
 }
 
 /// For each objective in order: the standing of `record`, and the value that the objective limits, in ticks, if it is
@@ -35,9 +37,10 @@ pub(super) fn standings(
     })
 }
 
-/// Whether objective number `place` is about `record`: about all requests, or about those of its class.
+/// Whether objective number `place` is about `record`: about all requests, or about those of its class, save those that
+/// the plan cancels.
 pub(super) fn applies(objectives: &Objectives, place: usize, record: &Record) -> bool {
-    objectives.class_of(place).is_none_or(|class| *class == record.class)
+    record.cancel_after.is_none() && objectives.class_of(place).is_none_or(|class| *class == record.class)
 }
 
 /// Whether `record` is good by all `objectives`.
@@ -68,6 +71,9 @@ impl Values {
 
     /// The goodness of a record. A limit that is undefined for a completed request counts as met.
     pub(super) fn goodness(&self, record: &Record, objectives: &Objectives) -> Goodness {
+        if record.cancel_after.is_some() {
+            return Goodness::NotJudged;
+        }
         let outcome = &record.exchange.outcome;
         if !matches!(outcome, Outcome::Completed | Outcome::Unresolved | Outcome::Cancelled) {
             return Goodness::NotGood;
@@ -129,6 +135,7 @@ impl Goodness {
             Self::Good => Standing::Met,
             Self::NotGood => Standing::Missed,
             Self::Undecided => Standing::Undecided,
+            Self::NotJudged => Standing::Undefined,
         }
     }
 }

@@ -315,6 +315,13 @@ impl Summary {
         &self.goodness
     }
 
+    /// The share of the cohort that is good, without the requests that the plan cancels; `None` without a request.
+    #[must_use]
+    pub fn attainment(&self) -> Option<f64> {
+        let judged = self.goodness.decided() + self.goodness.undecided;
+        (judged > 0).then(|| self.goodness.met as f64 / judged as f64)
+    }
+
     /// Arrivals inside the window, and time in flight.
     #[must_use]
     pub fn flow(&self) -> &Flow {

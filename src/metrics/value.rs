@@ -37,6 +37,10 @@ fn last_known(record: &Record) -> Offset {
 }
 
 fn fate(record: &Record) -> Fate {
+    // A request that the plan cancels is load, even if it ended in time: only fast ones do.
+    if record.cancel_after.is_some() {
+        return Fate::Absent;
+    }
     match record.exchange.outcome {
         Outcome::Completed => Fate::Complete,
         Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => Fate::Miss,
@@ -206,7 +210,7 @@ impl Metric {
     /// between tokens.
     pub fn for_each_gap(self, record: &Record, mut each: impl FnMut(u64, u64)) {
         let exchange = &record.exchange;
-        if exchange.is_malformed() {
+        if exchange.is_malformed() || record.cancel_after.is_some() {
             return;
         }
         match self {

@@ -78,10 +78,10 @@ pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
         .collect();
     let health = examine(summary, went, asked);
     let good = summary.goodness().met as f64;
-    let (planned, window_s) = (summary.cohort().planned, went.window.length_s());
+    let window_s = went.window.length_s();
     Judgement {
         verdict: conclude(&objectives, &health),
-        attainment: (planned > 0).then(|| good / planned as f64),
+        attainment: summary.attainment(),
         goodput_per_s: (window_s > 0.0).then(|| good / window_s),
         objectives,
         health,

@@ -104,6 +104,13 @@ pub enum Note {
         /// Mean output tokens by the server's count.
         server_mean: f64,
     },
+    /// The plan cancels some requests; no latency and no objective counts them.
+    Cancelled {
+        /// Requests of the window that it cancels unless they end before.
+        picked: u64,
+        /// Those of them that were cancelled.
+        cancelled: u64,
+    },
     /// The length of answers differs from the length asked for, but the mean length is not more than 5 % longer.
     LengthMismatch {
         /// How many.

@@ -360,12 +360,13 @@ mod tests {
             id in any::<u64>(), class in ".{0,9}", session in prop::option::of(any::<u64>()),
                 (turn, turns) in any::<(Option<u32>, Option<u32>)>(),
             released in any::<bool>(), scheduled in 0u64..4_000_000_000_000_000, asked in any::<(u32, u32)>(),
-                exchange in any_exchange(),
+                (exchange, cancelled) in (any_exchange(), prop::option::of(0u64..4_000_000_000_000_000)),
         ) -> Record {
             Record {
                 id, class: Arc::from(class), session, turn, turns,
                     origin: if released { Origin::Released } else { Origin::Planned },
                 scheduled: Offset::from_nanos(scheduled), asked_input_tokens: asked.0, asked_output_tokens: asked.1,
+                cancel_after: cancelled.map(Duration::from_nanos),
                 target: Arc::from("http://h:1"), model: Arc::from("m"), exchange,
             }
         }
@@ -420,6 +421,7 @@ mod tests {
             scheduled: Offset::from_secs(1.0),
             asked_input_tokens: 3,
             asked_output_tokens: 2,
+            cancel_after: None,
             target: Arc::from("http://h:1"),
             model: Arc::from("m"),
             exchange,

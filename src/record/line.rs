@@ -75,6 +75,8 @@ pub(super) struct Line<'a> {
     counted_output_tokens: Option<u32>,
     asked_input_tokens: u32,
     asked_output_tokens: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_after_s: Option<Offset>,
     outcome: OutcomeName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Cow<'a, Failure>>,
@@ -176,6 +178,7 @@ impl<'a> Line<'a> {
             counted_output_tokens: exchange.counted_output_tokens,
             asked_input_tokens: record.asked_input_tokens,
             asked_output_tokens: record.asked_output_tokens,
+            cancel_after_s: record.cancel_after.map(Offset::from),
             outcome,
             failure,
             status: exchange.status,
@@ -216,6 +219,7 @@ impl<'a> Line<'a> {
             scheduled: self.scheduled_s,
             asked_input_tokens: self.asked_input_tokens,
             asked_output_tokens: self.asked_output_tokens,
+            cancel_after: self.cancel_after_s.map(|after| after.since(Offset::ZERO)),
             target: names.shared(1, &self.target),
             model: names.shared(2, &self.model),
             exchange: Exchange {

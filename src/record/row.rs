@@ -1,6 +1,7 @@
 //! Owns `Record`: what was planned for one request, and what was observed. No derived numbers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct Record {
     pub asked_input_tokens: u32,
     /// Output tokens asked for; 0 if none were asked for.
     pub asked_output_tokens: u32,
+    /// How long after its send the plan cancels the request, if it has not ended by then; `None`: never. Such a request
+    /// is load: no latency and no objective counts it, whether it ended in time or not.
+    pub cancel_after: Option<Duration>,
     /// Base URL that the request went to.
     pub target: Arc<str>,
     /// Model that the request asked for.

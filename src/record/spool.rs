@@ -103,6 +103,7 @@ mod tests {
             scheduled: Offset::ZERO,
             asked_input_tokens: 1,
             asked_output_tokens: 1,
+            cancel_after: None,
             target: "t".into(),
             model: "m".into(),
             exchange: Exchange { text: text.map(Box::new), ..Exchange::default() },

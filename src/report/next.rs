@@ -72,7 +72,7 @@ fn size(file: &str) -> String {
 }
 
 /// The options that decide which requests are sent, and to which service.
-const OF_REQUESTS: [&str; 21] = [
+const OF_REQUESTS: [&str; 22] = [
     "target",
     "model",
     "endpoint",
@@ -94,6 +94,7 @@ const OF_REQUESTS: [&str; 21] = [
     "batch-size",
     "images",
     "choices",
+    "cancel",
 ];
 /// The usual values, which a command need not give.
 const USUAL: [(&str, &str); 4] =

@@ -35,6 +35,8 @@ const TERMS: &[(&str, &str)] = &[
         "Each answer releases the next request, so a slow service gets fewer requests."),
     ("timed out", "The request had no complete answer within --timeout."),
     ("unresolved", "The request was still open when the drain after the load ended."),
+    ("cancelled",
+        "The client gave the request up, as --cancel asks of some. No latency and no objective counts those."),
     ("shed", "The request was not sent, because --max-in-flight was reached. It counts as a miss."),
     ("session",
         "The turns of one user: each later turn is sent when the answer before it has ended and the think time \

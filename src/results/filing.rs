@@ -370,6 +370,7 @@ mod tests {
             scheduled: Offset::ZERO,
             asked_input_tokens: 1,
             asked_output_tokens: 1,
+            cancel_after: None,
             target: "t".into(),
             model: "m\u{1b}[31m\u{9b}".into(),
             exchange: Exchange {

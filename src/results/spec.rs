@@ -17,7 +17,7 @@ use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, is_unsaid, parse_duration};
-use crate::workload::{DataColumns, DataFormat, ImageSize, Popularity, Replies, Sampling, TextKind, ThinkLaw};
+use crate::workload::{Cancel, DataColumns, DataFormat, ImageSize, Popularity, Replies, Sampling, TextKind, ThinkLaw};
 
 /// The value of an option, with its text as the user wrote it. The text is stored: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +124,8 @@ options! {
     ca_cert: Option<Setting<String>>,
     /// The share of prompt tokens that a prefix cache should hold.
     cache_hit: Option<Setting<Ratio>>,
+    /// The requests that are cancelled some time after their send.
+    cancel: Option<Setting<Cancel>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
     /// The answers to each request.
@@ -399,6 +401,7 @@ impl RunSpec {
             endpoint,
             no_stream,
             timeout,
+            cancel,
             extra_body,
             omit,
             temperature,

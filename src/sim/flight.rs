@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::metrics::Concurrency;
 use crate::play::LiveCounts;
-use crate::record::{Failure, FailureClass, Outcome, Record};
+use crate::record::{Exchange, Failure, FailureClass, Outcome, Record};
 use crate::sim::engine::{Request, Token};
 use crate::sim::fleet::Fleet;
 use crate::sim::service::{Call, Reply};
@@ -22,8 +22,13 @@ pub(super) struct Flight<'a, F> {
     now: Offset,
     /// The end of each request whose end is known, and the place of its record; earliest first.
     open: BinaryHeap<Reverse<(Offset, usize)>>,
+    /// When the plan cancels requests whose end is not known, with their places and ids; earliest first. A request that
+    /// ended before is still in it.
+    cancels: BinaryHeap<Reverse<(Offset, usize, u64)>>,
     /// The place of a record is its tag in the engine.
     records: Vec<Option<Record>>,
+    /// The replica of each place.
+    replicas: Vec<usize>,
     free: Vec<usize>,
     /// Responses that a caller's service reported in one step; empty between steps.
     told: Vec<(usize, Reply)>,
@@ -44,7 +49,9 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
             streamed,
             now: Offset::ZERO,
             open: BinaryHeap::new(),
+            cancels: BinaryHeap::new(),
             records: Vec::new(),
+            replicas: Vec::new(),
             free: Vec::new(),
             told: Vec::new(),
             sink,
@@ -92,15 +99,31 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         Some((Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())), replica))
     }
 
+    /// The next cancellation of a request in flight.
+    fn next_cancel(&mut self) -> Option<Offset> {
+        while let Some(Reverse((at, place, id))) = self.cancels.peek().copied() {
+            if self.records[place].as_ref().is_some_and(|record| record.id == id) {
+                return Some(at);
+            }
+            self.cancels.pop();
+        }
+        None
+    }
+
+    /// The next instant at which a request ends: by its answer, or because the plan cancels it.
+    fn next_leave(&mut self) -> Option<Offset> {
+        [self.next_end(), self.next_cancel()].into_iter().flatten().min()
+    }
+
     /// Whether an event comes before an arrival at `at`. A request that ends at `at` ends before the arrival; a step
     /// that begins or ends at `at` comes after it.
-    pub(super) fn is_before(&self, at: Offset) -> bool {
-        self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|(step, _)| step < at)
+    pub(super) fn is_before(&mut self, at: Offset) -> bool {
+        self.next_leave().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|(step, _)| step < at)
     }
 
     /// Handles the next event; returns false when there is none.
     pub(super) fn advance(&mut self) -> bool {
-        match (self.next_end(), self.next_step()) {
+        match (self.next_leave(), self.next_step()) {
             (None, None) => return false,
             (None, Some(step)) => self.step(step),
             (Some(ends), step) => {
@@ -116,9 +139,29 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
 
     fn settle_next(&mut self, ends: Offset) {
         self.pass_to(ends);
+        if self.next_end() != Some(ends) {
+            if let Some(Reverse((_, place, _))) = self.cancels.pop() {
+                self.cancel(place);
+            }
+            return;
+        }
         if let Some(Reverse((_, place))) = self.open.pop() {
             self.settle(place);
         }
+    }
+
+    /// Cancels the request at `place`. Its engine stops working for it; a service of the caller's own is not told, and
+    /// the place stays taken until it answers.
+    fn cancel(&mut self, place: usize) {
+        let Some(mut record) = self.records[place].take() else { return };
+        cut(&mut record.exchange, self.now, Outcome::Cancelled);
+        let replica = self.replicas[place];
+        if let Station::Engine(engine) = self.fleet.station(replica) {
+            engine.cancel(place as u64);
+            self.free.push(place);
+        }
+        self.missed += 1;
+        (self.sink)(record);
     }
 
     fn settle(&mut self, place: usize) {
@@ -160,30 +203,40 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    fn place(&mut self, record: Record) -> usize {
+    fn place(&mut self, record: Record, replica: usize) -> usize {
         self.sent += 1;
         self.peak = self.peak.max(self.in_flight());
-        if let Some(place) = self.free.pop() {
-            self.records[place] = Some(record);
+        let leaves = record.cancel_after.map(|after| (record.scheduled.plus(after), record.id));
+        let place = if let Some(place) = self.free.pop() {
+            (self.records[place], self.replicas[place]) = (Some(record), replica);
             place
         } else {
             self.records.push(Some(record));
+            self.replicas.push(replica);
             self.records.len() - 1
+        };
+        if let Some((at, id)) = leaves {
+            self.cancels.push(Reverse((at, place, id)));
         }
+        place
     }
 
     /// Sends a request whose end is known to `replica`.
-    pub(super) fn sent(&mut self, record: Record, replica: usize) {
-        let ends = record.exchange.ended.unwrap_or(record.scheduled);
+    pub(super) fn sent(&mut self, mut record: Record, replica: usize) {
+        let mut ends = record.exchange.ended.unwrap_or(record.scheduled);
+        if let Some(at) = record.cancel_after.map(|after| record.scheduled.plus(after)).filter(|at| *at < ends) {
+            cut(&mut record.exchange, at, Outcome::Cancelled);
+            ends = at;
+        }
         self.fleet.leaves(replica, later(self.origin, ends));
-        let place = self.place(record);
+        let place = self.place(record, replica);
         self.open.push(Reverse((ends, place)));
     }
 
     /// Sends a request to the engine `replica`. A request that can never fit into the engine is refused at once.
     pub(super) fn ask(&mut self, record: Record, request: Request<'_>, replica: usize) {
         let at = record.scheduled;
-        let place = self.place(record);
+        let place = self.place(record, replica);
         let Station::Engine(engine) = self.fleet.station(replica) else { return };
         let answer = engine.arrive(later(self.origin, at), Request { tag: place as u64, ..request });
         let Some(record) = self.records[place].as_mut() else { return };
@@ -204,7 +257,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     /// Sends a request to the caller's service `replica`.
     pub(super) fn call(&mut self, record: Record, call: Call, replica: usize) {
         let at = record.scheduled;
-        let place = self.place(record);
+        let place = self.place(record, replica);
         let Station::Brought(brought) = self.fleet.station(replica) else { return };
         if let Some(reply) = brought.arrive(later(self.origin, at), Call { tag: place as u64, ..call }) {
             self.answered(place, reply);
@@ -224,6 +277,9 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
                 self.streamed,
             );
             self.open.push(Reverse((record.exchange.ended.unwrap_or(now), place)));
+        } else {
+            // It was cancelled before.
+            self.free.push(place);
         }
     }
 
@@ -235,9 +291,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.pass_to(until);
         for place in 0..self.records.len() {
             if let Some(mut record) = self.records[place].take() {
-                record.exchange.outcome = Outcome::Unresolved;
-                record.exchange.ended = Some(self.now);
-                (record.exchange.usage, record.exchange.finish_reason) = (None, None);
+                cut(&mut record.exchange, self.now, Outcome::Unresolved);
                 self.missed += 1;
                 (self.sink)(record);
             }
@@ -267,6 +321,33 @@ pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
 
 /// The shortest time of a failed request, 1 µs: it keeps a closed loop advancing when a service refuses at once.
 const REFUSAL: Duration = Duration::from_micros(1);
+
+/// Cuts a response off at `at`: nothing that comes later was seen.
+fn cut(exchange: &mut Exchange, at: Offset, outcome: Outcome) {
+    let seen = |instant: Option<Offset>| instant.filter(|instant| *instant <= at);
+    exchange.headers = seen(exchange.headers);
+    exchange.first_event = seen(exchange.first_event);
+    exchange.first_answer = seen(exchange.first_answer);
+    if let Some(first) = exchange.first_token {
+        let mut last = first;
+        let mut is_seen = |gap_us: &u32| {
+            let next = last.plus(Duration::from_micros(u64::from(*gap_us)));
+            let is_seen = next <= at;
+            if is_seen {
+                last = next;
+            }
+            is_seen
+        };
+        let later = exchange.event_gaps_us.iter().take_while(|gap_us| is_seen(gap_us)).count();
+        let events = if first <= at { later + 1 } else { 0 };
+        exchange.event_gaps_us.truncate(events.saturating_sub(1));
+        exchange.events = events as u32;
+        exchange.last_token = seen(exchange.last_token).or(Some(last)).filter(|_| events > 0);
+        exchange.first_token = seen(exchange.first_token);
+    }
+    (exchange.usage, exchange.finish_reason) = (None, None);
+    (exchange.ended, exchange.outcome) = (Some(at), outcome);
+}
 
 /// Writes a response into the record of its request, as a perfect load generator would see it.
 fn write_reply(record: &mut Record, reply: Reply, streamed: bool) {

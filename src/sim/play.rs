@@ -399,6 +399,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             Station::Engine(_) | Station::Brought(_) => None,
         };
         let stepped = known.is_none();
+        let cancel_after = self.plan.cancelled_after(&outline);
         let record = Record {
             id,
             class: outline.class,
@@ -409,6 +410,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
             asked_output_tokens: outline.output_tokens,
+            cancel_after,
             target: Arc::clone(&self.names.0[replica]),
             model: Arc::clone(&self.names.1),
             exchange: Exchange {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::content::stays_here;
 use crate::workload::{
-    Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SessionSpec, SourceSpec, TextKind, Tokenizer,
+    Cancel, Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SessionSpec, SourceSpec, TextKind, Tokenizer,
 };
 
 /// What requests ask for.
@@ -45,6 +45,9 @@ pub struct Workload {
     /// The sessions of drawn requests: each arrival begins one. `None`: each arrival is a request of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<SessionSpec>,
+    /// The requests that are cancelled some time after their send; a class of a mix may have its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
 }
 
 const fn one() -> u32 {
@@ -89,6 +92,7 @@ impl Workload {
             images: None,
             choices: 1,
             sessions: None,
+            cancel: None,
         }
     }
 
@@ -126,6 +130,12 @@ impl Workload {
     #[must_use]
     pub fn of_images(self, images: Option<Images>, choices: u32) -> Self {
         Self { images, choices: choices.max(1), ..self }
+    }
+
+    /// The workload with some requests cancelled.
+    #[must_use]
+    pub fn cancelling(self, cancel: Option<Cancel>) -> Self {
+        Self { cancel, ..self }
     }
 
     /// The workload in sessions of `sessions`, if there are any: each arrival then begins a session, and the lengths

@@ -10,7 +10,7 @@ use crate::record::ONLY_CLASS;
 use crate::seed::{Stream, open_unit};
 use crate::units::plain;
 use crate::workload::shares::Shares;
-use crate::workload::{LengthSpec, TextKind};
+use crate::workload::{Cancel, LengthSpec, TextKind};
 
 /// One class of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct MixClass {
     pub output: LengthSpec,
     /// What its prompts are made of; `None`: what the workload says.
     pub text: Option<TextKind>,
+    /// Its requests that are cancelled; `None`: what the workload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
     /// The model that its requests name; `None`: the models of the load, in turn.
     pub model: Option<Arc<str>>,
 }
@@ -132,6 +135,7 @@ mod tests {
             input: LengthSpec::DEFAULT_INPUT,
             output: LengthSpec::DEFAULT_OUTPUT,
             text: None,
+            cancel: None,
             model: None,
         }
     }

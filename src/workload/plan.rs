@@ -2,19 +2,20 @@
 //! id).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Exchange, Origin, Outcome, Record};
-use crate::schedule::{Extent, Quota, Spans, Timeline};
+use crate::schedule::{Quota, Spans, Timeline};
 use crate::seed::Seed;
-use crate::units::{Offset, Shard};
-use crate::workload::fingerprint::PlanHasher;
+use crate::units::Shard;
+use crate::workload::cancel::CancelStreams;
 use crate::workload::prefixes::Sharing;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Planned, Prefix, Prefixes, Recording, RequestSpec,
-    Salt, Shared, Source, TextKind, Tokenizer, Turns, Workload, joined_text,
+    Cancel, Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Planned, Prefix, Prefixes, Recording,
+    RequestSpec, Salt, Shared, Source, TextKind, Tokenizer, Turns, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -37,6 +38,7 @@ pub struct Plan {
     source: Source,
     synthetic: Synthetic,
     sharing: Option<Sharing>,
+    cancels: CancelStreams,
 }
 
 impl Plan {
@@ -55,7 +57,8 @@ impl Plan {
         let prefixes = workload.prefixes.clone().filter(|_| source.recording().is_none() && workload.content.is_none());
         let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, &workload.source, seed));
         let synthetic = Synthetic::new(&workload, seed).with_kinds(kinds);
-        Self { load, workload, quota, shard: None, seed, source, synthetic, sharing }
+        let cancels = CancelStreams::new(seed);
+        Self { load, workload, quota, shard: None, seed, source, synthetic, sharing, cancels }
     }
 
     /// The load: when requests are sent.
@@ -186,6 +189,7 @@ impl Plan {
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
             asked_output_tokens,
+            cancel_after: None,
             target: Arc::clone(&before.target),
             model: Arc::clone(&before.model),
             exchange: Exchange { ended: Some(at), outcome: Outcome::Skipped, ..Exchange::default() },
@@ -269,6 +273,21 @@ impl Plan {
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
         Self::new(self.load, self.workload.counted_by(tokenizer), self.seed, self.quota).with_shard(self.shard)
+    }
+
+    /// The plan with some requests cancelled.
+    #[must_use]
+    pub fn cancelling(self, cancel: Option<Cancel>) -> Self {
+        Self { workload: self.workload.cancelling(cancel), ..self }
+    }
+
+    /// How long after its send the request of `outline` is cancelled unless it has ended by then; `None`: never. A
+    /// class that says nothing of it is like the workload.
+    #[must_use]
+    pub fn cancelled_after(&self, outline: &Outline) -> Option<Duration> {
+        let mut classes = self.workload.source.mix().into_iter().flat_map(Mix::classes);
+        let own = classes.find(|class| class.name == outline.class).and_then(|class| class.cancel);
+        own.or(self.workload.cancel)?.of(&self.cancels, outline.id)
     }
 
     /// The plan with synthetic prompts made of `text`.
@@ -397,98 +416,5 @@ impl Plan {
     #[must_use]
     pub fn asked_output_tokens(&self, outline: &Outline) -> u32 {
         outline.output_tokens.saturating_mul(self.workload.choices)
-    }
-
-    /// The hasher of this plan, before its first request.
-    pub(crate) fn hasher(&self) -> PlanHasher {
-        let mut hasher = PlanHasher::new();
-        if self.turns().is_some() {
-            hasher.text("turns after completion");
-        }
-        if let Some(sessions) = &self.workload.sessions {
-            hasher.text(&sessions.sentence());
-        }
-        if self.workload.texts > 1 {
-            hasher.text(&format!("{} texts in each request", self.workload.texts));
-        }
-        if let Some(images) = &self.workload.images {
-            hasher.text(&format!("{images} in each request"));
-        }
-        if let Some(content) = &self.workload.content {
-            hasher.text("content");
-            hasher.text(&content.fingerprint());
-        }
-        if self.workload.text != TextKind::Words {
-            hasher.text(&format!("text {}", self.workload.text));
-        }
-        for class in self.workload.source.mix().into_iter().flat_map(Mix::classes) {
-            if let Some(text) = class.text {
-                hasher.text(&format!("text of {} {text}", class.name));
-            }
-            if let Some(model) = &class.model {
-                hasher.text(&format!("model of {} {model}", class.name));
-            }
-        }
-        if let Some(listed) = self.source.listed() {
-            hasher.text("data set");
-            hasher.text(&listed.fingerprint());
-        }
-        if let Some(sharing) = self.sharing() {
-            hasher.text(&format!("{}, seed {}", sharing.prefixes(), sharing.prefixes().seed));
-        }
-        hasher
-    }
-
-    /// Adds a planned request to the hash: its instant (none in a closed loop), lengths, class and session, its blocks
-    /// if the plan replays a trace, and what it shares. Then adds the later turns that wait for it, each with its think
-    /// time.
-    pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
-        let mut one = |id: u64, at: Option<Offset>| {
-            hasher.add(at, &self.alone(id));
-            if let Some(recording) = self.recording() {
-                hasher.blocks(recording.blocks(id));
-            }
-            if let Some(place) = self.source.place(id) {
-                hasher.row(place as u64);
-            }
-            if let Some(Shared { system, group, prefix }) = self.shared(id) {
-                for number in [system, group, prefix] {
-                    hasher.row(u64::from(number));
-                }
-            }
-        };
-        one(id, at);
-        if let Some(turns) = self.turns() {
-            turns.after(id).for_each(|later| one(later, Some(Offset::from_nanos(turns.think_ns(later)))));
-        }
-    }
-
-    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied, and of
-    /// the workload's own content; never of the salt. One pass over the plan.
-    ///
-    /// A closed loop has no planned instants: its hash covers its description (concurrency, extent, warm-up,
-    /// cool-down) and the lengths of its first 4 096 requests, or of all if its count is smaller.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        let mut hasher = self.hasher();
-        match &self.load {
-            Load::Open(_) => {
-                self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at)));
-            }
-            Load::Closed(closed) => {
-                hasher.text(&closed.to_string());
-                let (extent, most) = match closed.extent {
-                    Extent::Duration(length) => (format!("{} ns", length.as_nanos()), u64::MAX),
-                    Extent::Requests(count) => (format!("{count} requests"), count),
-                };
-                hasher.text(&format!(
-                    "{extent}, {} ns before, {} ns after",
-                    closed.warmup.as_nanos(),
-                    closed.cooldown.as_nanos()
-                ));
-                (0..most.min(4096)).for_each(|id| self.hash(&mut hasher, id, None));
-            }
-        }
-        hasher.hex()
     }
 }

@@ -45,6 +45,7 @@ fn record(id: u64, outcome: Outcome) -> Record {
         scheduled,
         asked_input_tokens: 128,
         asked_output_tokens: 16,
+        cancel_after: None,
         target: "http://127.0.0.1:8000".into(),
         model: "llama-3.1-8b".into(),
         exchange,

@@ -5,6 +5,7 @@
 mod architecture;
 mod batching;
 mod calibrate;
+mod cancel;
 mod cases;
 mod chat_cli;
 mod cli;

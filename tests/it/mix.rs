@@ -24,6 +24,7 @@ fn class(name: &str, weight: f64, input: &str, output: &str) -> MixClass {
         input: input.parse().expect("a length"),
         output: output.parse().expect("a length"),
         text: None,
+        cancel: None,
         model: None,
     }
 }

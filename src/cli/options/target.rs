@@ -8,6 +8,7 @@ use clap::Args;
 use crate::client::Endpoint;
 use crate::sim::ServiceProfile;
 use crate::units::parse_duration;
+use crate::workload::Cancel;
 
 /// The target, and how to connect to it.
 #[derive(Debug, Args)]
@@ -70,6 +71,10 @@ pub(in crate::cli) struct TargetOptions {
     /// Longest time from the send to the end of the answer; a request that takes longer counts as timed out
     #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) timeout: Duration,
+    /// Cancel a share of the requests some time after their send unless they have ended, as users do who leave:
+    /// 2%:1s, 2%:500ms..3s or 10%:exp:5s. They are load; latencies and objectives leave them out
+    #[arg(long, value_name = "SHARE:TIME", allow_hyphen_values = true)]
+    pub(in crate::cli) cancel: Option<Cancel>,
     /// Longest time to open a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) connect_timeout: Duration,

@@ -57,6 +57,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             @if let Some(line) = cache_line(trial) { p.note { (line) } }
             (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved",
                 "shed", "input_tokens", "output_tokens"]))
+            @if counts.to_cancel > 0 { (explained(&["cancelled"])) }
         }))
         @if !charts.is_empty() { (section("Over time", &page.figures(&charts))) }
         @if counts.failed + counts.timed_out + counts.shed > 0 || !trial.failures.is_empty() {

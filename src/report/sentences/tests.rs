@@ -54,6 +54,7 @@ fn every_note_has_its_sentence() {
             Note::Unsteady { window_residual: 0.2, load: LoadKind::Replay },
             Note::Unsteady { window_residual: 0.2, load: LoadKind::Synchronous },
             Note::AnswersLonger { answers: 16, asked_mean: 4.0, server_mean: 40.0 },
+            Note::Cancelled { picked: 40, cancelled: 37 },
             Note::LengthMismatch { answers: 16 },
             Note::PromptTokensApart { asked_mean: 10.0, server_mean: 17.0, counted: false },
             Note::PromptTokensApart { asked_mean: 10.0, server_mean: 9.0, counted: true },

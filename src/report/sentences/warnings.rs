@@ -113,6 +113,12 @@ pub fn note(note: &Note) -> String {
              if max_tokens was given",
             count(answers)
         ),
+        Note::Cancelled { picked, cancelled } => format!(
+            "{} of the {} requests that --cancel picks were cancelled; no latency and no objective counts the {}",
+            count(cancelled),
+            count(picked),
+            count(picked)
+        ),
         Note::LengthMismatch { answers } => format!(
             "{} answers do not have the requested length; use --ignore-eos if the server supports it",
             count(answers)

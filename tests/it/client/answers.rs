@@ -28,6 +28,7 @@ fn record(exchange: Exchange, asked: u32) -> Record {
         scheduled: Offset::ZERO,
         asked_input_tokens: 10,
         asked_output_tokens: asked,
+        cancel_after: None,
         target: "http://a".into(),
         model: "m".into(),
         exchange,
