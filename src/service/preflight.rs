@@ -14,24 +14,26 @@ pub struct Preflight {
     pub input_tokens: u64,
     /// Output tokens of all answers, by the server's counts.
     pub output_tokens: u64,
-    /// The last answer of each target and each model.
+    /// The last answer of each target, each model and each class. Answers that show the same are kept once.
     pub answers: Vec<PreflightAnswer>,
 }
 
 impl Preflight {
-    /// Adds the preflight of another part of the load, or of the load before it was resumed. Answers that show the
-    /// same are kept once.
+    /// Adds the preflight of another part of the load, or of the load before it was resumed.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.input_tokens += other.input_tokens;
         self.output_tokens += other.output_tokens;
-        for answer in &other.answers {
-            let is_same = |own: &PreflightAnswer| {
-                (&own.target, &own.model, &own.finding_kinds) == (&answer.target, &answer.model, &answer.finding_kinds)
-            };
-            if !self.answers.iter().any(is_same) {
-                self.answers.push(answer.clone());
-            }
+        other.answers.iter().cloned().for_each(|answer| self.keep(answer));
+    }
+
+    /// Keeps `answer`, unless one that shows the same is kept.
+    pub(super) fn keep(&mut self, answer: PreflightAnswer) {
+        let is_same = |own: &PreflightAnswer| {
+            (&own.target, &own.model, &own.finding_kinds) == (&answer.target, &answer.model, &answer.finding_kinds)
+        };
+        if !self.answers.iter().any(is_same) {
+            self.answers.push(answer);
         }
     }
 }

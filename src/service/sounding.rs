@@ -67,7 +67,8 @@ enum Tried {
 }
 
 impl Service {
-    /// Sends a small request like those of `plan` to each target and for each model. `note` is told of each failed try.
+    /// Sends a small request like those of `plan` to each target, for each model and for each class of a mix. `note` is
+    /// told of each failed try.
     ///
     /// The inner error is a service that cannot take the load. A service that refuses because of load (429, 503, 529)
     /// can, unless it is awaited: then the refusal is a finding.
@@ -82,17 +83,21 @@ impl Service {
         let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
         let first = FIRST_ID.next_multiple_of((targets * models).max(1));
         let mut preflight = Preflight::default();
-        for place in 0..targets.max(models) {
-            // Request i goes to target i modulo their number, with the next model after each round.
-            let id = first + place % models * targets + place % targets;
-            let spec = plan.small(id, MOST_INPUT_TOKENS, MOST_OUTPUT_TOKENS);
+        let classes = plan.one_of_each_class();
+        let of_first = classes.first().copied().unwrap_or(0);
+        // Request i goes to target i modulo their number, with the next model after each round.
+        let alike = (0..targets.max(models)).map(|place| (place % models * targets + place % targets, of_first));
+        // The others go to the first target. Each has a number of its own.
+        let others = classes.iter().skip(1).zip(1..).map(|(class, number)| (number * targets * models, *class));
+        for (number, like) in alike.chain(others) {
+            let spec = plan.small(first + number, like, MOST_INPUT_TOKENS, MOST_OUTPUT_TOKENS);
             let mut answered = sounding.answer_to(&spec, &mut preflight, note).await;
             // A thread that waited for its core reads several events at once, too. A buffer does it again.
             if answered.as_ref().is_ok_and(PreflightAnswer::is_buffered) {
                 answered = sounding.answer_to(&spec, &mut preflight, note).await;
             }
             match answered {
-                Ok(answer) => preflight.answers.push(answer),
+                Ok(answer) => preflight.keep(answer),
                 Err(unready) => return Ok(Err(unready)),
             }
         }

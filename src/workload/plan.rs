@@ -312,12 +312,32 @@ impl Plan {
         self.composed(self.alone(id), || self.recorded_prefix(id))
     }
 
-    /// A small request like those of the plan, which is not part of it: the messages are made in the same way, with at
-    /// most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a trace. `id`
-    /// must lie beyond the plan.
+    /// The first request of each class, in order of their numbers; request 0 alone without a mix. A class that none of
+    /// the first 10 000 requests belongs to is left out.
     #[must_use]
-    pub fn small(&self, id: u64, most_input: u32, most_output: u32) -> RequestSpec {
-        let first = self.outline(0);
+    pub fn one_of_each_class(&self) -> Vec<u64> {
+        const LOOKED_AT: u64 = 10_000;
+        let classes = self.workload.source.mix().map_or(1, |mix| mix.classes().len());
+        let (mut found, mut seen) = (Vec::new(), Vec::new());
+        for id in 0..LOOKED_AT {
+            let class = self.source.request(id).class;
+            if !seen.contains(&class) {
+                seen.push(class);
+                found.push(id);
+            }
+            if found.len() == classes {
+                break;
+            }
+        }
+        found
+    }
+
+    /// A small request like request `like` of the plan, which is not part of it: the messages are made in the same way,
+    /// with at most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a trace.
+    /// `id` must lie beyond the plan.
+    #[must_use]
+    pub fn small(&self, id: u64, like: u64, most_input: u32, most_output: u32) -> RequestSpec {
+        let first = self.outline(like);
         let outline = Outline {
             id,
             session: None,

@@ -71,6 +71,27 @@ fn counted(tokens: usize) -> Vec<u8> {
 }
 
 #[test]
+fn each_class_of_a_mix_is_tried_and_one_that_is_refused_stops_the_load() {
+    let folder = folder();
+    let server = Echo::start(|request| match request {
+        _ if request.starts_with("GET") => models("m"),
+        _ if request.contains("\"model\":\"big\"") => {
+            let body = json_of!({"error": {"message": "no such model: big"}}).to_string();
+            http("404 Not Found", "application/json", &body)
+        }
+        _ => counted(4),
+    });
+    let mix = "{a: {weight: 98}, b: {weight: 1}, c: {weight: 1, model: big}}";
+    let output = played(folder.path(), &server.url, &["--mix", mix]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("no such model: big"), "{}", said(&output));
+    assert_eq!(server.seen.lock().expect("a lock").matches("\"model\":\"m\"").count(), 2, "a and b, and no load");
+    let healthy = played(folder.path(), &server.url, &["--mix", "{a: {weight: 98}, b: {weight: 1}}"]);
+    assert_eq!(healthy.status.code(), Some(0), "{}", said(&healthy));
+    assert_eq!(result(folder.path())["preflight"]["requests"], 2);
+}
+
+#[test]
 fn a_refused_preflight_stops_every_verb_and_the_servers_words_come_first() {
     let folder = folder();
     std::fs::write(folder.path().join("t.csv"), "arrived_at,num_prefill_tokens,num_decode_tokens\n0,4,4\n0.1,4,4\n")
