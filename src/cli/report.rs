@@ -9,8 +9,8 @@ use crate::cli::exit::Exit;
 use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
-use crate::report::{render, render_csv, render_html, render_markdown, worded};
-use crate::results::{Lines, PAGES, Report, again, json_of, merge, write_page};
+use crate::report::{render, render_csv, render_html, render_markdown, render_vllm, worded};
+use crate::results::{Lines, PAGES, again, json_of, merge, write_page};
 
 /// Print a saved result again, with the same numbers, or write it as a page; or merge the shards of one plan
 #[derive(Debug, Args)]
@@ -34,8 +34,8 @@ pub(super) struct ReportArguments {
     #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
-    /// report.md; csv: report.csv, one row a trial, times in seconds. They are written beside result.json. console: on
-    /// standard output
+    /// report.md; csv: report.csv, one row a trial, times in seconds; vllm: the file of `vllm bench serve`, one a trial.
+    /// They are written beside result.json. console: on standard output
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
     /// The folder of the pages, instead of the folder of the result
@@ -50,6 +50,7 @@ pub(super) enum Form {
     Html,
     Markdown,
     Csv,
+    Vllm,
 }
 
 /// Shows a result again.
@@ -67,37 +68,36 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
         print(&json_of(&report)?)?;
         return Ok(Exit::Done.into());
     }
+    let [html, markdown, csv] = PAGES;
+    let write = |what: &str, name: &str, text: &str| {
+        let path = write_page(&folder, name, text)?;
+        say(&format!("{what} in {}", path.display()));
+        Ok::<(), Error>(())
+    };
     for form in &arguments.to {
         match form {
             Form::Console => print(&render(&report, ink()))?,
-            form => {
-                let (name, text) = page(*form, &report)?;
-                let path = write_page(&folder, name, &text)?;
-                say(&format!("{} page in {}", name.trim_start_matches("report."), path.display()));
+            Form::Html => write("html page", html, &render_html(&report)?)?,
+            Form::Markdown => write("md page", markdown, &render_markdown(&report))?,
+            Form::Csv => write("csv page", csv, &render_csv(&report))?,
+            Form::Vllm => {
+                let files = render_vllm(&report)?;
+                files.iter().try_for_each(|(name, text)| write("vLLM's file", name, text))?;
             }
         }
     }
     Ok(Exit::Done.into())
 }
 
-/// The file name and the text of a page.
-fn page(form: Form, report: &Report) -> Result<(&'static str, String), Error> {
-    let [html, markdown, csv] = PAGES;
-    Ok(match form {
-        Form::Html => (html, render_html(report)?),
-        Form::Markdown => (markdown, render_markdown(report)),
-        Form::Csv => (csv, render_csv(report)),
-        Form::Console => ("", render(report, ink())),
-    })
-}
-
 /// The folder of the pages: that of `--out`, else that of the result. Merged shards have none.
 fn folder_of(arguments: &ReportArguments) -> Result<PathBuf, Error> {
     let is_written = arguments.to.iter().any(|form| *form != Form::Console);
     match (&arguments.out, arguments.results.as_slice()) {
-        (Some(_), _) if !is_written => {
-            Err(Error::usage("--out", "has no meaning here: no page is written", "add --to html, markdown or csv"))
-        }
+        (Some(_), _) if !is_written => Err(Error::usage(
+            "--out",
+            "has no meaning here: no page is written",
+            "add --to html, markdown, csv or vllm",
+        )),
         (Some(folder), _) => Ok(folder.clone()),
         (None, [path]) if path.is_dir() => Ok(path.clone()),
         (None, [path]) => {

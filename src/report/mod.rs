@@ -28,6 +28,7 @@ mod shown;
 mod sweep;
 mod terms;
 mod tokens;
+mod vllm;
 mod worded;
 
 pub use comparison::{render_comparison, worded_comparison};
@@ -51,4 +52,5 @@ pub use sentences::{
     bounds_of, fault, headline, note, preflight_sentences, preparation_sentences, reason, search_sentences,
     sweep_sentences, unprimed_text, unready_text, verdict_reason,
 };
+pub use vllm::render_vllm;
 pub use worded::{faults_of, worded, worded_fleet, worded_inspection};

@@ -308,3 +308,59 @@ fn a_page_is_written_where_it_was_asked_for_or_refused_with_advice() {
         assert!(output.status.code() == Some(code), "{words:?}: {said}");
     }
 }
+
+#[test]
+fn vllms_file_has_its_keys_in_their_order_and_the_figures_of_the_result() {
+    let folder = folder();
+    let words = ["--process", "gamma:2", "--requests", "60", "--label", "a/b", "--metadata", "team=x", "--out", "out"];
+    let load = ["run", "--sim", "delay:ttft=5ms,itl=1ms", "--rate", "120", "--slo", "p50 ttft<=5s"];
+    run(folder.path(), &[&load[..], &words].concat());
+    let written = run(folder.path(), &["report", "out", "--to", "vllm", "--out", "files"]);
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    let names: Vec<_> = std::fs::read_dir(folder.path().join("files"))
+        .expect("a folder")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    let [path] = names.as_slice() else { panic!("{names:?}") };
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(name.starts_with("a-b-120.0qps-tonnage-sim-20") && name.ends_with(".json"), "{name}");
+    let file = std::fs::read_to_string(path).expect("a file");
+    let keys: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix('"')?.split('"').next()).collect();
+    let head = "date endpoint_type backend label model_id tokenizer_id num_prompts team request_rate burstiness \
+        max_concurrency duration completed failed total_input_tokens total_output_tokens request_throughput \
+        request_goodput output_throughput total_token_throughput max_output_tokens_per_s max_concurrent_requests";
+    let times = ["ttft", "tpot", "itl", "e2el"].into_iter();
+    let times = times.flat_map(|of| ["mean", "median", "std", "p90", "p99"].map(|which| format!("{which}_{of}_ms")));
+    let expected: Vec<String> = head.split_whitespace().map(str::to_owned).chain(times).collect();
+    assert_eq!(keys, expected);
+    let (file, result) = (json(path), json(&folder.path().join("out/result.json")));
+    let trial = &result["trials"][0];
+    assert_eq!(
+        (&file["backend"], &file["burstiness"], &file["completed"]),
+        (&"openai-chat".into(), &0.25.into(), &60.into())
+    );
+    assert_eq!(file["total_output_tokens"], 60 * 64);
+    let near = |one: &Value, other: f64| (one.as_f64().expect("a number") - other).abs() < 1e-9 * other.abs().max(1.0);
+    let e2e = &trial["metrics"]["e2e"]["completed_only"];
+    assert!(near(&file["p99_e2el_ms"], 1e3 * e2e["p99"].as_f64().expect("a number")), "{file}");
+    assert!(near(&file["std_e2el_ms"], 1e3 * e2e["std"].as_f64().expect("a number")), "{file}");
+    assert!(near(
+        &file["duration"],
+        file["completed"].as_f64().expect("a number") / file["request_throughput"].as_f64().expect("a number")
+    ));
+    // A closed loop has no rate; each load of a sweep has a file of its own.
+    let sweep =
+        ["sweep", "--sim", "delay:ttft=2ms,itl=0s", "--concurrency", "1,2", "--duration", "200ms", "--out", "s"];
+    run(folder.path(), &sweep);
+    run(folder.path(), &["report", "s", "--to", "vllm", "--out", "more"]);
+    let mut names: Vec<String> = std::fs::read_dir(folder.path().join("more"))
+        .expect("a folder")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(
+        names[0].starts_with("openai-chat-infqps-concurrency1-") && names[1].contains("-concurrency2-"),
+        "{names:?}"
+    );
+}
