@@ -20,7 +20,7 @@ use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{
     DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
 };
-use crate::cli::mix::{objectives_of_mix, refuse_unknown_classes};
+use crate::cli::mix::{objectives_of_mix, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches};
 use crate::cli::secrets::{lacks_secret, of_headers};
@@ -171,6 +171,9 @@ impl Job {
             plan = plan.sharing_prefixes(Some(Prefixes { system_message, primed, ..prefixes }));
         }
         plan = sharded(plan.cancelling(target.cancel), &shard)?;
+        if matches!(verb, "sweep" | "search") {
+            refuse_cancellations(&plan)?;
+        }
         if target.reset_cache && shard.shard.is_some() {
             let why = "would empty the cache under the other shards, which begin at their own instants";
             return Err(Error::usage("--reset-cache", why, "drop it, and empty the cache before all shards begin"));

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::cli::config::Parsed;
 use crate::cli::load::lengths_of;
 use crate::cli::options::WorkloadOptions;
+use crate::cli::table::NO_CANCELLATIONS;
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::results::{Limit, read_text};
 use crate::units::yaml_words;
-use crate::workload::{Cancel, Mix, MixClass, TextKind, Workload};
+use crate::workload::{Cancel, Mix, MixClass, Plan, TextKind, Workload};
 
 /// One class as a file has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -156,6 +157,18 @@ fn refuse_said_by_all(classes: &BTreeMap<String, ClassText>, parsed: &Parsed) ->
         Some((key, _)) => {
             let why = "has no effect, because each class of --mix says its own";
             Err(Error::usage(format!("--{key}"), why, "drop it, or leave it out of a class"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a mix of which a class has cancellations, for loads that are judged by what completes.
+pub(super) fn refuse_cancellations(plan: &Plan) -> Result<(), Error> {
+    let classes = plan.workload().source.mix().map_or(&[][..], Mix::classes);
+    match classes.iter().find(|class| class.cancel.is_some()) {
+        Some(class) => {
+            let why = format!("cancels requests of the class {}", class.name);
+            Err(Error::usage("--mix", why, NO_CANCELLATIONS))
         }
         None => Ok(()),
     }

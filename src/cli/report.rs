@@ -34,8 +34,8 @@ pub(super) struct ReportArguments {
     #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
-    /// report.md; csv: report.csv, one row a trial, times in seconds; vllm: the file of `vllm bench serve`, one a trial.
-    /// They are written beside result.json. console: on standard output
+    /// report.md; csv: report.csv, one row a trial, times in seconds; vllm: the file of `vllm bench serve`, one a
+    /// trial. They are written beside result.json. console: on standard output
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
     /// The folder of the pages, instead of the folder of the result

@@ -65,6 +65,8 @@ pub(super) const PREFIX_KEYS: [&str; 7] =
 const NO_SESSIONS: &str = "drop it; the trace brings its sessions, and --think after-completion releases their turns";
 
 /// What to do with sessions in a sweep or a search, which judge a rate by requests that come whatever the answers are.
+pub(super) const NO_CANCELLATIONS: &str =
+    "drop it; saturation is told by what completes of what was sent, and a cancelled request never does";
 const NO_RATE_OF_SESSIONS: &str = "drop it; it is judged whether a rate of single requests is carried, and later turns \
     wait for answers: `tonnage run --rate 2/s --turns 8` plays a rate of new sessions";
 
@@ -76,6 +78,7 @@ const TABLE: &[OptionRow] = &[
     row("api-key-file").resumable(),
     row("budget").resumable(),
     row("cache-hit").rivals(&["prefix-tokens", "system-tokens"]).refused(&[(Replay, NO_PREFIX)]),
+    row("cancel").refused(&[(Sweep, NO_CANCELLATIONS), (Search, NO_CANCELLATIONS)]),
     row("certificate").resumable(),
     row("client-cert").resumable(),
     row("client-key").resumable(),

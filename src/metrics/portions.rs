@@ -107,6 +107,9 @@ impl Portions {
                 part.output_microtokens += u128::from(microtokens);
             }
         });
+        if record.cancel_after.is_some() {
+            return;
+        }
         let streamed = self.frame.streamed;
         let is_good = goodness_of(record, streamed, &self.objectives) == Goodness::Good;
         let Some(part) = self.at(record.scheduled) else { return };

@@ -98,6 +98,12 @@ pub fn loss_text(report: &Report) -> Option<String> {
     let went_on = report.sweep.as_ref().is_some_and(|findings| findings.finished == Some(Finished::NoAnswer));
     let rest = if went_on || report.search.is_some() { "; then continue with --resume" } else { "" };
     let Some(group) = last.failures.first() else {
+        if totals.cancelled > 0 {
+            return Some(format!(
+                "{of}: {} were cancelled; ask for fewer with --cancel{rest}",
+                count(totals.cancelled)
+            ));
+        }
         if totals.unresolved == 0 {
             return Some(format!("{of}: no request was sent within it; allow more time with --duration{rest}"));
         }

@@ -56,8 +56,9 @@ pub(super) fn next_of(report: &Report) -> Vec<Next> {
     if let Some(file) = &config.file {
         return vec![again(&format!("replay {}", quoted(file.text())))];
     }
-    if config.turns.is_some() || config.sessions {
-        // A sweep and a search send single requests.
+    let cancels = config.mix.as_ref().is_some_and(|mix| mix.text().contains("\"cancel\""));
+    if config.turns.is_some() || config.sessions || config.cancel.is_some() || cancels {
+        // A sweep and a search send single requests, and none that are cancelled.
         return vec![again("run")];
     }
     vec![
@@ -72,7 +73,7 @@ fn size(file: &str) -> String {
 }
 
 /// The options that decide which requests are sent, and to which service.
-const OF_REQUESTS: [&str; 22] = [
+const OF_REQUESTS: [&str; 21] = [
     "target",
     "model",
     "endpoint",
@@ -94,7 +95,6 @@ const OF_REQUESTS: [&str; 22] = [
     "batch-size",
     "images",
     "choices",
-    "cancel",
 ];
 /// The usual values, which a command need not give.
 const USUAL: [(&str, &str); 4] =

@@ -333,8 +333,8 @@ impl Plan {
     }
 
     /// A small request like request `like` of the plan, which is not part of it: the messages are made in the same way,
-    /// with at most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a trace.
-    /// `id` must lie beyond the plan.
+    /// with at most `most_input` tokens in each text and `most_output` output tokens, and without the blocks of a
+    /// trace. `id` must lie beyond the plan.
     #[must_use]
     pub fn small(&self, id: u64, like: u64, most_input: u32, most_output: u32) -> RequestSpec {
         let first = self.outline(like);

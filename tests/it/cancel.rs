@@ -141,8 +141,11 @@ fn what_is_no_share_and_time_is_refused() {
         folder.path(),
         &[
             (&["run", "--cancel", "2%"], &["--cancel", "does not say after how long", "2%:1s"]),
-            (&["sweep", "--cancel", "0%:1s"], &["--cancel", "cancels nothing"]),
-            (&["search", "--slo", "p99 ttft<=1s", "--cancel", "5%:soon"], &["--cancel", "does not end with a time"]),
+            (&["replay", "t.csv", "--cancel", "0%:1s"], &["--cancel", "cancels nothing"]),
+            (&["run", "--cancel", "5%:soon"], &["--cancel", "does not end with a time"]),
+            (&["sweep", "--cancel", "5%:1s"], &["--cancel", "what completes"]),
+            (&["search", "--slo", "p99 ttft<=1s", "--cancel", "5%:1s"], &["--cancel", "what completes"]),
+            (&["sweep", "--mix", "{a: {cancel: '5%:1s'}, b: {}}"], &["--mix", "of the class a", "what completes"]),
             (&["run", "--mix", "{a: {cancel: often}, b: {}}"], &["--mix", "cancel of the class a"]),
         ],
     );
