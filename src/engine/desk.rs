@@ -106,9 +106,10 @@ impl<C: Client> Desk<C> {
     pub(super) fn hold_next(&self) -> bool {
         let near =
             |staged: &Staged<C>| self.live.clock.until_before(staged.record.scheduled, HOLD_LEAD + HOLD_STEP).is_zero();
-        let ahead = self.live.gauge.open() + self.held.borrow().len() as u64;
+        // The cap is the only reason to add up the counts of all workers.
+        let ahead = || self.live.gauge.open() + self.held.borrow().len() as u64;
         if !self.reserved.borrow().front().is_some_and(near)
-            || self.live.max_in_flight.is_some_and(|most| ahead >= most)
+            || self.live.max_in_flight.is_some_and(|most| ahead() >= most)
         {
             return false;
         }
@@ -156,10 +157,10 @@ impl<C: Client> Desk<C> {
 
     /// Sends one request, or sheds it at the cap.
     fn dispatch(self: &Rc<Self>, held: Held) {
-        let open = self.live.gauge.open();
+        let is_full = self.live.max_in_flight.is_some_and(|most| self.live.gauge.open() >= most);
         let Held { record, departure, mut sending, history, .. } = held;
         let mut ticket = Ticket::new(record, history, Arc::clone(&self.live), self.worker);
-        if self.live.max_in_flight.is_some_and(|most| open >= most) {
+        if is_full {
             ticket.settle_unsent(Outcome::Shed);
             return;
         }

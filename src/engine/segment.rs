@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::{Pacing, RunClock};
-use crate::engine::gauge::Gauge;
+use crate::engine::gauge::{Apart, Gauge};
 use crate::engine::released::Released;
 use crate::record::Record;
 use crate::units::Offset;
@@ -46,7 +46,7 @@ pub(super) struct Live {
     /// Workers that still issue.
     issuing: AtomicUsize,
     issued: Notify,
-    outboxes: Box<[Mutex<Posted>]>,
+    outboxes: Box<[Apart<Mutex<Posted>>]>,
     body_fingerprint: Mutex<BodyFingerprint>,
 }
 
@@ -67,7 +67,7 @@ impl Live {
             pacing: rules.pacing,
             timeout: rules.timeout,
             max_in_flight: rules.max_in_flight,
-            gauge: Gauge::default(),
+            gauge: Gauge::new(rules.workers),
             most_asked_output: AtomicU32::new(0),
             interrupts: AtomicU8::new(0),
             nudge: Notify::new(),
@@ -78,7 +78,7 @@ impl Live {
             released: Released::new(rules.workers),
             issuing: AtomicUsize::new(rules.workers),
             issued: Notify::new(),
-            outboxes: (0..rules.workers).map(|_| Mutex::default()).collect(),
+            outboxes: (0..rules.workers).map(|_| Apart::default()).collect(),
             body_fingerprint: Mutex::default(),
         }
     }
@@ -92,7 +92,7 @@ impl Live {
     /// the records out.
     pub(super) fn post(&self, worker: usize, record: Box<Record>) {
         if let Some(outbox) = self.outboxes.get(worker) {
-            outbox.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+            outbox.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         }
     }
 
@@ -100,13 +100,16 @@ impl Live {
     pub(super) fn take_posted(&self) -> Posted {
         let mut taken = Vec::new();
         for outbox in &self.outboxes {
-            taken.append(&mut outbox.lock().unwrap_or_else(PoisonError::into_inner));
+            taken.append(&mut outbox.0.lock().unwrap_or_else(PoisonError::into_inner));
         }
         taken
     }
 
     pub(super) fn note_asked_output(&self, tokens: u32) {
-        self.most_asked_output.fetch_max(tokens, Ordering::Relaxed);
+        // Mostly a read, so that workers do not take the number away from each other.
+        if tokens > self.most_asked_output.load(Ordering::Relaxed) {
+            self.most_asked_output.fetch_max(tokens, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn most_asked_output(&self) -> u32 {

@@ -22,7 +22,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(record: Box<Record>, history: History, live: Arc<Live>, worker: usize) -> Self {
-        live.gauge.note_due();
+        live.gauge.note_due(worker);
         live.note_asked_output(record.asked_output_tokens);
         if let Some(turns) = live.plan.turns() {
             match (turns.is_later(record.id), turns.after(record.id).first().is_none()) {
@@ -37,7 +37,7 @@ impl Ticket {
     /// Notes that the send begins now; returns the instant.
     pub(super) fn begin(&mut self) -> Offset {
         let sent = self.live.clock.now();
-        self.live.gauge.note_sent(sent);
+        self.live.gauge.note_sent(self.worker, sent);
         self.sent = Some(sent);
         sent
     }
@@ -65,11 +65,11 @@ impl Ticket {
             let skipped = self.follow_up(&mut record, ended);
             self.live.post(self.worker, record);
             for record in skipped {
-                self.live.gauge.note_due();
+                self.live.gauge.note_due(self.worker);
                 self.live.post(self.worker, Box::new(record));
-                self.live.gauge.note_settled(ended, false, &Outcome::Skipped);
+                self.live.gauge.note_settled(self.worker, ended, false, &Outcome::Skipped);
             }
-            self.live.gauge.note_settled(ended, self.sent.is_some(), &outcome);
+            self.live.gauge.note_settled(self.worker, ended, self.sent.is_some(), &outcome);
         }
     }
 }
