@@ -73,9 +73,12 @@
 pub use run::Run;
 
 // Floors, lowest first; a module imports only from floors below its own (`tests/it/architecture.rs` checks this).
+// Hidden from the documentation: modules that are public for the binary, the tests and the benches of this repository
+// only. A user of the library does not call them, and they may change in any release.
 pub mod clock;
 pub mod error;
 pub mod seed;
+#[doc(hidden)]
 pub mod stats;
 pub mod units;
 
@@ -86,6 +89,7 @@ pub mod schedule;
 
 pub mod workload;
 
+#[doc(hidden)]
 pub mod client;
 pub mod metrics;
 
@@ -93,12 +97,15 @@ pub mod play;
 
 pub mod figures;
 
+#[doc(hidden)]
 pub mod engine;
 pub mod sim;
 
+#[doc(hidden)]
 pub mod calibrate;
 pub mod search;
 pub mod service;
+#[doc(hidden)]
 pub mod sizing;
 
 pub mod results;

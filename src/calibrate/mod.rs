@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::units::{count, per_second, seconds};
 use machine::load_average;
 use stage::{Stage, closed, open};
-pub use step::{MOST_SEND_LAG, Spread, Step};
+pub use step::{Spread, Step};
 
 /// What calibration measures.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// A rate counts as kept only if its send lag p99 is below this.
-pub const MOST_SEND_LAG: Duration = Duration::from_millis(5);
+pub(crate) const MOST_SEND_LAG: Duration = Duration::from_millis(5);
 
 /// Two quantiles, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 
 /// Whether a key in this header is a bearer token.
 #[must_use]
-pub fn is_bearer(header: &str) -> bool {
+pub(crate) fn is_bearer(header: &str) -> bool {
     header.eq_ignore_ascii_case("authorization")
 }
 

@@ -55,8 +55,10 @@ use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
-pub use crate::clock::{ReceiveClock, receive_clock};
-pub use access::{Secret, is_bearer};
+pub use crate::clock::ReceiveClock;
+pub(crate) use crate::clock::receive_clock;
+pub use access::Secret;
+pub(crate) use access::is_bearer;
 pub use affinity::Affinity;
 pub use cache_reset::CacheReset;
 pub use departure::Departure;
@@ -69,7 +71,7 @@ pub use limits::Limits;
 pub use renewed::RenewedKey;
 pub use target::{Addresses, Target};
 pub use tls::Tls;
-pub use traffic::{Http2, HttpVersion, Traffic};
+pub use traffic::{Http2, HttpVersion};
 
 /// Sends requests. There are two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///

@@ -19,7 +19,7 @@ pub enum HttpVersion {
 
 /// What all workers together have opened to one target.
 #[derive(Debug, Default)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     speaks_two: AtomicBool,
     connections: AtomicU64,
     requests: AtomicU64,

@@ -18,4 +18,4 @@ mod worker;
 pub use collect::Settling;
 pub use halt::Halt;
 pub use player::{HEAD_START, Interrupter, LivePlayer, Settings, Setup};
-pub use runtime::local_runtime;
+pub(crate) use runtime::local_runtime;

@@ -26,7 +26,7 @@ enum Change {
 
 /// The largest worsening that is accepted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Allowance {
+pub(crate) struct Allowance {
     /// The measure.
     pub measure: Measure,
     change: Change,
@@ -36,7 +36,7 @@ pub struct Allowance {
 /// The decision on an allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ruling {
+pub(crate) enum Ruling {
     /// Surely more worsening than is accepted.
     Worse,
     /// Surely less worsening than is accepted.
@@ -48,7 +48,7 @@ pub enum Ruling {
 impl Allowance {
     /// The decision, each side at one-sided 95 % confidence.
     #[must_use]
-    pub fn ruling(&self, contrast: &Contrast) -> Ruling {
+    pub(crate) fn ruling(&self, contrast: &Contrast) -> Ruling {
         let (gap, limit) = self.gap(contrast);
         let (low, high) = (gap.low(CONFIDENCE), gap.high(CONFIDENCE));
         let (is_within, is_worse) = match self.measure.better() {
@@ -67,7 +67,7 @@ impl Allowance {
     /// How many times as long both runs must be to decide with a chance of 80 %, if the observed difference is the true
     /// one.
     #[must_use]
-    pub fn times_as_long(&self, contrast: &Contrast) -> f64 {
+    pub(crate) fn times_as_long(&self, contrast: &Contrast) -> f64 {
         let (gap, limit) = self.gap(contrast);
         gap.times_as_long(limit - gap.value, CONFIDENCE, POWER)
     }

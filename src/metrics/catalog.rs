@@ -257,7 +257,7 @@ impl std::str::FromStr for Metric {
 
 /// The text of `help metrics`: every row of the catalogue.
 #[must_use]
-pub fn help_metrics() -> String {
+pub(crate) fn help_metrics() -> String {
     let mut text = String::from(
         "Every latency counts from the planned instant (`scheduled`); the latency from\n\
          the send is shown beside it (`_service`). Failed, timed-out and shed requests\n\

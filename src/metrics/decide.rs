@@ -12,7 +12,7 @@ use crate::metrics::state::State;
 use crate::metrics::{Known, Limit, Metric, Objective, Objectives, Reason, Remedy, Statistic, Summary};
 
 /// The least one-sided confidence of every decision, as a share.
-pub const CONFIDENCE: f64 = 0.95;
+pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// Requests count as independent when n/φ is at least this share of n. A smaller n/φ is reported with the reason.
 const WORTH_AS_MANY: f64 = 0.95;

@@ -119,7 +119,7 @@ impl Health {
 
 /// Examines the generator's health over a segment that is judged by `objectives`.
 #[must_use]
-pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objectives) -> Health {
+pub(crate) fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objectives) -> Health {
     let &Punctuality { planned, sent, bodies_late, .. } = summary.punctuality();
     let flow = summary.flow();
     let window_s = went.window.length_s();

@@ -6,7 +6,7 @@ use crate::record::{Outcome, Record};
 
 /// Whether one request is good by all objectives. A live screen may use it to colour the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goodness {
+pub(crate) enum Goodness {
     /// It completed and met every per-request limit.
     Good,
     /// It did not complete, or it missed a limit.

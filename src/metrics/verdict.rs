@@ -53,7 +53,7 @@ pub struct Judgement {
 
 /// Judges a segment by the objectives of its summary.
 #[must_use]
-pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
+pub(crate) fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     let asked = summary.objectives();
     let whole = Part::of(summary, went);
     let named = asked.classes();

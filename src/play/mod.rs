@@ -21,7 +21,7 @@ pub use observer::{Look, Observer};
 pub use player::{Issued, Play};
 pub use probe::{Looks, ProbeKind, ProbeRule};
 pub use segment::Segment;
-pub use steering::Steering;
+pub(crate) use steering::Steering;
 pub use stop::{StopRule, WatchRule};
 pub use trial::Trial;
 pub use watched::{StopReason, Watched};

@@ -11,7 +11,7 @@ use crate::units::{Offset, Window};
 
 /// A stop rule while it is applied, with the requests that it sees. Live and virtual players use the same type.
 #[derive(Debug)]
-pub struct Steering {
+pub(crate) struct Steering {
     following: Following,
     window: Window,
     counts: LiveCounts,
@@ -30,7 +30,7 @@ enum Following {
 impl Steering {
     /// `rule` over a segment of this frame.
     #[must_use]
-    pub fn new(rule: StopRule, frame: Frame, objectives: &Arc<Objectives>) -> Self {
+    pub(crate) fn new(rule: StopRule, frame: Frame, objectives: &Arc<Objectives>) -> Self {
         let following = match rule {
             StopRule::Watch(rule) => Following::Requests {
                 rule: (*rule).into(),
@@ -43,7 +43,7 @@ impl Steering {
 
     /// Whether the rule must be told of each planned request.
     #[must_use]
-    pub const fn watches(&self) -> bool {
+    pub(crate) const fn watches(&self) -> bool {
         matches!(self.following, Following::Requests { .. })
     }
 
@@ -55,21 +55,21 @@ impl Steering {
     }
 
     /// A planned request comes due at `at`.
-    pub fn came(&mut self, at: Offset) {
+    pub(crate) fn came(&mut self, at: Offset) {
         if let Some(sequence) = self.sequence() {
             sequence.came(at);
         }
     }
 
     /// A request has settled.
-    pub fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, record: &Record) {
         if let Some(sequence) = self.sequence() {
             sequence.add(record);
         }
     }
 
     /// The course of the segment. A player asks until the answer is `Stop`, and not again after that.
-    pub fn ask(&mut self, counts: &LiveCounts) -> Course {
+    pub(crate) fn ask(&mut self, counts: &LiveCounts) -> Course {
         self.counts = *counts;
         let course = match &mut self.following {
             Following::Counts(rule) => rule.by_counts(counts),
@@ -86,7 +86,7 @@ impl Steering {
     }
 
     /// Applies `course` to the window at `now`.
-    pub fn turn(&mut self, course: Course, now: Offset) {
+    pub(crate) fn turn(&mut self, course: Course, now: Offset) {
         self.window = match self.sequence() {
             Some(sequence) => {
                 sequence.turn(course, now);
@@ -98,24 +98,24 @@ impl Steering {
 
     /// The measured window as it is now.
     #[must_use]
-    pub const fn window(&self) -> Window {
+    pub(crate) const fn window(&self) -> Window {
         self.window
     }
 
     /// The last counts that the rule saw.
     #[must_use]
-    pub const fn counts(&self) -> LiveCounts {
+    pub(crate) const fn counts(&self) -> LiveCounts {
         self.counts
     }
 
     /// The state of the segment when the rule ended it; `None` if the rule did not end it, or if the rule watches
     /// no requests.
-    pub fn watched(&mut self) -> Option<Watched> {
+    pub(crate) fn watched(&mut self) -> Option<Watched> {
         self.watched.take()
     }
 
     /// The requests that were kept, once the last of them has settled.
-    pub fn finish(&mut self) -> Option<Sequence> {
+    pub(crate) fn finish(&mut self) -> Option<Sequence> {
         match std::mem::replace(&mut self.following, Following::Counts(StopRule::Never)) {
             Following::Counts(_) => None,
             Following::Requests { sequence, .. } => Some(*sequence),

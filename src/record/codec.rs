@@ -11,7 +11,7 @@ use crate::record::line::{Line, Names};
 use crate::units::{Offset, Shard, Window};
 
 /// The schema number this version writes and the only one it reads.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Bytes of the header line, its newline included: padded with spaces, so that it can be completed in place.
 const HEADER_BYTES: usize = 1_024;

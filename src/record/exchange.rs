@@ -73,7 +73,7 @@ pub struct Exchange {
 }
 
 /// HTTP statuses with which a working server refuses a request because of load.
-pub const REFUSALS: [u16; 3] = [429, 503, 529];
+pub(crate) const REFUSALS: [u16; 3] = [429, 503, 529];
 
 impl Exchange {
     /// Whether a working server refused the request because of load (status 429, 503 or 529).

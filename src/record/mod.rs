@@ -10,7 +10,9 @@ mod spool;
 
 pub use answer_text::AnswerText;
 pub use cause::FailureCause;
-pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
-pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, REFUSALS, Usage};
-pub use row::{ONLY_CLASS, Origin, Record};
-pub use spool::{SpoolReader, SpoolWriter};
+pub use codec::{Detail, Header, Reader, Writer};
+pub(crate) use exchange::REFUSALS;
+pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, Usage};
+pub(crate) use row::ONLY_CLASS;
+pub use row::{Origin, Record};
+pub(crate) use spool::{SpoolReader, SpoolWriter};

@@ -9,7 +9,7 @@ use crate::record::Exchange;
 use crate::units::Offset;
 
 /// The class of every request of a load without a mix of classes.
-pub const ONLY_CLASS: &str = "default";
+pub(crate) const ONLY_CLASS: &str = "default";
 
 /// One planned or released request and its outcome.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,18 +10,18 @@ const NO_TEXT: u32 = u32::MAX;
 
 /// Writes the texts of records in the order of the records file.
 #[derive(Debug)]
-pub struct SpoolWriter<W: Write> {
+pub(crate) struct SpoolWriter<W: Write> {
     sink: W,
 }
 
 impl<W: Write> SpoolWriter<W> {
     /// A spool that writes to `sink`, without buffering.
-    pub fn new(sink: W) -> Self {
+    pub(crate) fn new(sink: W) -> Self {
         Self { sink }
     }
 
     /// Appends the text of `record`, or a mark that it has none.
-    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+    pub(crate) fn write(&mut self, record: &Record) -> io::Result<()> {
         self.sink.write_all(&record.id.to_le_bytes())?;
         let text = record
             .exchange
@@ -38,25 +38,25 @@ impl<W: Write> SpoolWriter<W> {
     }
 
     /// Flushes the sink.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.sink.flush()
     }
 }
 
 /// Reads what [`SpoolWriter`] wrote.
 #[derive(Debug)]
-pub struct SpoolReader<R: Read> {
+pub(crate) struct SpoolReader<R: Read> {
     source: R,
 }
 
 impl<R: Read> SpoolReader<R> {
     /// Reads from `source`, without buffering.
-    pub fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self { source }
     }
 
     /// The text of the next record, whose id must be `id`; `None` if it has none.
-    pub fn next(&mut self, id: u64) -> io::Result<Option<AnswerText>> {
+    pub(crate) fn next(&mut self, id: u64) -> io::Result<Option<AnswerText>> {
         let mut found = [0; 8];
         self.source.read_exact(&mut found)?;
         if u64::from_le_bytes(found) != id {

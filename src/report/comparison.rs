@@ -19,14 +19,14 @@ const MARKS: &str = "* the 95 % interval leaves out 0; ** sure even as the large
     pt: points of a percent";
 
 /// Fills in every sentence of `comparison` beside its kind. Call it before it is printed as JSON.
-pub fn worded_comparison(comparison: &mut Comparison) {
+pub(crate) fn worded_comparison(comparison: &mut Comparison) {
     comparison.cautions = comparison.caution_kinds.iter().map(caution).collect();
     comparison.sentences = comparison.rulings.iter().map(said).collect();
 }
 
 /// The text of a comparison on the console.
 #[must_use]
-pub fn render_comparison(comparison: &Comparison, ink: Ink) -> String {
+pub(crate) fn render_comparison(comparison: &Comparison, ink: Ink) -> String {
     let mut text = String::new();
     for ruled in &comparison.rulings {
         let tone = match ruled.ruling {

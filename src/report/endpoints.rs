@@ -9,7 +9,7 @@ use crate::units::wrapped;
 
 /// The text of `help endpoints`.
 #[must_use]
-pub fn help_endpoints() -> String {
+pub(crate) fn help_endpoints() -> String {
     let mut text = String::from(
         "--endpoint KIND says which API is asked. --target is a base URL, with or without\n\
          /v1, or the full URL of an endpoint, which is used as given with its query:\n\n\

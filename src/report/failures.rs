@@ -80,7 +80,7 @@ pub(super) fn said(group: &FailureGroup) -> String {
 
 /// Why the process exits with the code of a lost target, and what to do. `None` for a report without trials.
 #[must_use]
-pub fn loss_text(report: &Report) -> Option<String> {
+pub(crate) fn loss_text(report: &Report) -> Option<String> {
     let last = report.trials.last()?;
     if let Some(lost) =
         report.trials.iter().rev().find_map(|trial| {

@@ -8,7 +8,7 @@ use crate::workload::{LengthFit, TraceFit};
 
 /// The text that `trace fit` prints for `file`; `yaml` holds the options that replace the trace.
 #[must_use]
-pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
+pub(crate) fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{file}: laws that fit it"), WIDTH, 0)) + "\n";
     let arrivals = &fit.arrivals;
     let cv = |cv: Option<f64>| cv.map_or_else(|| "—".to_owned(), |cv| format!("{cv:.2}"));

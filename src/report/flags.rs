@@ -75,7 +75,7 @@ fn is_named_below(option: &str) -> bool {
 
 /// `text` for the command line, with `--NAME` in place of each `the option NAME`.
 #[must_use]
-pub fn with_flags(text: &str) -> Cow<'_, str> {
+pub(crate) fn with_flags(text: &str) -> Cow<'_, str> {
     if !text.contains(BEFORE) {
         return Cow::Borrowed(text);
     }
@@ -99,7 +99,7 @@ pub fn with_flags(text: &str) -> Cow<'_, str> {
 
 /// The text of `error` for the command line, with flags in place of options.
 #[must_use]
-pub fn error_text(error: &Error) -> String {
+pub(crate) fn error_text(error: &Error) -> String {
     let text = error.to_string();
     match error {
         Error::Usage { option, .. } if is_named_below(option) => format!("--{}", with_flags(&text)),

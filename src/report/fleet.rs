@@ -15,7 +15,7 @@ const NAME: usize = 16;
 
 /// The text that `size` prints.
 #[must_use]
-pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
+pub(crate) fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     let plural = |number: u64, what: &str| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
     let mixed: Vec<String> = fleet
         .choices

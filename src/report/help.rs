@@ -7,7 +7,7 @@ use crate::units::wrapped;
 
 /// The text of `help slo`: the grammar, and every preset with its source.
 #[must_use]
-pub fn help_slo() -> String {
+pub(crate) fn help_slo() -> String {
     let mut text = String::from(
         "--slo '[pQ|mean|max] METRIC (<=|<) TIME', with a unit: us, ms, s, m, h. Several\n\
          are separated by commas.\n\n\

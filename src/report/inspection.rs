@@ -13,7 +13,7 @@ const UNKNOWN: &str = "—";
 
 /// The text that `trace inspect` prints for `file`; `picture` is the drawing of its rate over time.
 #[must_use]
-pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink) -> String {
+pub(crate) fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink) -> String {
     let mut text =
         ink.paint(Tone::Heading, &wrapped(&format!("{file}: a trace in {} format", seen.format), WIDTH, 0)) + "\n";
     // Writing to a string cannot fail.

@@ -3,10 +3,10 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::units::visible;
-pub use crate::units::wrapped;
+pub(crate) use crate::units::wrapped;
 
 /// The width of text in columns, where the data allow it.
-pub const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Whether text may contain colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

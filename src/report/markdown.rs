@@ -91,7 +91,7 @@ pub fn render_markdown(report: &Report) -> String {
 
 /// The page of `comparison` in Markdown.
 #[must_use]
-pub fn render_comparison_markdown(comparison: &Comparison) -> String {
+pub(crate) fn render_comparison_markdown(comparison: &Comparison) -> String {
     let mut page = Page::default();
     page.text.push_str("# ");
     page.paragraph("Comparison");

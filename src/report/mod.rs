@@ -31,26 +31,28 @@ mod tokens;
 mod vllm;
 mod worded;
 
-pub use comparison::{render_comparison, worded_comparison};
+pub(crate) use comparison::{render_comparison, worded_comparison};
 pub use console::render;
 pub use csv::render_csv;
-pub use endpoints::help_endpoints;
-pub use failures::loss_text;
-pub use fit::render_fit;
-pub use flags::{NAMED_BELOW, error_text, with_flags};
-pub use fleet::render_fleet;
-pub use help::help_slo;
+pub(crate) use endpoints::help_endpoints;
+pub(crate) use failures::loss_text;
+pub(crate) use fit::render_fit;
+pub use flags::NAMED_BELOW;
+pub(crate) use flags::{error_text, with_flags};
+pub(crate) use fleet::render_fleet;
+pub(crate) use help::help_slo;
 pub use html::{MOST_BYTES, render_html};
-pub use inspection::render_inspection;
-pub use layout::{Ink, WIDTH, wrapped};
-pub use markdown::{render_comparison_markdown, render_markdown};
-pub use numbers::shown_figure;
-pub use prefixes::help_prefixes;
-pub use profiles::help_profiles;
-pub use search::probe_account;
-pub use sentences::{
-    bounds_of, fault, headline, note, preflight_sentences, preparation_sentences, reason, search_sentences,
-    sweep_sentences, unprimed_text, unready_text, verdict_reason,
-};
-pub use vllm::render_vllm;
-pub use worded::{faults_of, worded, worded_fleet, worded_inspection};
+pub(crate) use inspection::render_inspection;
+pub use layout::Ink;
+pub(crate) use layout::wrapped;
+pub(crate) use markdown::render_comparison_markdown;
+pub use markdown::render_markdown;
+pub(crate) use numbers::shown_figure;
+pub(crate) use prefixes::help_prefixes;
+pub(crate) use profiles::help_profiles;
+pub(crate) use search::probe_account;
+pub(crate) use sentences::{bounds_of, note, preflight_sentences, preparation_sentences, unprimed_text, unready_text};
+pub use sentences::{headline, search_sentences, sweep_sentences};
+pub(crate) use vllm::render_vllm;
+pub(crate) use worded::{faults_of, worded_fleet};
+pub use worded::{worded, worded_inspection};

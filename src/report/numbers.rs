@@ -13,7 +13,7 @@ pub(super) fn rate(per_s: Option<f64>) -> String {
 
 /// The text of a latency, as in the tables.
 #[must_use]
-pub fn shown_figure(figure: Option<Known>) -> String {
+pub(crate) fn shown_figure(figure: Option<Known>) -> String {
     shown(figure, "s")
 }
 

@@ -3,7 +3,7 @@
 /// The text of `help prefixes`: what prompts can share, what is assumed, and how the data sets of other tools are
 /// written.
 #[must_use]
-pub fn help_prefixes() -> String {
+pub(crate) fn help_prefixes() -> String {
     TEXT.to_owned()
 }
 

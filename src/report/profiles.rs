@@ -5,7 +5,7 @@ use crate::schedule::{overlay_forms, profile_forms};
 
 /// The text of `help profiles`.
 #[must_use]
-pub fn help_profiles() -> String {
+pub(crate) fn help_profiles() -> String {
     let mut text = String::new();
     let say = |text: &mut String, words: &str| text.extend([&wrapped(words, WIDTH, 0), "\n\n"]);
     say(

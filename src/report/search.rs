@@ -99,7 +99,7 @@ const fn ended(end: End) -> &'static str {
 
 /// The result of one probe, in one line.
 #[must_use]
-pub fn probe_account(findings: &SearchFindings, probe: &Probe) -> String {
+pub(crate) fn probe_account(findings: &SearchFindings, probe: &Probe) -> String {
     let counts = probe.counts.iter().zip(&findings.objectives).enumerate();
     let counts = counts.map(|(place, (counted, objective))| match findings.mean_s(place, counted) {
         Some(mean_s) => format!("{} for {objective}", seconds(mean_s)),

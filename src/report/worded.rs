@@ -32,7 +32,7 @@ pub fn worded(report: &mut Report) {
 
 /// Fills in every sentence of `fleet` beside its kind. Call it before a fleet is printed as JSON; the page makes the
 /// sentences itself.
-pub fn worded_fleet(fleet: &mut Fleet) {
+pub(crate) fn worded_fleet(fleet: &mut Fleet) {
     fleet.formula = formula(fleet);
     fleet.sentences = notes_of_fleet(fleet);
     fleet.assumptions = assumptions_of(fleet);
@@ -95,7 +95,7 @@ fn made_of<'a, K>(kinds: &[K], stored: &'a [String], sentence: fn(&K) -> String)
 
 /// The faults of the generator, in sentences.
 #[must_use]
-pub fn faults_of(health: &HealthView) -> Cow<'_, [String]> {
+pub(crate) fn faults_of(health: &HealthView) -> Cow<'_, [String]> {
     made_of(&health.fault_kinds, &health.faults, fault)
 }
 

@@ -41,7 +41,7 @@ struct SideTrial {
 
 /// The results in `paths` side by side, the first as the baseline. `asked` may name measures beyond those of every
 /// comparison. Messages are pushed to `said`.
-pub fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> Result<Comparison, Error> {
+pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> Result<Comparison, Error> {
     let mut sides = Vec::new();
     for (place, path) in paths.iter().enumerate() {
         let letter = char::from(b'A' + u8::try_from(place).unwrap_or(25).min(25)).to_string();

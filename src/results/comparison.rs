@@ -14,7 +14,7 @@ const POWER: f64 = 0.95;
 
 /// Runs side by side. The first run is the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// The runs: A, B and so on.
     pub runs: Vec<ComparedRun>,
     /// One for each load that all runs have.
@@ -31,7 +31,7 @@ pub struct Comparison {
 
 /// One of the runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ComparedRun {
+pub(crate) struct ComparedRun {
     /// `A` for the baseline, then `B` and so on.
     pub letter: String,
     /// The path as it was given.
@@ -50,7 +50,7 @@ pub struct ComparedRun {
 
 /// One load, in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ComparedLoad {
+pub(crate) struct ComparedLoad {
     /// Its label in the baseline.
     pub label: String,
     /// The load of each run in words.
@@ -63,7 +63,7 @@ pub struct ComparedLoad {
 
 /// One measure, in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ComparedRow {
+pub(crate) struct ComparedRow {
     /// The measure.
     pub measure: Measure,
     /// Its value in each run.
@@ -74,7 +74,7 @@ pub struct ComparedRow {
 
 /// The value of a measure in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// The value; times in seconds, shares from 0 to 1.
     pub value: Option<Known>,
     /// Its estimate with the 95 % interval.
@@ -109,7 +109,8 @@ impl Figure {
 
 /// A run against the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Difference {
+#[expect(clippy::struct_field_names, reason = "the fields are keys of the JSON of a comparison")]
+pub(crate) struct Difference {
     /// The value of the run minus the value of the baseline.
     pub difference: Option<f64>,
     /// Its 95 % interval; `null` where either value has none.
@@ -155,7 +156,7 @@ impl Difference {
 
 /// The decision on an allowance for one run and one load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ruled {
+pub(crate) struct Ruled {
     /// The allowance.
     pub allowance: String,
     /// The letter of the run.
@@ -179,7 +180,7 @@ pub struct Ruled {
 impl Comparison {
     /// Decides `allowances` for every load and every run.
     #[must_use]
-    pub fn ruled(mut self, allowances: &[Allowance]) -> Self {
+    pub(crate) fn ruled(mut self, allowances: &[Allowance]) -> Self {
         for allowance in allowances {
             for load in &self.loads {
                 let Some(row) = load.rows.iter().find(|row| row.measure == allowance.measure) else { continue };
@@ -212,7 +213,7 @@ impl Comparison {
 
     /// Whether any ruling is `worse`.
     #[must_use]
-    pub fn is_worse(&self) -> bool {
+    pub(crate) fn is_worse(&self) -> bool {
         self.rulings.iter().any(|ruled| ruled.ruling == Ruling::Worse)
     }
 }
@@ -220,7 +221,7 @@ impl Comparison {
 /// What makes runs unlike, or their intervals doubtful. `run` is the letter of a run that is not like A.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Caution {
+pub(crate) enum Caution {
     /// Runs against a simulated server.
     Simulated {
         /// Their letters.

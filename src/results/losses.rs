@@ -13,7 +13,7 @@ pub(super) const MOST_FAILURE_BYTES: u64 = 64 << 20;
 
 /// The errors of writing a result, shared by all writers of its folder.
 #[derive(Debug, Clone, Default)]
-pub struct Losses(Rc<Noted>);
+pub(crate) struct Losses(Rc<Noted>);
 
 #[derive(Debug, Default)]
 struct Noted {
@@ -26,7 +26,7 @@ struct Noted {
 impl Losses {
     /// Notes that something could not be written. Only the first error is reported: on a full disk, every later write
     /// fails too.
-    pub fn note(&self, error: &Error) {
+    pub(crate) fn note(&self, error: &Error) {
         let mut first = self.0.first.borrow_mut();
         if first.is_none() {
             let text = format!("error: {error}");
@@ -37,19 +37,19 @@ impl Losses {
 
     /// Whether any write has failed.
     #[must_use]
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.0.first.borrow().is_some()
     }
 
     /// The waiting messages. The code that draws the progress line prints them.
     #[must_use]
-    pub fn lines(&self) -> Lines {
+    pub(crate) fn lines(&self) -> Lines {
         self.0.lines.borrow().clone()
     }
 
     /// The note about failed requests that did not fit into `failures.jsonl`; `None` if all of them did.
     #[must_use]
-    pub fn left_out(&self) -> Option<String> {
+    pub(crate) fn left_out(&self) -> Option<String> {
         let left_out = self.0.left_out.get();
         (left_out > 0).then(|| {
             format!(

@@ -29,7 +29,7 @@ struct Part {
 
 /// The note of the result of one shard. Merging drops it.
 #[must_use]
-pub fn note_of(shard: Shard) -> String {
+pub(crate) fn note_of(shard: Shard) -> String {
     format!(
         "shard {shard}: every figure is of this part of the load, until `tonnage report` is given the folders of all \
          {}",
@@ -38,7 +38,7 @@ pub fn note_of(shard: Shard) -> String {
 }
 
 /// The merged result of `paths`. They must hold every shard of one plan exactly once.
-pub fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
+pub(crate) fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
     let mut parts: Vec<Part> = paths.iter().map(|path| part(path, said)).collect::<Result<_, _>>()?;
     parts.sort_by_key(|part| part.shard.number());
     let (first, others) =

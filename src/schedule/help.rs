@@ -12,7 +12,7 @@ use crate::units::{Rate, Window, per_second, wrapped};
 
 /// Every shape of a profile, with its formula and its example drawn.
 #[must_use]
-pub fn profile_forms() -> String {
+pub(crate) fn profile_forms() -> String {
     let mut text = String::new();
     for form in profile::FORMS {
         entry(&mut text, form, form.example.parse().ok(), Vec::new());
@@ -22,7 +22,7 @@ pub fn profile_forms() -> String {
 
 /// Every overlay, with its formula and its example over 50/s.
 #[must_use]
-pub fn overlay_forms() -> String {
+pub(crate) fn overlay_forms() -> String {
     let mut text = String::new();
     let base = Rate::new(50.0).ok().map(Profile::constant);
     for form in overlay::FORMS {

@@ -7,7 +7,7 @@ use crate::units::Offset;
 
 /// The summary of a stream of instants over [0, span).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Number of arrivals.
     pub count: u64,
     /// The gaps between successive arrivals.
@@ -45,7 +45,7 @@ pub struct Dispersion {
 
 /// Reads instants in order, and keeps only sums.
 #[derive(Debug, Clone)]
-pub struct Observer {
+pub(crate) struct Observer {
     count: u64,
     before: Option<Offset>,
     gaps: Moments,
@@ -57,7 +57,7 @@ pub struct Observer {
 impl Observer {
     /// An observer of [0, `span`) that has seen nothing yet.
     #[must_use]
-    pub fn new(span: Offset) -> Self {
+    pub(crate) fn new(span: Offset) -> Self {
         Self {
             count: 0,
             before: None,
@@ -69,7 +69,7 @@ impl Observer {
     }
 
     /// Takes the next instant.
-    pub fn add(&mut self, at: Offset) {
+    pub(crate) fn add(&mut self, at: Offset) {
         self.count += 1;
         if let Some(before) = self.before {
             self.gaps.add(at.secs_since(before));
@@ -81,7 +81,7 @@ impl Observer {
 
     /// The summary of all instants added.
     #[must_use]
-    pub fn shape(self) -> Shape {
+    pub(crate) fn shape(self) -> Shape {
         let [over_1s, over_10s, over_60s] = self.windows.map(|windows| windows.dispersion(self.span));
         let cv =
             (self.gaps.count >= 2 && self.gaps.mean > 0.0).then(|| libm::sqrt(self.gaps.variance()) / self.gaps.mean);

@@ -15,7 +15,7 @@ use crate::sim::{Embedded, MODEL_NAME, Options, ServiceProfile};
 
 /// The servers to send requests to.
 #[derive(Debug, Clone)]
-pub enum Whom {
+pub(crate) enum Whom {
     /// Servers given by URL, used in turn.
     Given(Vec<Target>),
     /// A simulated server in this process.
@@ -24,7 +24,7 @@ pub enum Whom {
 
 /// The options for finding a service.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The servers to send requests to.
     pub whom: &'a Whom,
     /// The models to request; if empty, the first model that the service lists.
@@ -47,7 +47,7 @@ pub struct Wanted<'a> {
 
 /// Servers that can take requests.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// Their base URLs.
     pub targets: Vec<Target>,
     /// Their addresses.
@@ -66,7 +66,7 @@ pub struct Service {
 
 impl Service {
     /// Finds the `wanted` service. Fails when a name is unknown, a server does not answer, or no model is listed.
-    pub async fn find(wanted: Wanted<'_>) -> Result<Self, Error> {
+    pub(crate) async fn find(wanted: Wanted<'_>) -> Result<Self, Error> {
         let (targets, embedded) = match wanted.whom {
             Whom::Given(targets) => (targets.clone(), None),
             Whom::Embedded(profile) => {
@@ -103,13 +103,13 @@ impl Service {
 
     /// The connections of HTTP/2 that all sessions have opened; `None` when there are none.
     #[must_use]
-    pub fn http2(&self) -> Option<Http2> {
+    pub(crate) fn http2(&self) -> Option<Http2> {
         Http2::of(self.addresses.iter().filter_map(Addresses::http2))
     }
 
     /// Whether it runs in this process.
     #[must_use]
-    pub const fn is_embedded(&self) -> bool {
+    pub(crate) const fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
 
@@ -126,7 +126,7 @@ impl Service {
 
     /// A session with this service: `workers` threads that send requests as `requests` says, with the targets and
     /// models of this service. Fails when the options cannot be sent, or a thread or client cannot be made.
-    pub fn session(
+    pub(crate) fn session(
         &self,
         requests: &RequestOptions,
         settings: Settings,

@@ -8,8 +8,8 @@ mod priming;
 mod room;
 mod sounding;
 
-pub use find::{Service, Wanted, Whom};
+pub(crate) use find::{Service, Wanted, Whom};
 pub use preflight::{Preflight, PreflightAnswer, PreflightFinding, Sample};
 pub use preparation::{Preparation, Primers, TargetReset};
-pub use room::{Tight, make_room};
-pub use sounding::{Patience, Unready};
+pub(crate) use room::make_room;
+pub(crate) use sounding::{Patience, Unready};

@@ -24,7 +24,7 @@ const FIRST_ID: u64 = 0xfffe_0000_0000;
 impl Service {
     /// Asks each target to empty its prefix cache. A target that cannot is no error: the salt keeps the prompts of two
     /// runs apart.
-    pub async fn reset_caches(&self, wanted: &Wanted<'_>) -> Result<Vec<TargetReset>, Error> {
+    pub(crate) async fn reset_caches(&self, wanted: &Wanted<'_>) -> Result<Vec<TargetReset>, Error> {
         let discovery =
             Discovery::connecting_within(wanted.connect_timeout, wanted.api_key, &wanted.headers, wanted.tls)?;
         let mut resets = Vec::with_capacity(self.targets.len());
@@ -37,7 +37,7 @@ impl Service {
 
     /// Sends each prefix of `plan` once to each target and for each model. The inner error is a service that did not
     /// answer.
-    pub async fn prime(
+    pub(crate) async fn prime(
         &self,
         requests: &RequestOptions,
         plan: &Arc<Plan>,

@@ -14,7 +14,7 @@ const LONG_ANSWER_S: f64 = 30.0;
 
 /// A warning: there may be too few connections if responses are slow.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tight {
+pub(crate) struct Tight {
     /// Connections that can be open at the same time.
     pub connections: u64,
     /// The highest rate of the plan, in requests per second.
@@ -26,7 +26,7 @@ pub struct Tight {
 /// Checks by Little's law that the machine has room for the connections of `plan`, and raises its limits as far as
 /// allowed. A closed loop needs a known number of connections; it is refused if they do not fit. An open load needs
 /// rate × time in the system, and this time is not known yet: the returned warning says how slow responses may become.
-pub fn make_room(
+pub(crate) fn make_room(
     plan: &Plan,
     service: &Service,
     timeout: Duration,

@@ -31,7 +31,7 @@ const FIRST_ID: u64 = 0xffff_ffff_0000;
 
 /// The options of a preflight.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// Timeout of an answer.
     pub timeout: Duration,
     /// Timeout of opening a connection.
@@ -44,7 +44,7 @@ pub struct Patience {
 
 /// The failure of a preflight.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unready {
+pub(crate) struct Unready {
     /// Base URL of the target that failed.
     pub target: String,
     /// The last failure; its count is the number of tries.
@@ -72,7 +72,7 @@ impl Service {
     ///
     /// The inner error is a service that cannot take the load. A service that refuses because of load (429, 503, 529)
     /// can, unless it is awaited: then the refusal is a finding.
-    pub async fn preflight(
+    pub(crate) async fn preflight(
         &self,
         requests: &RequestOptions,
         plan: &Plan,

@@ -9,7 +9,7 @@ use crate::units::wrapped;
 
 /// The text that describes the simulated servers.
 #[must_use]
-pub fn help_sim() -> String {
+pub(crate) fn help_sim() -> String {
     let mut text = String::new();
     for (form, what) in ServiceProfile::FORMS {
         _ = writeln!(text, "{}", entry(form, what));

@@ -22,11 +22,12 @@ mod words;
 
 pub use fault::InjectedFault;
 pub use fleet::Routing;
-pub use help::help_sim;
+pub(crate) use help::help_sim;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
 pub use play::{Played, VirtualPlayer, run};
-pub use server::{Embedded, Listener, Options, Served, Server, listen, listen_at};
+pub(crate) use server::Embedded;
+pub use server::{Listener, Options, Served, Server, listen, listen_at};
 pub use service::{Call, Collapse, Failing, Limiter, Pace, Paced, Reply, Servers, Service, Shared, Slow};
 pub use service_profile::ServiceProfile;
 

@@ -12,7 +12,7 @@ use crate::units::Rate;
 /// The source of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Evidence {
+pub(crate) enum Evidence {
     /// Stated by the user.
     Stated,
     /// A search: the rate has the interval of that search.
@@ -31,14 +31,14 @@ pub enum Evidence {
 impl Evidence {
     /// Whether the rate is the lower bound of a confidence interval.
     #[must_use]
-    pub const fn is_certified(self) -> bool {
+    pub(crate) const fn is_certified(self) -> bool {
         matches!(self, Self::Search)
     }
 }
 
 /// The rate that one replica carries, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Capacity {
+pub(crate) struct Capacity {
     /// The rate under the objectives, in requests per second.
     pub rate_per_s: RateInterval,
     /// The source of the rate.
@@ -63,7 +63,7 @@ pub struct Capacity {
 impl Capacity {
     /// The capacity that the user states.
     #[must_use]
-    pub const fn stated(rate: Rate) -> Self {
+    pub(crate) const fn stated(rate: Rate) -> Self {
         Self {
             rate_per_s: RateInterval::exact(rate),
             evidence: Evidence::Stated,
@@ -80,7 +80,7 @@ impl Capacity {
 
 /// The keys of `search` in `result.json` that sizing reads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct SearchFigures {
+pub(crate) struct SearchFigures {
     /// How the search ended; `null` if it has not ended, `not_said` if the result has no such key.
     #[serde(default = "not_said")]
     pub finished: Option<String>,
@@ -109,7 +109,7 @@ pub struct SearchFigures {
 
 /// The key of `search.certificate` that sizing reads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct CertificateFigures {
+pub(crate) struct CertificateFigures {
     /// `pass`, `fail` or `undecided`.
     pub result: String,
 }
@@ -163,7 +163,7 @@ fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
 
 /// The capacity that a search found. Refused if the search varied anything but the rate, or has no answer: not
 /// finished, infeasible, target lost, generator unfit.
-pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
+pub(crate) fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
     if let Some(over) = found.over.as_deref().filter(|over| *over != "rate") {
         let why = format!(
             "the search was over {}, but a fleet is sized by a rate that does not depend on the service",
@@ -199,14 +199,14 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
 
 /// The capacity that the `trials` of a run or a sweep show: see [`capacity_of_rows`]. Without `objectives`, each trial
 /// is judged by its own verdict.
-pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Capacity, Refusal> {
+pub(crate) fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Capacity, Refusal> {
     capacity_of_rows(&rows_of(trials, objectives)?, Evidence::Measured)
 }
 
 /// The largest measured rate that met the objectives, without interpolation. The upper bound is the next higher
 /// measured rate, which did not certainly meet them. If no rate met them with certainty: the largest rate whose
 /// observed figures met them, with a doubt. Refused if there is none.
-pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
+pub(crate) fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
     let largest = |standing: Standing| {
         rows.iter()
             .filter(|row| row.standing == standing)

@@ -16,7 +16,7 @@ use crate::units::Rate;
 use crate::workload::{self, LengthSpec, Plan, SourceSpec, Workload};
 
 /// The most replicas of the formula that are simulated. It bounds the time of a check.
-pub const MOST_REPLICAS: u64 = 64;
+pub(crate) const MOST_REPLICAS: u64 = 64;
 /// Factor on the number of requests of the second run, which follows if the first run decides nothing.
 const LONGER: u64 = 8;
 /// The warm-up before the window, as a share of the window. Replicas begin empty, so the first requests are too fast.

@@ -7,7 +7,7 @@ use crate::units::Rate;
 
 /// Requests of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Class {
+pub(crate) struct Class {
     /// The name of the class.
     pub name: String,
     /// The demand of this class, in requests per second.

@@ -8,7 +8,7 @@ use crate::units::Rate;
 /// carries r, needs R ÷ r replicas. So a replica carries Σ R ÷ Σ (R ÷ r) of the mix. Each bound comes from the
 /// corresponding bounds of the classes. Tokens and the share of good requests are means over requests. The evidence is
 /// that of the least certain class. Refused without a class.
-pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Refusal> {
+pub(crate) fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Refusal> {
     let certain = classes.iter().find(|(_, capacity)| !capacity.evidence.is_certified()).or(classes.first());
     let Some((_, certain)) = certain else {
         return Err(Refusal::new(

@@ -5,16 +5,16 @@ use serde::Serialize;
 use crate::error::Refusal;
 
 /// Hours in a month of cost: 365 × 24 ÷ 12.
-pub const HOURS_PER_MONTH: f64 = 730.0;
+pub(crate) const HOURS_PER_MONTH: f64 = 730.0;
 
 /// The price of one GPU per hour, in the user's currency, from 0 to 1 000 000.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
-pub struct Price(f64);
+pub(crate) struct Price(f64);
 
 impl Price {
     /// A price per hour; refused below 0 and above 1 000 000.
-    pub fn new(per_hour: f64) -> Result<Self, Refusal> {
+    pub(crate) fn new(per_hour: f64) -> Result<Self, Refusal> {
         if (0.0..=1e6).contains(&per_hour) {
             Ok(Self(per_hour))
         } else {
@@ -24,7 +24,7 @@ impl Price {
 
     /// The price per hour.
     #[must_use]
-    pub const fn per_hour(self) -> f64 {
+    pub(crate) const fn per_hour(self) -> f64 {
         self.0
     }
 }
@@ -48,7 +48,8 @@ impl std::str::FromStr for Price {
 
 /// The cost of a unit of work on a replica that is loaded with its rate under the SLO, not with its saturation rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct UnitCost {
+#[expect(clippy::struct_field_names, reason = "the fields are keys of result.json")]
+pub(crate) struct UnitCost {
     /// One request: price per hour ÷ (3 600 r).
     pub per_request: f64,
     /// One request that met every objective; `null` if their share is unknown.
@@ -62,7 +63,12 @@ impl UnitCost {
     /// The costs of a replica at `price_per_hour` that carries `rate_per_s` (> 0). `good_share` of the requests meet
     /// the objectives; a request has `output_tokens` on average.
     #[must_use]
-    pub fn at(price_per_hour: f64, rate_per_s: f64, good_share: Option<f64>, output_tokens: Option<f64>) -> Self {
+    pub(crate) fn at(
+        price_per_hour: f64,
+        rate_per_s: f64,
+        good_share: Option<f64>,
+        output_tokens: Option<f64>,
+    ) -> Self {
         let per_request = price_per_hour / (3600.0 * rate_per_s);
         let over = |amount: Option<f64>| amount.filter(|amount| *amount > 0.0).map(|amount| per_request / amount);
         Self {

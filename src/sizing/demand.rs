@@ -115,7 +115,7 @@ impl Burstiness {
 
 /// The demand of a stated rate.
 #[must_use]
-pub fn demand_of_rate(rate: Rate) -> Demand {
+pub(crate) fn demand_of_rate(rate: Rate) -> Demand {
     let source = "stated".to_owned();
     let (curve, burstiness, burst) = (Vec::new(), None, None);
     Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve, burstiness, burst }
@@ -123,7 +123,7 @@ pub fn demand_of_rate(rate: Rate) -> Demand {
 
 /// The peak of `profile` over `window`, or over the whole profile if that is shorter. An endless profile is searched
 /// for one day; its noise is drawn with seed 1.
-pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, Refusal> {
+pub(crate) fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, Refusal> {
     let length_s = profile.length().unwrap_or(A_DAY).as_secs_f64();
     let pattern = Pattern { profile: profile.clone(), overlays: Vec::new() };
     let curve = pattern.curve(Duration::ZERO, length_s, length_s, Seed::new(1))?;

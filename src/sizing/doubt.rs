@@ -5,7 +5,7 @@ use serde::Serialize;
 /// A reason to doubt the rate of a replica: an element of `capacity.doubt_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RateDoubt {
+pub(crate) enum RateDoubt {
     /// The search that found the rate is itself in doubt.
     SearchInDoubt {
         /// The doubt of the search, for example `curve`, `drift` or `certificate`.

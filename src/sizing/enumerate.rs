@@ -7,7 +7,7 @@ const MOST_LOOKS: u64 = 100_000;
 
 /// One kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The rate that one replica carries, in requests per second, > 0.
     pub rate_per_s: f64,
     /// The cost of one replica, ≥ 0, in the unit that is minimised.
@@ -20,7 +20,7 @@ pub struct Machine {
 
 /// The number of replicas of each kind of machine.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mix {
+pub(crate) struct Mix {
     /// The number of replicas of each kind, in the order of the input.
     pub counts: Vec<u64>,
     /// Whether it is proven that no cheaper fleet exists.
@@ -50,7 +50,7 @@ fn left(machines: &[Machine], by_rate: &[usize], counts: &[u64], spares: u64) ->
 /// if its cost plus a lower bound for the rest (fractions of replicas allowed) exceeds the best fleet so far. The count
 /// of the last kind is the least that suffices, by bisection: one more replica never carries less.
 #[must_use]
-pub fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Option<Mix> {
+pub(crate) fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Option<Mix> {
     let mut by_value: Vec<usize> = (0..machines.len()).collect();
     by_value.sort_by(|one, other| {
         let per_rate = |kind: &usize| machines[*kind].cost / machines[*kind].rate_per_s;

@@ -6,7 +6,7 @@ use crate::sizing::{Assumption, Balancing, Capacity, CheckView, Demand, FleetNot
 
 /// One kind of hardware, as the result stores it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ChoiceView {
+pub(crate) struct ChoiceView {
     /// The name of the kind.
     pub name: String,
     /// The rate that one replica carries, with its evidence.
@@ -34,7 +34,7 @@ pub struct ChoiceView {
 /// The `fleet` object of `result.json`. Its sentences are empty until `report` writes them from the kinds and the
 /// numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// Replicas that carry the demand including imbalance, without headroom and without spares.
     pub replicas_to_carry: u64,
     /// Replicas with headroom and spares, by the lower bounds of the rates.
@@ -87,13 +87,13 @@ pub struct Fleet {
 impl Fleet {
     /// The rate that all replicas together carry, by the lower bounds of the rates, in requests per second.
     #[must_use]
-    pub fn carried_per_s(&self) -> f64 {
+    pub(crate) fn carried_per_s(&self) -> f64 {
         self.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum()
     }
 
     /// Whether the fleet has more than one kind of hardware.
     #[must_use]
-    pub fn is_mixed(&self) -> bool {
+    pub(crate) fn is_mixed(&self) -> bool {
         self.choices.iter().filter(|choice| choice.replicas > 0).count() > 1
     }
 }

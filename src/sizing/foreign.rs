@@ -10,7 +10,7 @@ use crate::sizing::{Evidence, Measured};
 
 /// Another tool's result.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Foreign {
+pub(crate) struct Foreign {
     /// The tool that wrote the result.
     pub evidence: Evidence,
     /// The open loads of the result.
@@ -22,7 +22,7 @@ pub struct Foreign {
 /// Reads `value` as a result of vLLM or `GuideLLM`, judged by `objectives`; `None` if it is neither. Closed loops are
 /// skipped, because a slow service slows their load down. The rate of a load is the rate of its completed requests: the
 /// service is known to carry that rate. Refused if the result lacks a figure that an objective needs.
-pub fn foreign_rows(value: &Value, objectives: &Objectives) -> Result<Option<Foreign>, Refusal> {
+pub(crate) fn foreign_rows(value: &Value, objectives: &Objectives) -> Result<Option<Foreign>, Refusal> {
     if let Some(benchmarks) = value.get("benchmarks").and_then(Value::as_array)
         && value.get("metadata").is_some()
     {

@@ -7,7 +7,7 @@ use crate::units::Rate;
 
 /// A rate with its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct RateInterval {
+pub(crate) struct RateInterval {
     low: Rate,
     best: Rate,
     high: Option<Rate>,
@@ -15,7 +15,7 @@ pub struct RateInterval {
 
 impl RateInterval {
     /// An interval of the safe lower bound, the best estimate and the upper bound, if any. Refused unless they ascend.
-    pub fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
+    pub(crate) fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
         if low > best || high.is_some_and(|high| best > high) {
             return Err(Refusal::new(
                 format!(
@@ -30,19 +30,19 @@ impl RateInterval {
 
     /// The safe lower bound, by which fleets are sized.
     #[must_use]
-    pub const fn low(self) -> Rate {
+    pub(crate) const fn low(self) -> Rate {
         self.low
     }
 
     /// The best estimate.
     #[must_use]
-    pub const fn best(self) -> Rate {
+    pub(crate) const fn best(self) -> Rate {
         self.best
     }
 
     /// The upper bound; `None` if no higher rate was measured.
     #[must_use]
-    pub const fn high(self) -> Option<Rate> {
+    pub(crate) const fn high(self) -> Option<Rate> {
         self.high
     }
 

@@ -10,7 +10,7 @@ use crate::metrics::{
 
 /// Whether the objectives were met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// All objectives were met.
     Met,
     /// At least one objective was missed.
@@ -39,7 +39,7 @@ impl Standing {
 
 /// One measured rate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Requests per second, > 0.
     pub rate_per_s: f64,
     /// Whether the objectives were met at this rate.

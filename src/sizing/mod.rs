@@ -21,21 +21,22 @@ mod split;
 mod stretch;
 
 pub use bursts::Burst;
-pub use capacity::{
-    Capacity, CertificateFigures, Evidence, SearchFigures, capacity_of_rows, capacity_of_search, capacity_of_trials,
+pub(crate) use capacity::{
+    Capacity, Evidence, SearchFigures, capacity_of_rows, capacity_of_search, capacity_of_trials,
 };
-pub use check::{Check, CheckNote, CheckView, MOST_REPLICAS, PolicyView, Stretch, StretchView};
-pub use class::Class;
-pub use classes::capacity_of_classes;
-pub use cost::{HOURS_PER_MONTH, Price, UnitCost};
-pub use demand::{Burstiness, Demand, Growth, PeakPoint, demand_of_profile, demand_of_rate, demand_of_rows};
-pub use doubt::RateDoubt;
-pub use enumerate::{Machine, Mix, cheapest};
-pub use fleet::{ChoiceView, Fleet};
-pub use foreign::{Foreign, foreign_rows};
-pub use interval::RateInterval;
-pub use judged::{Measured, Standing};
-pub use remark::{Assumption, Backlog, FleetNote, RankedBy, Spread};
-pub use size::{Choice, MOST_CHOICES, Terms, replicas_for, size};
-pub use split::{Balancing, is_smooth};
-pub use stretch::busiest;
+pub use check::{Check, CheckNote, CheckView, PolicyView, Stretch, StretchView};
+pub(crate) use class::Class;
+pub(crate) use classes::capacity_of_classes;
+pub(crate) use cost::{HOURS_PER_MONTH, Price, UnitCost};
+pub use demand::{Burstiness, Demand, Growth, PeakPoint, demand_of_rows};
+pub(crate) use demand::{demand_of_profile, demand_of_rate};
+pub(crate) use doubt::RateDoubt;
+pub(crate) use fleet::{ChoiceView, Fleet};
+pub(crate) use foreign::{Foreign, foreign_rows};
+pub(crate) use interval::RateInterval;
+pub(crate) use judged::{Measured, Standing};
+pub(crate) use remark::{Assumption, Backlog, FleetNote, RankedBy, Spread};
+pub(crate) use size::{Choice, MOST_CHOICES, size};
+pub use size::{Terms, replicas_for};
+pub(crate) use split::{Balancing, is_smooth};
+pub(crate) use stretch::busiest;

@@ -7,7 +7,7 @@ use crate::sizing::{Burst, Class, Evidence, RateDoubt};
 
 /// The backlog that a burst leaves in a fleet that does not carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     /// The approximate number of requests that wait when the burst ends.
     pub requests: f64,
     /// The approximate wait of the last of these requests, in seconds.
@@ -19,7 +19,7 @@ pub struct Backlog {
 /// The figure by which kinds of hardware are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RankedBy {
+pub(crate) enum RankedBy {
     /// The cost per request at the rate under the objectives.
     CostPerRequest,
     /// The GPUs per request/s.
@@ -29,7 +29,7 @@ pub enum RankedBy {
 /// A note about a fleet, for example how many replicas more testing could save: an element of `fleet.sentence_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum FleetNote {
+pub(crate) enum FleetNote {
     /// The demand has bursts that are shorter than the window of its peak.
     Bursts {
         /// The largest burst.
@@ -98,7 +98,7 @@ pub enum FleetNote {
 /// How requests reach a replica, and whether N replicas then carry N × their rate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Spread {
+pub(crate) enum Spread {
     /// Requests are routed in turn, and are as even as in the measurement of the rate.
     DealtInTurn,
     /// Requests are split at random, but the rate was measured with smoother arrivals.
@@ -117,7 +117,7 @@ pub enum Spread {
 /// An assumption of a fleet: an element of `fleet.assumption_kinds`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Assumption {
+pub(crate) enum Assumption {
     /// The rate of a replica.
     Rate {
         /// The name of the kind of hardware.

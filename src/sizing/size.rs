@@ -9,7 +9,7 @@ use crate::sizing::{Balancing, Capacity, CheckView, ChoiceView, Demand, Fleet, H
 use crate::units::{Rate, Ratio};
 
 /// The most hardware choices of one sizing. It bounds the time of the exact enumeration.
-pub const MOST_CHOICES: usize = 4;
+pub(crate) const MOST_CHOICES: usize = 4;
 
 /// The terms that a fleet must meet beyond the demand itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Terms {
 
 /// One kind of hardware.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The name of the choice.
     pub name: String,
     /// The rate that one replica carries, with its evidence.
@@ -69,13 +69,13 @@ pub(super) fn required_per_s(demand: Rate, terms: &Terms) -> f64 {
 impl Fleet {
     /// The fleet with its requests split by `balancing`.
     #[must_use]
-    pub fn balanced(self, balancing: Balancing) -> Self {
+    pub(crate) fn balanced(self, balancing: Balancing) -> Self {
         Self { balancing, ..self }.explained()
     }
 
     /// The fleet with the result of a check by simulation.
     #[must_use]
-    pub fn checked(self, check: CheckView) -> Self {
+    pub(crate) fn checked(self, check: CheckView) -> Self {
         Self { check: Some(check), ..self }.explained()
     }
 
@@ -91,7 +91,7 @@ impl Fleet {
 /// The fleet is sized by the lower bound of each rate. It still carries the required rate after the loss of its
 /// `redundancy` largest replicas. Refused without a choice, with more than [`MOST_CHOICES`], with a price for only some
 /// of them, and if the stock is too small.
-pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet, Refusal> {
+pub(crate) fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet, Refusal> {
     if choices.is_empty() || choices.len() > MOST_CHOICES {
         return Err(Refusal::new(
             format!("{} hardware choices", choices.len()),

@@ -9,7 +9,7 @@ use crate::sizing::{Capacity, Evidence, RateDoubt};
 /// How requests are split among replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Balancing {
+pub(crate) enum Balancing {
     /// At random, or in any way that looks random to a replica. Each replica gets nearly Poisson arrivals, whatever the
     /// arrivals at the fleet are.
     #[default]
@@ -35,14 +35,14 @@ impl std::str::FromStr for Balancing {
 /// Whether arrivals of `process` are smoother than Poisson arrivals: the coefficient of variation of their gaps is
 /// below 1. `false` for an unknown process.
 #[must_use]
-pub fn is_smooth(process: Option<&str>) -> bool {
+pub(crate) fn is_smooth(process: Option<&str>) -> bool {
     process.and_then(|text| text.parse::<Process>().ok()).is_some_and(|process| process.cv() < 1.0)
 }
 
 impl Balancing {
     /// `capacity` for a fleet with this balancing. Refused if tonnage measured it with smoother arrivals than a replica
     /// of the fleet gets. For another tool's result that is a doubt only.
-    pub fn hold(self, capacity: Capacity) -> Result<Capacity, Refusal> {
+    pub(crate) fn hold(self, capacity: Capacity) -> Result<Capacity, Refusal> {
         if self == Self::RoundRobin || !is_smooth(capacity.process.as_deref()) {
             return Ok(capacity);
         }

@@ -5,7 +5,7 @@ use crate::units::Offset;
 /// The range of `instants` (ascending) that is simulated: all of them if there are at most `most`. Otherwise `most`
 /// instants: the busiest `window_s` seconds, with about as many instants before it as after it.
 #[must_use]
-pub fn busiest(instants: &[Offset], window_s: f64, most: usize) -> std::ops::Range<usize> {
+pub(crate) fn busiest(instants: &[Offset], window_s: f64, most: usize) -> std::ops::Range<usize> {
     if instants.len() <= most {
         return 0..instants.len();
     }

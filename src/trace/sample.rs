@@ -18,7 +18,7 @@ const TURN_MS: f64 = 5_000.0;
 /// clock. Conversations of one to four turns start as a Poisson process. Each turn has the context of the turns before
 /// it. Times are whole milliseconds. `None` when `requests` is 0.
 #[must_use]
-pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
+pub(crate) fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
     let (block_tokens, partial) = match format {
         Format::Bailian => (16, true),
         Format::Weka => (64, false),

@@ -70,7 +70,7 @@ impl Counts {
 
 /// The largest number of `rows` in any window [t, t + `length`) that begins at a row. `rows` must be in order of `at`.
 #[must_use]
-pub fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) -> u64 {
+pub(crate) fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) -> u64 {
     let mut end = 0;
     let mut most = 0;
     for (start, row) in rows.iter().enumerate() {
@@ -86,7 +86,7 @@ pub fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) 
 /// The duration of the load of `rows`: until one mean gap after the last row. When there is no gap, one second takes
 /// the place of the mean gap.
 #[must_use]
-pub fn natural_length(rows: &[Row]) -> Duration {
+pub(crate) fn natural_length(rows: &[Row]) -> Duration {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Duration::ZERO };
     let mean_ns = last.at.since(first.at).as_nanos().checked_div(rows.len() as u128 - 1).unwrap_or(0);
     let mean = if mean_ns == 0 { Duration::from_secs(1) } else { Duration::from_nanos(mean_ns as u64) };

@@ -7,7 +7,7 @@ use crate::trace::number::{shown, tokens};
 pub(crate) const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
 /// Reads the value of the option delimiter. Refuses every text that is not one of the four separators.
-pub fn parse_delimiter(text: &str) -> Result<char, Refusal> {
+pub(crate) fn parse_delimiter(text: &str) -> Result<char, Refusal> {
     match text {
         "tab" | "\\t" => Ok('\t'),
         _ => DELIMITERS

@@ -35,19 +35,19 @@ pub fn seconds(value_s: f64) -> String {
 
 /// A rate for people: `12.5/s`.
 #[must_use]
-pub fn per_second(value_per_s: f64) -> String {
+pub(crate) fn per_second(value_per_s: f64) -> String {
     format!("{}/s", plain(value_per_s))
 }
 
 /// A rate for people, however low: `12.5/s`, `38.6/h`.
 #[must_use]
-pub fn pace(value_per_s: f64) -> String {
+pub(crate) fn pace(value_per_s: f64) -> String {
     if value_per_s.abs() < 0.1 { format!("{}/h", plain(value_per_s * 3600.0)) } else { per_second(value_per_s) }
 }
 
 /// A whole number with thin separators: `12 345`.
 #[must_use]
-pub fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -61,7 +61,7 @@ pub fn count(value: u64) -> String {
 
 /// A number whose unit stands elsewhere: three significant digits, whole from 100 up.
 #[must_use]
-pub fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude >= 99.95 {
         format!("{value:.0}")
@@ -75,13 +75,13 @@ pub fn plain(value: f64) -> String {
 /// Columns that `text` takes on a screen: the one place where widths are computed. A Chinese character takes two, a
 /// combining mark none.
 #[must_use]
-pub fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.width()
 }
 
 /// `text` cut to `most` columns; it ends in `…` if it was cut.
 #[must_use]
-pub fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
     if columns(text) <= most {
         return Cow::Borrowed(text);
     }
@@ -144,7 +144,7 @@ fn words(text: &str) -> Vec<Cow<'_, str>> {
 /// is never broken. Line breaks in `text` become blanks, and characters that a terminal would obey become escapes:
 /// `text` cannot add lines of its own.
 #[must_use]
-pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
+pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
     for word in words(text).iter().flat_map(|word| parts(word)) {

@@ -49,7 +49,7 @@ impl std::str::FromStr for Rate {
 }
 
 /// Reads requests per second from the same text as a [`Rate`], but accepts any number: the caller checks the range.
-pub fn parse_per_s(text: &str) -> Result<f64, Refusal> {
+pub(crate) fn parse_per_s(text: &str) -> Result<f64, Refusal> {
     let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
     let refuse = || {
         Refusal::new(

@@ -131,7 +131,7 @@ impl Window {
 
 /// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several parts, the largest unit first:
 /// `1h30m`. `0` alone needs no unit.
-pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, Refusal> {
     let accepted = "a time with its unit: 250us, 300ms, 1.5s, 2m, 1h, 1h30m";
     let refuse = || Refusal::new(format!("`{text}` is not a span of time"), format!("accepted is {accepted}"));
     let mut rest = text.trim();

@@ -22,13 +22,13 @@ pub fn is_hidden(character: char) -> bool {
 /// `text` as one line that is safe to show: every character that a terminal would obey, line breaks included, becomes
 /// an escape (`\n`, `\x1b`, `\u{202e}`).
 #[must_use]
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
 /// Like [`visible`], for a page of ours: it keeps line breaks and the colours of our own pages.
 #[must_use]
-pub fn visible_page(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible_page(text: &str) -> Cow<'_, str> {
     if !text.contains(|character| character != '\n' && is_hidden(character)) {
         return Cow::Borrowed(text);
     }
@@ -48,7 +48,7 @@ pub fn visible_page(text: &str) -> Cow<'_, str> {
 /// JSON text of the same value, in which every character that a terminal would obey is a JSON escape. Line breaks and
 /// tabs stay: outside strings, JSON has no other such characters.
 #[must_use]
-pub fn visible_json(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible_json(text: &str) -> Cow<'_, str> {
     let kept = |character| character == '\n' || character == '\t' || !is_hidden(character);
     if text.chars().all(kept) {
         return Cow::Borrowed(text);
@@ -71,7 +71,7 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
 /// spreadsheet runs a field that begins with `=`, `+`, `-`, `@`, a tab or a carriage return as a formula. Such a
 /// field gets an apostrophe in front, unless it is a number.
 #[must_use]
-pub fn csv_field(text: &str) -> Cow<'_, str> {
+pub(crate) fn csv_field(text: &str) -> Cow<'_, str> {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
     let quoted = text.contains([',', ';', '"', '\n', '\r', '\t']) || text.trim() != text;
     match (formula, quoted) {
@@ -79,26 +79,6 @@ pub fn csv_field(text: &str) -> Cow<'_, str> {
         (true, false) => Cow::Owned(format!("'{text}")),
         (formula, true) => Cow::Owned(format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))),
     }
-}
-
-/// Text that can stand in HTML, between tags and in quoted attributes.
-#[must_use]
-pub fn html_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(|character| matches!(character, '&' | '<' | '>' | '"' | '\'') || is_hidden(character)) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for character in visible(text).chars() {
-        match character {
-            '&' => shown.push_str("&amp;"),
-            '<' => shown.push_str("&lt;"),
-            '>' => shown.push_str("&gt;"),
-            '"' => shown.push_str("&quot;"),
-            '\'' => shown.push_str("&#39;"),
-            other => shown.push(other),
-        }
-    }
-    Cow::Owned(shown)
 }
 
 fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -161,7 +141,6 @@ mod tests {
         ] {
             assert_eq!(csv_field(text), field);
         }
-        assert_eq!(html_text("<b onclick='x'>&\u{1b}"), "&lt;b onclick=&#39;x&#39;&gt;&amp;\\x1b");
     }
 
     proptest! {
@@ -172,7 +151,6 @@ mod tests {
             let page = visible_page(&text).into_owned();
             let bare = OWN_CODES.iter().fold(page, |page, code| page.replace(code, ""));
             prop_assert!(!bare.contains(|character| character != '\n' && is_hidden(character)));
-            prop_assert!(!html_text(&text).contains(['<', '>', '"', '\'']));
         }
 
         #[test]

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use crate::workload::Plan;
 
 /// The header of an exported plan.
-pub const EXPORT_HEADER: &str = "id,scheduled_ns,input_tokens,output_tokens,class,session";
+pub(crate) const EXPORT_HEADER: &str = "id,scheduled_ns,input_tokens,output_tokens,class,session";
 
 /// Writes one row for each planned request of an open load (of its shard, if it has one), warm-up included, quota
 /// applied. Instants are in nanoseconds from the origin; `session` is empty if there is none. A closed loop has no

@@ -66,11 +66,11 @@ impl PlanHasher {
 }
 
 /// The value in a result for the fingerprint of a plan that was not hashed.
-pub const NOT_HASHED: &str = "not hashed";
+pub(crate) const NOT_HASHED: &str = "not hashed";
 
 /// The fingerprint of several plans that are sent one after another. 32 hexadecimal digits.
 #[must_use]
-pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = PlanHasher::new();
     fingerprints.into_iter().for_each(|fingerprint| hasher.text(fingerprint));
     hasher.hex()

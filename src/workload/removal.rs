@@ -29,4 +29,4 @@ impl Removal {
 }
 
 /// How many requests were removed from the plan, by reason; reasons that removed none are left out.
-pub type Dropped = BTreeMap<Removal, u64>;
+pub(crate) type Dropped = BTreeMap<Removal, u64>;

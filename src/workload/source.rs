@@ -57,7 +57,7 @@ impl SourceSpec {
 
 /// A [`SourceSpec`] with its seed. Each request is a pure function of (source, id), in any order.
 #[derive(Clone)]
-pub struct Source {
+pub(crate) struct Source {
     spec: SourceSpec,
     class: Arc<str>,
     classes: Stream,
@@ -73,7 +73,7 @@ impl Source {
     /// The requests of `spec`, with lengths and classes drawn from `seed` (streams `input_lengths`, `output_lengths`
     /// and `classes`, each at the request's id), in sessions of `sessions`, if there are any. A session has one class.
     #[must_use]
-    pub fn new(spec: SourceSpec, sessions: Option<SessionSpec>, seed: Seed) -> Self {
+    pub(crate) fn new(spec: SourceSpec, sessions: Option<SessionSpec>, seed: Seed) -> Self {
         let order = spec.listed().map(|listed| {
             let rows = u32::try_from(listed.data().units()).unwrap_or(u32::MAX);
             Order::new(listed.sampling(), rows, listed.start(), seed)
@@ -93,7 +93,7 @@ impl Source {
 
     /// The numbers of request `id`.
     #[must_use]
-    pub fn request(&self, id: u64) -> Outline {
+    pub(crate) fn request(&self, id: u64) -> Outline {
         let mut class = &self.class;
         let (input_tokens, output_tokens) = match &self.spec {
             SourceSpec::Mixed(mix) => {
@@ -125,7 +125,7 @@ impl Source {
 
     /// The prefix blocks of request `id`; empty if lengths are drawn.
     #[must_use]
-    pub fn prefix(&self, id: u64) -> Prefix {
+    pub(crate) fn prefix(&self, id: u64) -> Prefix {
         self.recording().map_or_else(Prefix::default, |recording| Prefix {
             ids: recording.blocks(id).collect(),
             block_tokens: recording.block_tokens(),
@@ -134,7 +134,7 @@ impl Source {
 
     /// The trace that the requests come from, if any.
     #[must_use]
-    pub fn recording(&self) -> Option<&Recording> {
+    pub(crate) fn recording(&self) -> Option<&Recording> {
         match &self.spec {
             SourceSpec::Recorded(recording) => Some(recording),
             SourceSpec::Drawn { .. } | SourceSpec::Mixed(_) | SourceSpec::Listed(_) => None,
@@ -143,13 +143,13 @@ impl Source {
 
     /// The data set that the requests come from, if any.
     #[must_use]
-    pub fn listed(&self) -> Option<&Listed> {
+    pub(crate) fn listed(&self) -> Option<&Listed> {
         self.spec.listed()
     }
 
     /// The place of the row of request `id` in the data set, if there is one.
     #[must_use]
-    pub fn place(&self, id: u64) -> Option<usize> {
+    pub(crate) fn place(&self, id: u64) -> Option<usize> {
         if let Some(Turns::Drawn(turns)) = &self.turns
             && let Some(place) = turns.row(id)
         {
@@ -165,7 +165,7 @@ impl Source {
 
     /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
     #[must_use]
-    pub fn turns(&self) -> Option<&Turns> {
+    pub(crate) fn turns(&self) -> Option<&Turns> {
         self.turns.as_ref().or_else(|| self.recording().and_then(Recording::turns))
     }
 }

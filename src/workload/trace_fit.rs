@@ -11,7 +11,7 @@ use crate::workload::LengthSpec;
 
 /// Laws fitted to a trace. Serialises to the keys of `trace fit --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TraceFit {
+pub(crate) struct TraceFit {
     /// Rows that the laws are fitted to.
     pub rows: u64,
     /// Length of the load in seconds: up to one mean gap after the last row.
@@ -30,7 +30,7 @@ pub struct TraceFit {
 
 /// A rate over time: straight lines between knots. Its integral is the number of rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FittedProfile {
+pub(crate) struct FittedProfile {
     /// The knots: seconds, and requests per second there.
     pub knots: Vec<(f64, f64)>,
     /// The largest rate ÷ the mean rate.
@@ -39,7 +39,7 @@ pub struct FittedProfile {
 
 /// How arrivals are spread around the profile.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ArrivalFit {
+pub(crate) struct ArrivalFit {
     /// The nearest law.
     pub process: Process,
     /// Kolmogorov–Smirnov distance between the law and the gaps, which are stretched by the profile to mean 1. `None`
@@ -59,7 +59,7 @@ pub struct ArrivalFit {
 
 /// A law of lengths.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LengthFit {
+pub(crate) struct LengthFit {
     /// The nearest law, as `--input-tokens` takes it.
     pub law: String,
     /// Kolmogorov–Smirnov distance between the law and the lengths. It allows for rounding to whole tokens.
@@ -72,7 +72,7 @@ pub struct LengthFit {
 
 /// Relative errors of a law's quantiles.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct QuantileErrors {
+pub(crate) struct QuantileErrors {
     /// At the median.
     pub p50: f64,
     /// At the 90th percentile.
@@ -83,11 +83,11 @@ pub struct QuantileErrors {
 
 impl LengthFit {
     /// Distance beyond which a law is not worth using: use the lengths themselves instead (`file:PATH`).
-    pub const FAR: f64 = 0.1;
+    pub(crate) const FAR: f64 = 0.1;
 
     /// Whether the law is worth using.
     #[must_use]
-    pub fn is_near(&self) -> bool {
+    pub(crate) fn is_near(&self) -> bool {
         self.ks_distance <= Self::FAR
     }
 }
@@ -95,7 +95,7 @@ impl LengthFit {
 /// Fits laws to a selection from a trace. Rows of 0 tokens are left out. `None` with fewer than two rows, or if all
 /// rows share one instant.
 #[must_use]
-pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
+pub(crate) fn fit_trace(selection: &Selection) -> Option<TraceFit> {
     let seen = inspect(selection)?;
     let tick_s = seen.tick_s.filter(|_| seen.tied() * 10 >= seen.kept);
     let spread;
@@ -153,7 +153,7 @@ impl FittedProfile {
 
     /// As CSV: `t_s,rate` and a line for each knot.
     #[must_use]
-    pub fn csv(&self) -> String {
+    pub(crate) fn csv(&self) -> String {
         let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.9}\n")).collect();
         format!("t_s,rate\n{}", lines.concat())
     }

@@ -10,7 +10,7 @@ static WORDS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| include_str!("../../datasets/words.txt").lines().collect());
 
 /// The name of the estimate, for reports.
-pub const ESTIMATE_NAME: &str = "words-v1";
+pub(crate) const ESTIMATE_NAME: &str = "words-v1";
 
 /// Tokens of `text` by `words-v1`: one token per word; white space separates words. For prompts made here it is exact
 /// if the tokenizer has each listed word, with its leading space, as one token. For other text it is a rough

@@ -6,5 +6,5 @@ mod objectives;
 mod presets;
 
 pub use objective::{Comparison, Limit, Objective, Standing, Statistic};
-pub use objectives::{DEFAULT_ATTAINMENT_PERCENT, Objectives};
-pub use presets::{PRESETS, Preset};
+pub use objectives::Objectives;
+pub(crate) use presets::PRESETS;

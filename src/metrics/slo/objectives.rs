@@ -14,7 +14,7 @@ use crate::metrics::slo::{Limit, Objective, Statistic};
 use crate::units::Ratio;
 
 /// The percentage of requests that must meet all bare objectives, unless another is given.
-pub const DEFAULT_ATTAINMENT_PERCENT: f64 = 99.0;
+pub(crate) const DEFAULT_ATTAINMENT_PERCENT: f64 = 99.0;
 
 /// A validated set of objectives; empty when none was given. Each is about all requests, or about those of one class
 /// (`chat: p99 ttft<=200ms`).

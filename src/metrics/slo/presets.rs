@@ -4,7 +4,7 @@ use crate::error::Refusal;
 
 /// A named set of objectives with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preset {
+pub(crate) struct Preset {
     /// Name of the preset, without the `@`.
     pub name: &'static str,
     /// The objectives, one text each.
@@ -26,7 +26,7 @@ const fn mlperf(name: &'static str, objectives: &'static [&'static str]) -> Pres
 
 /// All presets. The ITL limits of `GuideLLM` are judged on the mean gap of each request, its batch throughputs as
 /// goodput.
-pub const PRESETS: &[Preset] = &[
+pub(crate) const PRESETS: &[Preset] = &[
     guidellm("chat", &["p99 ttft<=200ms", "p99 itl<=50ms"]),
     guidellm("rag", &["p99 ttft<=300ms", "p99 itl<=100ms", "p99 e2e<=3s"]),
     guidellm("agentic", &["p99 e2e<=5s"]),

@@ -7,7 +7,7 @@ use crate::units::{count, per_second, seconds};
 
 /// The two flags that bound the level of a search, the lower bound first.
 #[must_use]
-pub const fn bounds_of(over: Axis) -> [&'static str; 2] {
+pub(crate) const fn bounds_of(over: Axis) -> [&'static str; 2] {
     match over {
         Axis::Rate => ["--min-rate", "--max-rate"],
         Axis::Concurrency => ["--min-concurrency", "--max-concurrency"],

@@ -8,7 +8,7 @@ use crate::units::{count, seconds};
 
 /// The findings of a preflight, in sentences. Those of one of several targets or models begin with its name.
 #[must_use]
-pub fn preflight_sentences(preflight: &Preflight) -> Vec<String> {
+pub(crate) fn preflight_sentences(preflight: &Preflight) -> Vec<String> {
     let answers = &preflight.answers;
     let several =
         answers.iter().any(|answer| (&answer.target, &answer.model) != (&answers[0].target, &answers[0].model));
@@ -102,13 +102,13 @@ fn longer(asked: u32, tokens: u32, field: &str) -> String {
 
 /// Why the load does not begin: the server's words first, then what was sent, then what to do.
 #[must_use]
-pub fn unready_text(unready: &Unready) -> String {
+pub(crate) fn unready_text(unready: &Unready) -> String {
     why_not_sent(unready, "preflight", "--no-preflight")
 }
 
 /// Why the load does not begin after a request that primes the prefix cache has failed.
 #[must_use]
-pub fn unprimed_text(unready: &Unready) -> String {
+pub(crate) fn unprimed_text(unready: &Unready) -> String {
     why_not_sent(unready, "priming", "--no-prime")
 }
 

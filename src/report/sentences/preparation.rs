@@ -6,7 +6,7 @@ use crate::units::{count, seconds};
 
 /// What was done to prefix caches before the load, in sentences.
 #[must_use]
-pub fn preparation_sentences(preparation: &Preparation) -> Vec<String> {
+pub(crate) fn preparation_sentences(preparation: &Preparation) -> Vec<String> {
     let resets = preparation.resets.iter().map(|reset| {
         let at = if preparation.resets.len() > 1 { format!(" of {}", reset.target) } else { String::new() };
         match &reset.reset {

@@ -33,7 +33,7 @@ impl Advice {
 
 /// One fault of the load generator, with advice.
 #[must_use]
-pub fn fault(fault: &Fault) -> String {
+pub(crate) fn fault(fault: &Fault) -> String {
     match *fault {
         Fault::Late(late) => lateness(late),
         Fault::NotSent { sent_share, load } => format!(
@@ -91,7 +91,7 @@ fn lateness(late: Lateness) -> String {
 
 /// One note about a trial, with advice where there is any.
 #[must_use]
-pub fn note(note: &Note) -> String {
+pub(crate) fn note(note: &Note) -> String {
     match *note {
         Note::LateUntouched(late) => {
             format!("{}; no objective here is measured from the planned instant", lateness(late))
@@ -245,7 +245,7 @@ fn prompts(asked_mean: f64, server_mean: f64, counted: bool) -> String {
 
 /// Why a verdict is not a pass, and what to do.
 #[must_use]
-pub fn verdict_reason(why: &VerdictReason) -> String {
+pub(crate) fn verdict_reason(why: &VerdictReason) -> String {
     match why {
         VerdictReason::Objective { objective, reason: why } => reason(objective, why),
         VerdictReason::Generator(why) => fault(why),
@@ -254,7 +254,7 @@ pub fn verdict_reason(why: &VerdictReason) -> String {
 
 /// Why `objective` is not met or not decided, and what to do.
 #[must_use]
-pub fn reason(objective: &str, reason: &Reason) -> String {
+pub(crate) fn reason(objective: &str, reason: &Reason) -> String {
     let why = match *reason {
         Reason::Missed { misses, decided, allowed_share, remedy } => format!(
             "{} of {} requests missed it: {:.3}%, but only {:.3}% are allowed; {}",

@@ -13,7 +13,7 @@ use crate::sim::server::{Options, Served, Server, listen};
 
 /// A simulated server on a thread of its own, on a free port of this machine. Stops when dropped.
 #[derive(Debug)]
-pub struct Embedded {
+pub(crate) struct Embedded {
     url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<Served>>>,
@@ -21,7 +21,7 @@ pub struct Embedded {
 
 impl Embedded {
     /// Starts a server and returns once its port is known.
-    pub fn start(options: Options) -> Result<Self, Error> {
+    pub(crate) fn start(options: Options) -> Result<Self, Error> {
         let broken = |why: String| Error::Internal(format!("the simulated server did not start: {why}"));
         let (stop, stopped) = oneshot::channel();
         let (address, listening) = std::sync::mpsc::channel();
@@ -36,7 +36,7 @@ impl Embedded {
 
     /// The server's base URL.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }

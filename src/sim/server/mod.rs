@@ -31,7 +31,7 @@ use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::{InjectedFault, MODEL_NAME, ServiceProfile};
-pub use embedded::Embedded;
+pub(crate) use embedded::Embedded;
 pub use listener::{Listener, listen, listen_at};
 use shared::Shared;
 use truth::Ledger;
