@@ -19,7 +19,7 @@ use crate::search::SweepFindings;
 use crate::units::count;
 
 /// The result in `path`, computed again from its records where they exist. Messages are pushed to `said`.
-pub fn again(path: &Path, said: &Lines) -> Result<Report, Error> {
+pub(crate) fn again(path: &Path, said: &Lines) -> Result<Report, Error> {
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
     if report.sweep.is_some() {
@@ -67,8 +67,8 @@ fn fold_load(
     Ok(())
 }
 
-/// Refuses a trial whose counts differ from the saved trial. `ours`: the same version of tonnage saved the trial; then
-/// all figures must agree too.
+/// Refuses a trial whose counts differ from the saved trial. `ours`: the same version of tonnage saved the trial; if it
+/// also knew all metrics of this build, all figures must agree too.
 fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said: &Lines) -> Result<(), Error> {
     let (held, left) = (folded.run_totals.planned, saved.run_totals.planned);
     if held < left {
@@ -90,7 +90,8 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
             format!("was altered: its requests ({now}) differ from the requests of the run ({then}); {RESTORE}"),
         ));
     }
-    // An earlier build may lack a metric that this one has.
+    // An earlier build of this version may lack a metric that this build has, and may define another one differently.
+    let ours = ours && folded.metrics.keys().all(|metric| saved.metrics.contains_key(metric));
     let same = saved.metrics.iter().all(|(metric, figures)| folded.metrics.get(metric) == Some(figures))
         && folded.throughput == saved.throughput
         && folded.samples == saved.samples;
