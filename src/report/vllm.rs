@@ -16,7 +16,7 @@ use crate::schedule::Process;
 /// Definitions are those of vLLM: latencies are of completed requests only, times are in milliseconds, `failed` is
 /// every request that did not complete. The figures are those of the window, and latencies count from the planned
 /// instant. What is not known is `null`. There are no lists of single requests, as without `--save-detailed`.
-pub fn render_vllm(report: &Report) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn render_vllm(report: &Report) -> Result<Vec<(String, String)>, Error> {
     let report = &*without_escapes(report);
     let mut files: Vec<(String, String)> = Vec::new();
     for trial in &report.trials {

@@ -148,7 +148,7 @@ fn every_page_of_a_run_shows_the_numbers_of_the_console_and_carries_the_result()
 #[test]
 fn the_pages_of_a_sweep_and_of_a_search_hold_the_cells_of_their_tables() {
     for (words, tables) in [
-        (vec!["sweep", "--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=20s"], "load "),
+        (vec!["sweep", "--points", "3", "--max-rate", "300", "--duration", "200ms", "--slo", "p50 e2e<=20s"], "load "),
         (vec!["search", "--max-rate", "250", "--precision", "50%", "--slo", "p50 ttft<=1s"], "probe "),
     ] {
         let folder = folder();
