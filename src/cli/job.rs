@@ -22,7 +22,7 @@ use crate::cli::load::{
 };
 use crate::cli::mix::{objectives_of_mix, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
-use crate::cli::prefixes::{notes_of_prefixes, refuse_batches};
+use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::sessions::{
     affinity_of, flag_of_sessions, notes_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions,
@@ -41,7 +41,7 @@ use crate::service::{Wanted, Whom};
 use crate::sim::ServiceProfile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
-use crate::workload::{Closed, Load, Mix, Plan, Prefixes, Recording, Salt, Tokenizer, Workload};
+use crate::workload::{Closed, Load, Mix, Plan, Recording, Salt, Tokenizer, Workload};
 
 /// A run.
 #[derive(Debug)]
@@ -164,14 +164,10 @@ impl Job {
         if let Some(text) = content.content {
             plan = plan.made_of(text);
         }
-        if let Some(prefixes) = plan.workload().prefixes.clone() {
-            // The loads of a sweep or a search share their prefixes, so every load but the first would be primed.
-            let primed = prefixes.primed || matches!(verb, "sweep" | "search");
-            let system_message = target.endpoint.takes_messages();
-            plan = plan.sharing_prefixes(Some(Prefixes { system_message, primed, ..prefixes }));
-        }
+        let of_many = matches!(verb, "sweep" | "search");
+        plan = shared_in_load(plan, of_many, target.endpoint.takes_messages());
         plan = sharded(plan.cancelling(target.cancel), &shard)?;
-        if matches!(verb, "sweep" | "search") {
+        if of_many {
             refuse_cancellations(&plan)?;
         }
         if target.reset_cache && shard.shard.is_some() {

@@ -55,6 +55,18 @@ pub(super) fn sharing(workload: Workload, options: &PrefixOptions, seed: u64) ->
     Ok(workload.sharing_prefixes(Some(prefixes)))
 }
 
+/// `plan` with its prefixes as the load needs them. The loads of a sweep or a search share theirs, so every load but the
+/// first would be primed.
+pub(super) fn shared_in_load(plan: Plan, of_many: bool, system_message: bool) -> Plan {
+    match plan.workload().prefixes.clone() {
+        Some(prefixes) => {
+            let primed = prefixes.primed || of_many;
+            plan.sharing_prefixes(Some(Prefixes { system_message, primed, ..prefixes }))
+        }
+        None => plan,
+    }
+}
+
 /// What the options ask for; `None` without any of them.
 fn prefixes_of(options: &PrefixOptions, seed: Seed) -> Result<Option<Prefixes>, Error> {
     let refuse = |flag: &str, why: &str, instead: &str| Err(Error::usage(flag, why, instead));
