@@ -283,7 +283,7 @@ pub(super) fn explain(error: &h2::Error, when: &str) -> Failure {
     Failure::new(class, text)
 }
 
-/// How long a connection without streams is kept, at most.
+/// Whether `line` has been without streams for `most_idle` or longer, so that it is dropped.
 pub(super) fn is_stale(line: &SharedLine, now: Offset, most_idle: Duration) -> bool {
     line.idle_since().is_some_and(|since| now.since(since) >= most_idle)
 }

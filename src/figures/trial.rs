@@ -148,7 +148,7 @@ pub struct ConcurrencyView {
 /// Statistics of one metric: `scheduled` and `service` where it has two origins, else `value`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricView {
-    /// `s`, `tokens/s` or `tokens`.
+    /// The unit of the statistics: `s`, `tokens/s` or `tokens`.
     pub unit: String,
     /// Statistics counted from the planned instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,11 +54,11 @@ impl ServedRequest<'_> {
 /// What a response has said before a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct SoFar {
-    /// Tokens.
+    /// Tokens so far.
     pub(crate) tokens: u32,
-    /// Whether any reasoning.
+    /// Whether any reasoning has come.
     pub(crate) reasoned: bool,
-    /// Whether any text of the answer.
+    /// Whether any text of the answer has come.
     pub(crate) answered: bool,
 }
 

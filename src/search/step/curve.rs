@@ -69,7 +69,7 @@ pub(super) fn reach(shape: Shape, level: f64, end: f64) -> f64 {
 
 /// A share of misses that load does not cause, with the logarithms of share(y) and 1 − share(y).
 pub(super) struct Floor {
-    /// f, as a share of all requests.
+    /// f, the share of all requests that miss whatever the load.
     pub(super) share: f64,
     /// y at the answer: ln(1/a).
     pub(super) depth: f64,
