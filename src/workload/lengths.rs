@@ -19,6 +19,8 @@ use crate::seed::{Stream, normal};
 /// | `128..1024`, `U(128,1024)` | uniform over the whole numbers from 128 to 1024, both included |
 /// | `normal:512,64`, `N(512,64)` | normal of mean 512 and standard deviation 64 |
 /// | `lognormal:512,1.2` | lognormal of *mean* 512 (before the ends are cut), 1.2 being the standard deviation of the logarithm: exp(ln 512 − 1.2²/2 + 1.2·z) |
+/// | `vllm:1024,0.5` | uniform from ⌊L(1−r)⌋ to ⌈L(1+r)⌉ for L = 1024 and r = 0.5 below 1: vLLM's `--random-range-ratio` |
+/// | `sglang:1024,0.5` | uniform from max(1, ⌊L·r⌋) to L for L = 1024 and r = 0.5 up to 1: SGLang's `--random-range-ratio` |
 /// | `file:PATH` | one of the numbers in the file, each line as likely ([`LengthSpec::from_lines`]) |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LengthSpec {
@@ -38,7 +40,7 @@ enum Law {
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
 const ACCEPTED: &str = "accepted is 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH (genai-bench's \
-    D(512), U(128,1024), N(512,64) too)";
+    D(512), U(128,1024), N(512,64) too; with the range ratios of vLLM and SGLang: vllm:1024,0.5, sglang:1024,0.5)";
 
 impl LengthSpec {
     /// The largest length, in tokens.
@@ -52,6 +54,26 @@ impl LengthSpec {
     /// Always `tokens`; refused outside 1 to 10 000 000.
     pub fn fixed(tokens: u32) -> Result<Self, Refusal> {
         Ok(Self { law: Law::Fixed(in_range(tokens)?) })
+    }
+
+    /// Uniform around `tokens`, as vLLM draws with a range ratio: from ⌊tokens(1 − ratio)⌋ to ⌈tokens(1 + ratio)⌉, both
+    /// included, and at least 1; refused unless 0 ≤ ratio < 1.
+    pub fn vllm_range(tokens: u32, ratio: f64) -> Result<Self, Refusal> {
+        if !(0.0..1.0).contains(&ratio) {
+            return Err(Refusal::new(format!("a range ratio of {ratio} is out of range"), "accepted is 0 to below 1"));
+        }
+        let middle = f64::from(tokens);
+        let (low, high) = (libm::floor(middle * (1.0 - ratio)), libm::ceil(middle * (1.0 + ratio)));
+        Self::uniform((low as u32).max(1), high as u32)
+    }
+
+    /// Uniform up to `tokens`, as SGLang draws with a range ratio: from max(1, ⌊tokens · ratio⌋) to `tokens`, both
+    /// included; refused unless 0 ≤ ratio ≤ 1.
+    pub fn sglang_range(tokens: u32, ratio: f64) -> Result<Self, Refusal> {
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(Refusal::new(format!("a range ratio of {ratio} is out of range"), "accepted is 0 to 1"));
+        }
+        Self::uniform((libm::floor(f64::from(tokens) * ratio) as u32).max(1), tokens)
     }
 
     /// Uniform from `low` to `high`, both included; refused if they are out of order or out of range.
@@ -221,6 +243,10 @@ impl std::str::FromStr for LengthSpec {
             return match law {
                 "normal" => pair(arguments).and_then(|(mean, deviation)| Self::normal(real(&mean)?, real(&deviation)?)),
                 "lognormal" => pair(arguments).and_then(|(mean, sigma)| Self::log_normal(real(&mean)?, real(&sigma)?)),
+                "vllm" => pair(arguments).and_then(|(tokens, ratio)| Self::vllm_range(whole(&tokens)?, real(&ratio)?)),
+                "sglang" => {
+                    pair(arguments).and_then(|(tokens, ratio)| Self::sglang_range(whole(&tokens)?, real(&ratio)?))
+                }
                 "file" => Err(Refusal::new(
                     format!("`{text}` names a file, which cannot be read here"),
                     "accepted is a law without a file",
@@ -273,6 +299,15 @@ mod tests {
             ("D(100)", "100"),
             ("N(480,240)", "normal:480,240"),
             ("U(50, 100)", "50..100"),
+            // The rules of the two tools, which give one option two meanings.
+            ("vllm:1024,0", "1024..1024"),
+            ("vllm:1024,0.5", "512..1536"),
+            ("vllm:101,0.25", "75..127"),
+            ("vllm:1,0.9", "1..2"),
+            ("sglang:1024,0.5", "512..1024"),
+            ("sglang:101,0.25", "25..101"),
+            ("sglang:1024,0", "1..1024"),
+            ("sglang:1024,1", "1024..1024"),
         ] {
             assert_eq!(text.parse::<LengthSpec>().map(|spec| spec.to_string()), Ok(shown.to_owned()), "{text}");
             assert_eq!(shown.parse::<LengthSpec>().map(|spec| spec.to_string()), Ok(shown.to_owned()), "{text}");
@@ -298,6 +333,12 @@ mod tests {
             "lognormal:5,6",
             "lognormal:5",
             "uniform:1,2",
+            "vllm:1024",
+            "vllm:1024,1",
+            "vllm:1024,-0.1",
+            "vllm:0,0.5",
+            "sglang:1024,1.1",
+            "sglang:1024,nan",
             "D(100,1000)",
             "N(480,240)/(300,150)",
             "U(9,3)",
