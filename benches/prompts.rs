@@ -1,5 +1,5 @@
 //! Owns the prompt benchmark: how fast prompts of exact length are found, made again once found, and made from words
-//! (the control).
+//! (the control); and natural text beside words at three lengths, with and without a tokenizer and a chat template.
 //!
 //! `cargo bench --bench prompts -- [--quick]`: a few seconds. With `TONNAGE_TOKENIZER=PATH` also for your own
 //! `tokenizer.json`.
@@ -18,7 +18,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tonnage::clock::RunClock;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::workload::{Fits, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
+use tonnage::workload::{ChatTemplate, Fits, LengthSpec, Load, Plan, Salt, TextKind, Tokenizer, Workload};
 
 /// Byte-level BPE over the word list. With 8 000 tokens every word is one token, as in current vocabularies; with 600
 /// most words are spelt out.
@@ -79,4 +79,45 @@ fn main() {
         println!("| {name} | {found_s:.2} s | {} | {at_once} | {} |", per_s(found_s), per_s(again_s));
     }
     println!("| words-v1 (control) | — | — | — | {} |", per_s(make(&plan(1_000), &ids)));
+    natural(quick);
+}
+
+/// In the style of `ChatML`.
+const TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n\
+    {% endfor %}<|im_start|>assistant\n";
+
+/// Prompts a second on one thread: words and natural text, each without a tokenizer, found with one, made again once
+/// found, and found within a chat template.
+fn natural(quick: bool) {
+    println!("\n# Prompts a second, one thread (byte-level BPE of 8 000 tokens)\n");
+    println!("| tokens | content | estimated | found | made again | found in a template |\n|---|---|---|---|---|---|");
+    let within =
+        ChatTemplate::new(TEMPLATE, "ChatML", serde_json::Map::new(), |_| Ok(String::new())).expect("a template");
+    let alone = Arc::new(tokenizer(8_000));
+    let within = Arc::new(tokenizer(8_000).templated(within).expect("it repeats what is said"));
+    for (tokens, number) in [(16, 20_000), (64, 20_000), (512, 2_000), (8_192, 100)] {
+        let number = if quick { number / 20 } else { number };
+        let ids: Vec<u64> = (0..number).collect();
+        let per_s = |seconds: f64| format!("{:.0}", number as f64 / seconds);
+        for kind in [TextKind::Words, TextKind::Text] {
+            let counted = |tokenizer: &Arc<Tokenizer>| {
+                let plan = plan(tokens).made_of(kind).counted_by(Arc::clone(tokenizer));
+                plan.warm_up();
+                plan
+            };
+            let estimated = plan(tokens).made_of(kind);
+            estimated.warm_up();
+            let (fresh, templated) = (counted(&alone), counted(&within));
+            let mut fits = Fits::default();
+            let found_s = timed(|| fits.find(&fresh, &ids, 1, &AtomicBool::new(false)));
+            println!(
+                "| {tokens} | {kind} | {} | {} | {} | {} |",
+                per_s(make(&estimated, &ids)),
+                per_s(found_s),
+                per_s(make(&fresh.remember(fits), &ids)),
+                // The template alone has more than 16 tokens of this tokenizer.
+                if tokens > 16 { per_s(make(&templated, &ids)) } else { "—".to_owned() }
+            );
+        }
+    }
 }

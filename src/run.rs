@@ -17,7 +17,7 @@ use crate::seed::Seed;
 use crate::service::{Service, Wanted, Whom, make_room};
 use crate::sim::ServiceProfile;
 use crate::units::{Rate, Secrets, parse_duration};
-use crate::workload::{LengthSpec, Load, Plan, Salt, Workload};
+use crate::workload::{LengthSpec, Load, Plan, Salt, TextKind, Workload};
 
 /// One load against a service: planned and validated, but not yet run.
 ///
@@ -113,6 +113,7 @@ impl Run {
         let mut report = Report {
             plan_fingerprint: self.plan.fingerprint(),
             body_fingerprint: trial.body_fingerprint.clone(),
+            token_estimate: self.plan.workload().counter(),
             trials: vec![trial.view()],
             ..begun
         };
@@ -137,6 +138,7 @@ pub struct RunBuilder {
     warmup: String,
     input_tokens: String,
     output_tokens: String,
+    content: String,
     objectives: Vec<String>,
     workload: Option<Workload>,
     seed: u64,
@@ -160,6 +162,7 @@ impl Default for RunBuilder {
             warmup: "0s".to_owned(),
             input_tokens: "128".to_owned(),
             output_tokens: "64".to_owned(),
+            content: TextKind::USUAL.to_string(),
             objectives: Vec::new(),
             workload: None,
             seed: 17,
@@ -253,7 +256,14 @@ impl RunBuilder {
         self
     }
 
-    /// Sends this workload; `input_tokens` and `output_tokens` are then ignored.
+    /// What prompts are made of: `text` (English prose, the default), `words`, `english`, `code` or `chinese`.
+    #[must_use]
+    pub fn content(mut self, kind: &str) -> Self {
+        kind.clone_into(&mut self.content);
+        self
+    }
+
+    /// Sends this workload; `input_tokens`, `output_tokens` and `content` are then ignored.
     #[must_use]
     pub fn workload(mut self, workload: Workload) -> Self {
         self.workload = Some(workload);
@@ -317,7 +327,8 @@ impl RunBuilder {
         } else {
             let input: LengthSpec = self.input_tokens.parse().map_err(at("input_tokens"))?;
             let output: LengthSpec = self.output_tokens.parse().map_err(at("output_tokens"))?;
-            Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed)))
+            let content = self.content.parse().map_err(at("content"))?;
+            Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed))).made_of(content)
         };
         let objectives = Objectives::parse(&self.objectives, None, None).map_err(at("objective"))?;
         let profile: ServiceProfile = self.simulated.parse().map_err(at("simulated"))?;
@@ -335,6 +346,7 @@ impl RunBuilder {
         if plan.arrivals().next().is_none() {
             return Err(Error::usage("duration", "no request falls into so short a time at this rate", "give more"));
         }
+        plan.warm_up();
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Run {
             spec: self.spec()?,
@@ -355,6 +367,7 @@ impl RunBuilder {
         let texts = |texts: &[String]| texts.iter().map(|text| text.clone().into()).collect();
         Ok(RunSpec {
             duration: Some(self.duration.parse().map_err(at("duration"))?),
+            content: self.workload.is_none().then(|| self.content.parse().map_err(at("content"))).transpose()?,
             input_tokens: lengths(&self.input_tokens),
             model: texts(&self.models),
             no_stream: !self.stream,
@@ -388,6 +401,7 @@ mod tests {
             (Run::builder().duration("0s"), "duration"),
             (Run::builder().rate("0.001/s").duration("1s"), "duration"),
             (Run::builder().input_tokens("many"), "input_tokens"),
+            (Run::builder().content("prose"), "content"),
             (Run::builder().objective("p99 ttft is fine"), "objective"),
             (Run::builder().simulated("none"), "simulated"),
         ] {

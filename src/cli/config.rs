@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 
+use crate::cli::earlier::earlier_defaults;
 use crate::cli::elsewhere::brief;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
 use crate::cli::table::{rival_of, row_of};
@@ -163,6 +164,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
         if resumed { "give --resume a result folder, which holds a config.yaml" } else { "check the path of --config" },
     )?;
     let is_typed = |key: &str| is_typed(verb, typed, key);
+    let earlier = earlier_defaults(&file);
     let mut merged =
         Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
     // The verb follows the program name, because the program itself takes no options before the verb.
@@ -217,6 +219,15 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             }
         }
         merged.keys.push(key);
+    }
+    for (key, value) in earlier {
+        let is_known = verb.get_arguments().any(|argument| key_of(argument) == Some(key));
+        if !is_known || is_typed(key) || rival_of(key, is_typed).is_some() {
+            continue;
+        }
+        merged.line.push(format!("--{key}={value}").into());
+        let path = path.display();
+        merged.displaced.push(format!("{path} is of a version without --{key}: it is repeated with --{key} {value}"));
     }
     merged.line.extend(line.iter().skip(2).cloned());
     Ok(merged)
@@ -335,6 +346,7 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::cli::arguments::Arguments;
+    use crate::workload::TextKind;
 
     fn parsed(line: &[&str]) -> Parsed {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
@@ -362,6 +374,8 @@ mod tests {
         let first = parsed(&[
             "tonnage",
             "run",
+            "--content",
+            "text",
             "--rate",
             "50/s",
             "--salt",
@@ -386,6 +400,27 @@ mod tests {
         assert_eq!((&kept["max-in-flight"], &kept["slo"]), (&Value::from(7), &serde_json::json!(["ttft<=1s"])));
         assert_eq!(kept["extra-body"], Value::from(r#"{"top_k":3}"#));
         assert_eq!(stored(&["tonnage", "run", "-c", &path, "--load", "synchronous"]).get("rate"), None);
+    }
+
+    #[test]
+    fn what_was_stored_before_prompts_were_text_is_repeated_with_words() {
+        let stored = parsed(&["tonnage", "run"]).spec.to_yaml().unwrap();
+        let (_folder, path) = file(&stored);
+        let kept = |line: &[&str]| {
+            let parsed = parsed(&[&["tonnage", "run", "-c", &path], line].concat());
+            (parsed.spec.content.map(|content| *content.value()), parsed.displaced.len())
+        };
+        assert!(!stored.contains("content"), "the default is added when the job is known: {stored}");
+        assert_eq!(kept(&[]), (Some(TextKind::Words), 1));
+        assert_eq!(kept(&["--content", "code"]), (Some(TextKind::Code), 0));
+        assert_eq!(kept(&["--dataset", "rows.txt"]), (None, 1), "it replaces `input-tokens`");
+        let (_folder, path) = file(&format!("{stored}tokenizer: here\n"));
+        let spec = parsed(&["tonnage", "run", "-c", &path]).spec;
+        assert_eq!(spec.chat_template.as_ref().map(crate::results::Setting::text), Some("none"));
+        for text in [format!("{stored}content: text\n"), "rate: 5/s\nsalt: abc\nseed: 7\n".to_owned()] {
+            let (_folder, path) = file(&text);
+            assert_eq!(parsed(&["tonnage", "run", "-c", &path]).displaced, Vec::<String>::new());
+        }
     }
 
     #[test]

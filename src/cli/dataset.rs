@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::results::{Limit, read_bytes};
 use crate::units::count;
 use crate::workload::{
-    DataFormat, DataReading, DataSet, Listed, Load, Plan, Salt, SourceSpec, Workload, repeated_rows,
+    DataFormat, DataReading, DataSet, Listed, Load, Plan, Salt, SourceSpec, TextKind, Workload, repeated_rows,
 };
 
 /// The most requests whose rows are counted before the load; more would take seconds.
@@ -39,9 +39,21 @@ pub(super) fn workload_of(
             lengths_of("--output-tokens", &options.output_tokens)?,
         ),
     };
-    let workload = workload.salted(salt).made_of(options.content.unwrap_or_default());
+    let workload = workload.salted(salt).made_of(content_of(options).unwrap_or_default());
     let workload = workload.in_sessions(sessions_of(options)?);
     sharing(workload, &options.prefix, seed)
+}
+
+/// `plan` with the prompts that the options ask for, which are stored with them.
+pub(super) fn made_of_content(plan: Plan, options: &WorkloadOptions, parsed: &mut Parsed) -> Plan {
+    let Some(text) = content_of(options) else { return plan };
+    parsed.spec.content.get_or_insert_with(|| text.into());
+    plan.made_of(text)
+}
+
+/// What synthetic prompts are made of; `None` if the prompts are those of a data set.
+fn content_of(options: &WorkloadOptions) -> Option<TextKind> {
+    options.dataset.is_none().then(|| options.content.unwrap_or(TextKind::USUAL))
 }
 
 /// The requests of the data set that the options name; `None` without one. `streamed` is whether answers are streamed,

@@ -10,16 +10,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::cli::chat_template::{counter_of, refuse_unanswerable};
 use crate::cli::config::Parsed;
-use crate::cli::dataset::{notes_of_data, refuse_beside_data, salt_beside_data, workload_of};
+use crate::cli::dataset::{made_of_content, notes_of_data, refuse_beside_data, salt_beside_data, workload_of};
 use crate::cli::endpoint::{
     add_named_fields, endpoint_of, images_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown,
     refuse_unsendable, texts_of,
 };
 use crate::cli::key_command::{keep_renewing, printed_by};
-use crate::cli::load::{
-    DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
-};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::mix::{objectives_of_mix, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
@@ -63,7 +62,7 @@ pub(super) struct Job {
     /// Whether the prompt and the answer of that request are shown.
     pub(super) show_sample: bool,
     pub(super) plan: Arc<Plan>,
-    /// The tokenizer that counts prompts and answers; without one, `words-v1` is used.
+    /// The tokenizer that counts prompts and answers; without one, an estimate counts prompts.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) seed: Seed,
     pub(super) objectives: Arc<Objectives>,
@@ -161,9 +160,7 @@ impl Job {
         refuse_batches(&content.prefix, &target)?;
         refuse_beside_sessions(&plan, &content, &target, &wire)?;
         refuse_empty(&plan)?;
-        if let Some(text) = content.content {
-            plan = plan.made_of(text);
-        }
+        plan = made_of_content(plan, &content, parsed);
         let of_many = matches!(verb, "sweep" | "search");
         plan = shared_in_load(plan, of_many, target.endpoint.takes_messages());
         plan = sharded(plan.cancelling(target.cancel), &shard)?;
@@ -177,10 +174,8 @@ impl Job {
         plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());
         notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
-        let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
-        if let Some(tokenizer) = &tokenizer {
-            plan = counted(plan, tokenizer)?;
-        }
+        let tokenizer = counter_of(&wire, &target, &plan, parsed, &mut notes)?;
+        plan = counted(plan, tokenizer.as_ref())?;
         if play.load.is_some() && play.max_in_flight.is_some() {
             let why = "a closed loop has its own number in flight";
             return Err(Error::usage("--max-in-flight", why, "drop it, or give --load concurrent:N"));
@@ -218,6 +213,7 @@ impl Job {
             return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
         }
         plan = plan.of_images(images_of(&wire)?, chat.choices());
+        plan.warm_up();
         let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
         notes.extend(of_requests.chain(notes_of_sessions(&plan)));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
@@ -300,13 +296,16 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
     Ok(chat)
 }
 
-/// `plan` with prompts counted by `tokenizer`.
-fn counted(plan: Plan, tokenizer: &Arc<Tokenizer>) -> Result<Plan, Error> {
+/// `plan` with prompts counted by `tokenizer`, if there is one.
+fn counted(plan: Plan, tokenizer: Option<&Arc<Tokenizer>>) -> Result<Plan, Error> {
+    let Some(tokenizer) = tokenizer else { return Ok(plan) };
     if plan.recording().is_some_and(Recording::has_blocks) {
         let why = "cannot size a trace's prefix blocks, whose text is made of words";
         return Err(Error::usage("--tokenizer", why, "drop it, or replay a trace without blocks (Azure, BurstGPT)"));
     }
-    Ok(plan.counted_by(Arc::clone(tokenizer)))
+    let plan = plan.counted_by(Arc::clone(tokenizer));
+    refuse_unanswerable(&plan, tokenizer)?;
+    Ok(plan)
 }
 
 /// Reads the objectives. An error names the option at fault.

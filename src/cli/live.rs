@@ -92,7 +92,7 @@ pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command:
         command,
         label: job.label.clone(),
         metadata: job.metadata.clone(),
-        token_estimate: job.tokenizer.as_ref().map_or(begun.token_estimate, |tokenizer| tokenizer.label()),
+        token_estimate: job.plan.workload().counter(),
         notes: job.notes.clone(),
         ..begun
     }

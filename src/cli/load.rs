@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -257,7 +256,7 @@ fn draw_salt() -> String {
 }
 
 /// Reads the tokenizer at `path`: the file itself, or `tokenizer.json` in that folder.
-pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
+pub(super) fn tokenizer_of(path: &Path) -> Result<Tokenizer, Error> {
     let (file, name) = if path.is_dir() {
         let folder = path.file_name().map(|name| format!("{}/", name.to_string_lossy())).unwrap_or_default();
         (path.join("tokenizer.json"), format!("{folder}tokenizer.json"))
@@ -265,6 +264,5 @@ pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
         (path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
     };
     let bytes = read_bytes(&file, Limit::TOKENIZER, "give --tokenizer a tokenizer.json, or a folder that holds one")?;
-    let tokenizer = Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))?;
-    Ok(Arc::new(tokenizer))
+    Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))
 }

@@ -2,10 +2,12 @@
 
 mod arguments;
 mod calibrate;
+mod chat_template;
 mod compare;
 mod config;
 mod dataset;
 mod deliver;
+mod earlier;
 mod elsewhere;
 mod endpoint;
 mod exit;

@@ -56,17 +56,20 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
         return Ok(flow);
     }
     if let Some((id, fit)) = fits.inexact().next() {
+        let within = tokenizer.template().map(|template| format!(", with the chat template of {}", template.name()));
         let why = format!(
-            "prompt {id} cannot be made with exactly {} tokens as {} counts them; the nearest has {}",
+            "prompt {id} cannot be made with exactly {} tokens as {} counts them{}; the nearest has {}",
             fit.asked(),
             tokenizer.name(),
+            within.unwrap_or_default(),
             fit.counted()
         );
-        return Err(Error::usage(
-            "--input-tokens",
-            why,
-            "ask for other lengths, or drop --tokenizer for lengths in words",
-        ));
+        let accepted = if tokenizer.template().is_some() {
+            "ask for other lengths, or give --chat-template none for lengths without the template"
+        } else {
+            "ask for other lengths, or drop --tokenizer for lengths by an estimate"
+        };
+        return Err(Error::usage("--input-tokens", why, accepted));
     }
     if !all && late {
         let found_per_s = fits.found() as f64 / MOST_AHEAD.as_secs_f64();

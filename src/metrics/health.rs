@@ -217,8 +217,13 @@ const APART: f64 = 0.05;
 
 /// The mean tokens asked for and the server's mean count, where both are known and more than 5 % apart.
 fn apart(tokens: &TokenCountsView) -> Option<(f64, f64)> {
-    let (asked, server) = tokens.asked.filter(|asked| *asked > 0.0).zip(tokens.server)?;
-    (libm::fabs(server / asked - 1.0) > APART).then_some((asked, server))
+    apart_of(tokens.asked, tokens.server)
+}
+
+/// Two means, where both are known and the second is more than 5 % off the first.
+fn apart_of(first: Option<f64>, second: Option<f64>) -> Option<(f64, f64)> {
+    let (first, second) = first.filter(|first| *first > 0.0).zip(second)?;
+    (libm::fabs(second / first - 1.0) > APART).then_some((first, second))
 }
 
 /// The note that the length of `answers` answers differs from the length asked for.
@@ -234,7 +239,16 @@ fn lengths(answers: u64, output: &TokenCountsView) -> Note {
 /// The note that the server's count of prompt tokens differs from the number asked for.
 fn prompts(input: &TokenCountsView) -> Option<Note> {
     let (asked_mean, server_mean) = apart(input)?;
-    Some(Note::PromptTokensApart { asked_mean, server_mean, counted: input.counted.is_some() })
+    let counted = input.counted.is_some();
+    Some(Note::PromptTokensApart { asked_mean, server_mean, counted, templated: false })
+}
+
+/// The note that the server's count of output tokens differs from that of our tokenizer, where both counted the same
+/// number of answers.
+fn outputs(output: &TokenCountsView) -> Option<Note> {
+    let counted = output.counted.filter(|_| output.counted_requests == output.server_requests);
+    let (counted_mean, server_mean) = apart_of(counted, output.server)?;
+    Some(Note::AnswerTokensApart { counted_mean, server_mean })
 }
 
 fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<Note> {
@@ -260,6 +274,7 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<No
         notes.push(lengths(health.length_mismatch, &tokens.output));
     }
     notes.extend(prompts(&tokens.input));
+    notes.extend(outputs(&tokens.output));
     let late_by_s = match health.wake_lag_p50_s {
         Some(Known::At(lag_s) | Known::Above { above: lag_s }) => Some(lag_s).filter(|lag_s| *lag_s > READ_LATE_S),
         _ => None,
@@ -305,9 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_server_and_tokenizer_count_more_than_a_twentieth_apart_are_told_of() {
+        let of = |counted, server_requests| {
+            outputs(&TokenCountsView { counted, counted_requests: 9, server_requests, ..counts(64.0, 64.0) })
+        };
+        let found = Note::AnswerTokensApart { counted_mean: 50.0, server_mean: 64.0 };
+        assert_eq!((of(Some(50.0), 9), of(Some(50.0), 8), of(Some(62.0), 9)), (Some(found), None, None));
+        assert_eq!(of(None, 9), None);
+    }
+
+    #[test]
     fn prompt_tokens_more_than_a_twentieth_apart_are_told_of() {
         let seen = |input: &TokenCountsView| match prompts(input) {
-            Some(Note::PromptTokensApart { asked_mean, server_mean, counted }) => {
+            Some(Note::PromptTokensApart { asked_mean, server_mean, counted, templated: false }) => {
                 Some((asked_mean, server_mean, counted))
             }
             other => {

@@ -124,6 +124,16 @@ pub enum Note {
         server_mean: f64,
         /// Whether a tokenizer (`--tokenizer`) counted the prompts.
         counted: bool,
+        /// Whether the tokens asked for include the chat template (`--chat-template`).
+        #[serde(default)]
+        templated: bool,
+    },
+    /// The server's mean count of output tokens is more than 5 % off the count of our tokenizer.
+    AnswerTokensApart {
+        /// Mean output tokens that the tokenizer counts in the text of answers.
+        counted_mean: f64,
+        /// Mean output tokens by the server's count.
+        server_mean: f64,
     },
     /// Most answers came in one read: something between server and generator buffers.
     Buffered {

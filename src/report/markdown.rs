@@ -15,6 +15,7 @@ use crate::report::offered::offered_text;
 use crate::report::search::probe_table;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::{FLOW_NOTE, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of};
+use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, notes_of_run};
 use crate::results::{Comparison, Report};
 use crate::units::count;
@@ -60,7 +61,7 @@ pub fn render_markdown(report: &Report) -> String {
         page.table(&grid, &[note]);
     } else {
         for trial in &report.trials {
-            page.trial(trial);
+            page.trial(report, trial);
         }
     }
     let notes: Vec<String> = notes_of_run(report).map(std::borrow::Cow::into_owned).collect();
@@ -154,7 +155,7 @@ impl Page {
         }
     }
 
-    fn trial(&mut self, trial: &TrialView) {
+    fn trial(&mut self, report: &Report, trial: &TrialView) {
         if let Some((grid, notes)) = slo_table(&trial.slo, trial.load.origin) {
             self.heading("Objectives");
             self.table(&grid, &notes);
@@ -177,7 +178,13 @@ impl Page {
         if let Some(line) = offered_text(&trial.load, trial.window.length_s(), &trial.requests) {
             self.paragraph(&line);
         }
-        self.table(&throughput_table(trial), &cache_line(trial).into_iter().collect::<Vec<_>>());
+        self.table(&throughput_table(trial), &[]);
+        if let Some((grid, notes)) = tokens_table(report, trial) {
+            self.table(&grid, &notes);
+        }
+        if let Some(line) = cache_line(trial) {
+            self.paragraph(&line);
+        }
         if !trial.failures.is_empty() {
             self.heading("Failures");
             let lines = trial.failures.iter().map(|group| {

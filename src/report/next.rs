@@ -73,7 +73,7 @@ fn size(file: &str) -> String {
 }
 
 /// The options that decide which requests are sent, and to which service.
-const OF_REQUESTS: [&str; 21] = [
+const OF_REQUESTS: [&str; 23] = [
     "target",
     "model",
     "endpoint",
@@ -82,6 +82,8 @@ const OF_REQUESTS: [&str; 21] = [
     "input-tokens",
     "output-tokens",
     "content",
+    "tokenizer",
+    "chat-template",
     "mix",
     "dataset",
     "dataset-format",
@@ -97,8 +99,14 @@ const OF_REQUESTS: [&str; 21] = [
     "choices",
 ];
 /// The usual values, which a command need not give.
-const USUAL: [(&str, &str); 4] =
-    [("endpoint", "chat"), ("sim", "small"), ("input-tokens", "128"), ("output-tokens", "64")];
+const USUAL: [(&str, &str); 6] = [
+    ("endpoint", "chat"),
+    ("sim", "small"),
+    ("input-tokens", "128"),
+    ("output-tokens", "64"),
+    ("content", "text"),
+    ("chat-template", "auto"),
+];
 
 /// The options that send the same requests to the same service.
 fn requests_of(report: &Report) -> String {

@@ -1,37 +1,85 @@
-//! Owns the lines on token counts: asked for, counted by our tokenizer, and reported by the server, side by side.
+//! Owns the table of token counts: asked for, counted by our tokenizer, and reported by the server, side by side.
 
+use crate::figures::TrialView;
 use crate::metrics::{TokenCountsView, TokensView};
-use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::UNKNOWN;
+use crate::results::Report;
 use crate::units::count;
 
-/// One line for prompts and one for answers, each only if tokenizer or server counted them. `templated` says whether
-/// the server wraps prompts in a chat template.
-pub(super) fn tokens_text(tokens: &TokensView, templated: bool, ink: Ink) -> String {
-    let frame = if templated { "chat template" } else { "special tokens" };
-    [("input tokens", &tokens.input, frame), ("output tokens", &tokens.output, "special tokens")]
-        .into_iter()
-        .filter(|(_, counts, _)| counts.counted.is_some() || counts.server.is_some())
-        .map(|(name, counts, cause)| ink.paint(Tone::Faint, &wrapped(&line(name, counts, cause), WIDTH, 2)) + "\n")
-        .collect()
+/// The table of token counts with its notes; empty if neither tokenizer nor server counted any.
+pub(super) fn tokens_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
+    let Some((grid, notes)) = tokens_table(report, trial) else { return String::new() };
+    let notes = notes.iter().map(|note| ink.paint(Tone::Faint, &wrapped(note, WIDTH, 2)) + "\n");
+    grid.render(ink) + &notes.collect::<String>()
 }
 
-fn line(name: &str, counts: &TokenCountsView, cause: &str) -> String {
-    let figure = |tokens: Option<f64>| tokens.map_or_else(|| "—".to_owned(), mean);
-    let difference = match counts.server_minus_counted {
-        Some([0, 0]) | None => String::new(),
-        Some([least, most]) if least == most && least > 0 => format!(" (+{least}: {cause})"),
-        Some([least, most]) if least == most => format!(" ({least}: another tokenizer?)"),
-        Some([least, most]) => format!(" ({least:+} to {most:+}: another tokenizer?)"),
-    };
-    let (asked, counted, server) = (figure(counts.asked), figure(counts.counted), figure(counts.server));
-    if counts.counted.is_none() {
-        return format!("{name}: asked {asked}, server {server}");
+/// The mean tokens of a request by source, and what explains their differences; `None` if neither tokenizer nor server
+/// counted any.
+pub(super) fn tokens_table(report: &Report, trial: &TrialView) -> Option<(Grid, Vec<String>)> {
+    table(&trial.tokens, is_uncounted_template(report))
+}
+
+/// Whether the server puts prompts into a chat template that the lengths asked for do not include.
+fn is_uncounted_template(report: &Report) -> bool {
+    let config = &report.config;
+    let is_chat = config.endpoint.as_ref().is_none_or(|endpoint| endpoint.value().capabilities().chat_template);
+    is_chat && config.chat_template.as_ref().is_none_or(|template| template.text() == "none")
+}
+
+fn table(tokens: &TokensView, uncounted_template: bool) -> Option<(Grid, Vec<String>)> {
+    let frame = if uncounted_template { "its chat template" } else { "special tokens" };
+    let sides: Vec<(&str, &TokenCountsView, &str)> =
+        [("input", &tokens.input, frame), ("output", &tokens.output, "special tokens")]
+            .into_iter()
+            .filter(|(_, counts, _)| counts.counted.is_some() || counts.server.is_some())
+            .collect();
+    let is_counted = sides.iter().any(|(_, counts, _)| counts.counted.is_some());
+    let mut grid = Grid::new(if is_counted {
+        &["tokens of a request", "asked", "counted", "server", "server to asked"]
+    } else {
+        &["tokens of a request", "asked", "server", "server to asked"]
+    });
+    let mut notes = Vec::new();
+    for (name, counts, cause) in &sides {
+        let figure = |tokens: Option<f64>| tokens.map_or_else(|| UNKNOWN.to_owned(), mean);
+        let mut cells = vec![(*name).to_owned(), figure(counts.asked)];
+        cells.extend(is_counted.then(|| figure(counts.counted)));
+        cells.extend([figure(counts.server), difference(counts)]);
+        grid.row(cells);
+        notes.extend(notes_of(name, counts, cause));
     }
-    let off = match counts.counted_not_as_asked {
-        0 => String::new(),
-        off => format!(" ({} not as asked)", count(off)),
-    };
-    format!("{name}: asked {asked}, counted {counted}{off}, server {server}{difference}")
+    (!grid.is_empty()).then_some((grid, notes))
+}
+
+/// The server's mean as a difference from the mean asked for, in percent.
+fn difference(counts: &TokenCountsView) -> String {
+    let asked = counts.asked.filter(|asked| *asked > 0.0);
+    let Some((asked, server)) = asked.zip(counts.server) else { return UNKNOWN.to_owned() };
+    let percent = format!("{:+.1} %", 100.0 * (server / asked - 1.0));
+    if percent == "+0.0 %" || percent == "-0.0 %" { "0 %".to_owned() } else { percent }
+}
+
+fn notes_of(name: &str, counts: &TokenCountsView, cause: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    if counts.counted_not_as_asked > 0 {
+        let of = format!("{} of {}", count(counts.counted_not_as_asked), count(counts.counted_requests));
+        notes.push(format!("{name}: {of} do not have the tokens asked for, as our tokenizer counts them"));
+    }
+    notes.extend(match counts.server_minus_counted {
+        Some([0, 0]) | None => None,
+        Some([least, most]) if least == most && least > 0 => {
+            Some(format!("{name}: the server counts {least} more than our tokenizer in each ({cause})"))
+        }
+        Some([least, most]) if least == most => {
+            Some(format!("{name}: the server counts {} fewer than our tokenizer in each (another tokenizer?)", -least))
+        }
+        Some([least, most]) => {
+            let between = format!("{least:+} to {most:+}");
+            Some(format!("{name}: server minus our tokenizer is {between} in each (another tokenizer?)"))
+        }
+    });
+    notes
 }
 
 /// The text of a mean, with up to two decimals.
@@ -45,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_counted_what_stands_in_one_line_each() {
+    fn asked_counted_and_server_stand_side_by_side_with_the_cause_of_a_difference() {
         let counts = |counted, server, server_minus_counted| TokenCountsView {
             asked: Some(512.0),
             counted,
@@ -55,22 +103,40 @@ mod tests {
             server_requests: 1,
             server_minus_counted,
         };
-        let shown = |input| tokens_text(&TokensView { input, ..TokensView::default() }, true, Ink::Plain);
-        for (input, expected) in [
+        let shown = |input, uncounted| {
+            let (grid, notes) = table(&TokensView { input, ..TokensView::default() }, uncounted)?;
+            Some((grid.rows()[0].join(" | "), notes.join("\n")))
+        };
+        for (input, uncounted, cells, notes) in [
             (
                 counts(Some(512.0), Some(519.0), Some([7, 7])),
-                "input tokens: asked 512, counted 512, server 519 (+7: chat template)\n",
+                true,
+                "input | 512 | 512 | 519 | +1.4 %",
+                "input: the server counts 7 more than our tokenizer in each (its chat template)",
             ),
-            (counts(Some(511.5), None, None), "input tokens: asked 512, counted 511.5 (1 not as asked), server —\n"),
+            (
+                counts(Some(512.0), Some(513.0), Some([1, 1])),
+                false,
+                "input | 512 | 512 | 513 | +0.2 %",
+                "input: the server counts 1 more than our tokenizer in each (special tokens)",
+            ),
+            (
+                counts(Some(511.5), None, None),
+                true,
+                "input | 512 | 511.5 | — | —",
+                "input: 1 of 1 do not have the tokens asked for, as our tokenizer counts them",
+            ),
             (
                 counts(Some(512.0), Some(510.125), Some([-4, 3])),
-                "input tokens: asked 512, counted 512, server 510.12 (-4 to +3: another\n  tokenizer?)\n",
+                true,
+                "input | 512 | 512 | 510.12 | -0.4 %",
+                "input: server minus our tokenizer is -4 to +3 in each (another tokenizer?)",
             ),
-            (counts(Some(512.0), Some(512.0), Some([0, 0])), "input tokens: asked 512, counted 512, server 512\n"),
-            (counts(None, Some(519.0), None), "input tokens: asked 512, server 519\n"),
-            (counts(None, None, None), ""),
+            (counts(Some(512.0), Some(512.0), Some([0, 0])), true, "input | 512 | 512 | 512 | 0 %", ""),
+            (counts(None, Some(519.0), None), true, "input | 512 | 519 | +1.4 %", ""),
         ] {
-            assert_eq!(shown(input), expected);
+            assert_eq!(shown(input, uncounted), Some((cells.to_owned(), notes.to_owned())));
         }
+        assert_eq!(shown(counts(None, None, None), true), None);
     }
 }

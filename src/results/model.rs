@@ -44,7 +44,8 @@ pub struct Report {
     /// The user's metadata for the result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// The counter of prompt tokens before sending: `words-v1`, or file name and hash of the tokenizer.
+    /// The counter of prompt tokens before sending: `words-v1`, `text-v1`, or file name and hash of the tokenizer, with
+    /// the chat template.
     pub token_estimate: String,
     /// The notes of the run: everything that it did without being asked explicitly.
     pub notes: Vec<String>,

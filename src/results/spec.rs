@@ -128,6 +128,9 @@ options! {
     cancel: Option<Setting<Cancel>>,
     /// Whether a search is certified whatever its budget.
     certificate: bool,
+    /// The chat template that lengths of prompts include: `auto`, `none` or a file. Stored where a tokenizer counts a
+    /// chat; `none`, too, where none was found.
+    chat_template: Option<Setting<String>>,
     /// The answers to each request.
     choices: Option<Setting<u32>>,
     /// The certificate chain that is shown to servers.
@@ -371,12 +374,18 @@ impl RunSpec {
     }
 
     /// `view` with what the records do not hold, so that it is added after every fold: a note if certificates were not
-    /// checked, and the items per second of an endpoint with batches.
+    /// checked, whether lengths include a chat template, and the items per second of an endpoint with batches.
     #[must_use]
     pub fn completed(&self, mut view: TrialView) -> TrialView {
         if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.value().texts(1).is_some()) {
             let items = self.batch_size.as_ref().map_or(1, |size| *size.value());
             view.throughput.items_per_s = view.throughput.requests_per_s.map(|rate| rate * f64::from(items));
+        }
+        let is_templated = self.chat_template.as_ref().is_some_and(|template| template.text() != "none");
+        for note in &mut view.health.note_kinds {
+            if let Note::PromptTokensApart { templated, .. } = note {
+                *templated = is_templated;
+            }
         }
         if self.insecure {
             view.health.note_kinds.push(Note::Insecure);
@@ -409,6 +418,8 @@ impl RunSpec {
             stop,
             batch_size,
             choices,
+            content,
+            chat_template,
             mix,
             sessions,
             turns,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::content::stays_here;
 use crate::workload::{
-    Cancel, Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SessionSpec, SourceSpec, TextKind, Tokenizer,
+    Cancel, Images, LengthSpec, OwnContent, Prefixes, Recording, Salt, SessionSpec, SourceSpec, TEXT_ESTIMATE_NAME,
+    TextKind, Tokenizer,
 };
 
 /// What requests ask for.
@@ -22,7 +23,7 @@ pub struct Workload {
     pub prefixes: Option<Prefixes>,
     /// The salt in front of each prompt.
     pub salt: Salt,
-    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
+    /// The tokenizer that counts the tokens of prompts; without one, an estimate does. It cannot be sent to another
     /// process.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub tokenizer: Option<Arc<Tokenizer>>,
@@ -93,6 +94,16 @@ impl Workload {
             choices: 1,
             sessions: None,
             cancel: None,
+        }
+    }
+
+    /// What counts the tokens of prompts before they are sent: the tokenizer, else an estimate.
+    #[must_use]
+    pub fn counter(&self) -> String {
+        match &self.tokenizer {
+            Some(tokenizer) => tokenizer.label(),
+            None if self.source.listed().is_some() => TEXT_ESTIMATE_NAME.to_owned(),
+            None => self.text.estimate_name().to_owned(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::workload::conversations::Conversations;
 use crate::workload::dataset::DataRow;
+use crate::workload::tokenizer::Frame;
 use crate::workload::{Few, Fit, History, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Turns};
 
 impl Plan {
@@ -25,6 +26,16 @@ impl Plan {
         Outline { input_tokens, ..alone }
     }
 
+    /// Whether `outline` is of a later turn of a drawn session, which carries the conversation before it.
+    pub(super) fn is_later_turn(&self, outline: &Outline) -> bool {
+        self.conversations().is_some() && outline.turn.is_some_and(|turn| turn > 0)
+    }
+
+    /// What the chat template puts around the message of `outline`; `None` without a template.
+    pub(super) fn frame(&self, outline: &Outline) -> Option<&Frame> {
+        self.workload().tokenizer.as_deref()?.frame(self.is_later_turn(outline))
+    }
+
     /// The answer to request `id` that the data set holds; else a synthetic one of the length that the request asks
     /// for. And its tokens.
     pub(super) fn planned_answer(&self, id: u64) -> (String, u32) {
@@ -34,16 +45,16 @@ impl Plan {
         }
         // No request has so large a number, so no prompt is made of the same draws.
         let answer = Outline { id: id | 1 << 62, input_tokens: asked.output_tokens, ..asked };
-        let (text, fit) = self.synthetic().prompt(&answer, Prefix::default());
+        let (text, fit) = self.synthetic().prompt(&answer, Prefix::default(), None);
         (text, fit.as_ref().map_or(answer.input_tokens, Fit::counted))
     }
 
     /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
     /// one prompt of exactly the requested number of tokens. It begins with its prefix blocks if the trace has some,
     /// otherwise with the salt's marker; both count as part of its length. With a tokenizer, its tokens of the prompt
-    /// text are counted, without special tokens, and there are no prefix blocks (their text has no exact length in
-    /// its tokens). Without one, words are counted. A fit found before the run ([`Plan::remember`]) changes the time
-    /// this takes, never the text.
+    /// text are counted, within the chat template if there is one, and there are no prefix blocks (their text has no
+    /// exact length in its tokens). Without one, they are estimated. A fit found before the run ([`Plan::remember`])
+    /// changes the time this takes, never the text.
     ///
     /// A later turn of a drawn session carries the conversation so far, with planned answers.
     #[must_use]

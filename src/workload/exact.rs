@@ -5,6 +5,7 @@ use rand_chacha::rand_core::Rng;
 
 use crate::workload::Tokenizer;
 use crate::workload::pieces::Laid;
+use crate::workload::tokenizer::Frame;
 use crate::workload::words::WordDraw;
 
 /// Maximum number of corrections of one text. Most tokenizers need none; a tokenizer that merges across words is
@@ -93,6 +94,22 @@ impl Tokenizer {
         generator: &mut impl Rng,
         known: Option<&Fit>,
     ) -> Fit {
+        self.fill_within(None, text, opening_tokens, tokens, generator, known)
+    }
+
+    /// The same for a text within `frame`, whose tokens count: `opening_tokens` and `tokens` include them.
+    pub(super) fn fill_within(
+        &self,
+        frame: Option<&Frame>,
+        text: &mut String,
+        opening_tokens: u32,
+        tokens: u32,
+        generator: &mut impl Rng,
+        known: Option<&Fit>,
+    ) -> Fit {
+        // A frame that leaves no room still holds a word.
+        let opening_tokens =
+            if text.is_empty() { opening_tokens.min(tokens.saturating_sub(1)) } else { opening_tokens };
         // The mean word has 4.9 letters and a space.
         text.reserve(tokens.saturating_sub(opening_tokens) as usize * 6 + 16);
         let mut draw = WordDraw::default();
@@ -108,8 +125,12 @@ impl Tokenizer {
                 spent += i64::from(piece.cost);
                 laid.push(piece);
             });
-            let counted =
-                known.and_then(|known| known.counts.get(attempt).copied()).unwrap_or_else(|| self.count(text));
+            if text.is_empty() && frame.is_some() {
+                break;
+            }
+            let counted = known
+                .and_then(|known| known.counts.get(attempt).copied())
+                .unwrap_or_else(|| self.count_within(frame, text));
             fit.counts.push(counted);
             if counted == tokens {
                 return fit;

@@ -25,7 +25,9 @@ impl Plan {
             hasher.text("content");
             hasher.text(&content.fingerprint());
         }
-        if self.workload().text != TextKind::Words {
+        // The usual kind has no mark, as words had none when they were the usual kind: the plan is about instants and
+        // lengths, and the fingerprint of bodies tells one from the other.
+        if !matches!(self.workload().text, TextKind::Words | TextKind::USUAL) {
             hasher.text(&format!("text {}", self.workload().text));
         }
         for class in self.workload().source.mix().into_iter().flat_map(Mix::classes) {

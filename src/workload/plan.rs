@@ -375,7 +375,7 @@ impl Plan {
         if let Some(shared) = shared.filter(|shared| shared.tokens() > 0) {
             return self.synthetic.sharing(outline, shared);
         }
-        let (prompt, fit) = self.synthetic.prompt(&outline, prefix());
+        let (prompt, fit) = self.synthetic.prompt(&outline, prefix(), self.frame(&outline));
         let counted_tokens = fit.as_ref().map(Fit::counted);
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
     }
@@ -389,7 +389,7 @@ impl Plan {
         let text = |place: u64| {
             let of_text =
                 Outline { id: id.wrapping_mul(texts).wrapping_add(place), input_tokens: tokens, ..outline.clone() };
-            let (text, fit) = self.synthetic.prompt(&of_text, prefix());
+            let (text, fit) = self.synthetic.prompt(&of_text, prefix(), None);
             counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
             Message::user(text)
         };
@@ -415,7 +415,8 @@ impl Plan {
         };
         let counted_tokens = self.workload.tokenizer.as_deref().filter(|_| body.is_none()).map(|tokenizer| {
             let is_whole = self.workload.salt == Salt::Off && shared.is_none();
-            if is_whole { outline.input_tokens } else { tokenizer.count(&joined_text(&messages)) }
+            let is_later = self.is_later_turn(&outline);
+            if is_whole { outline.input_tokens } else { tokenizer.count_messages(&messages, is_later) }
         });
         RequestSpec { outline, messages, counted_tokens, body }
     }

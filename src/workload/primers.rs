@@ -28,7 +28,9 @@ impl Plan {
     pub fn primer(&self, group: u32, id: u64) -> RequestSpec {
         let shared = self.primed(group);
         let output_tokens = u32::from(!self.workload().no_output);
-        let input_tokens = shared.tokens().saturating_add(TOKENS_AFTER);
+        let frame = self.workload().tokenizer.as_deref().and_then(|tokenizer| tokenizer.frame(false));
+        let around = frame.map_or(0, |frame| frame.tokens);
+        let input_tokens = shared.tokens().saturating_add(TOKENS_AFTER).saturating_add(around);
         let outline = Outline { id, session: None, turn: None, input_tokens, output_tokens, ..self.outline(0) };
         self.synthetic().sharing(outline, shared).0
     }

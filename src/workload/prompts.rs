@@ -1,4 +1,5 @@
-//! Owns the search for the fits of a plan's prompts before the run, on all cores.
+//! Owns what is made of prompts before a load: what all of them are made from, and the search for their fits on all
+//! cores.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -6,6 +7,16 @@ use crate::workload::{Fit, Fits, Plan};
 
 /// Number of prompts that one thread takes at a time.
 const SHARE: usize = 4;
+
+impl Plan {
+    /// Makes what all prompts are made from, so that the first prompts of a load are not late: a millisecond without a
+    /// tokenizer, some tenths of a second with one.
+    pub fn warm_up(&self) {
+        if self.source().listed().is_none() || self.sharing().is_some() {
+            self.synthetic().warm_up();
+        }
+    }
+}
 
 impl Fits {
     /// Finds the fits of `ids` on `threads` threads. `stop` ends the search early; the fits found so far are kept.

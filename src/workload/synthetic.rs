@@ -1,13 +1,15 @@
 //! Owns `Synthetic`: synthetic prompts from words of `words-v1`, passages of natural text, exact tokens of a tokenizer,
 //! after the blocks of a trace or the prefixes that prompts share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::seed::{Seed, Stream};
 use crate::workload::blocks::append_blocks;
-use crate::workload::natural::Corpus;
+use crate::workload::corpus::Corpus;
 use crate::workload::prefixes::{places, text_stream, whole};
+use crate::workload::tokenizer::Frame;
 use crate::workload::words::append_words;
 use crate::workload::{
     Few, Fit, Fits, Message, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer, Workload,
@@ -40,6 +42,8 @@ pub(super) struct Synthetic {
     system_message: bool,
     /// The tokens of the system prompt as asked for, and as the tokenizer counts them.
     system_counted: Arc<OnceLock<(u32, u32)>>,
+    /// What stands around a message after the system prompt, of this many tokens as asked for.
+    system_frame: Arc<OnceLock<(u32, Option<Frame>)>>,
     fits: Arc<Fits>,
 }
 
@@ -61,6 +65,7 @@ impl Synthetic {
             prefixes: text_stream(of_prefixes, "prefix_text", salt.text()),
             system_message: prefixes.as_ref().is_some_and(|prefixes| prefixes.system_message),
             system_counted: Arc::default(),
+            system_frame: Arc::default(),
             fits: Arc::default(),
         }
     }
@@ -68,6 +73,16 @@ impl Synthetic {
     /// The same with prompts made of other text for these classes.
     pub(super) fn with_kinds(self, kinds: Vec<(Arc<str>, TextKind)>) -> Self {
         Self { kinds, ..self }
+    }
+
+    /// Makes what all prompts are made from: corpora take milliseconds to be read, and longer to be counted.
+    pub(super) fn warm_up(&self) {
+        let kinds = self.kinds.iter().map(|(_, kind)| kind).chain([&self.kind]);
+        for corpus in kinds.filter_map(|kind| kind.corpus()) {
+            if let Some(tokenizer) = self.tokenizer.as_deref() {
+                corpus.counted(tokenizer);
+            }
+        }
     }
 
     fn kind_of(&self, class: &str) -> TextKind {
@@ -80,35 +95,43 @@ impl Synthetic {
     }
 
     /// The prompt of `outline`, and with a tokenizer its fit. The prompt begins with the blocks of `prefix`, or with
-    /// the salt's marker if there are no blocks.
-    pub(super) fn prompt(&self, outline: &Outline, prefix: Prefix) -> (String, Option<Fit>) {
+    /// the salt's marker if there are no blocks. Its length includes `frame`.
+    pub(super) fn prompt(&self, outline: &Outline, prefix: Prefix, frame: Option<&Frame>) -> (String, Option<Fit>) {
         let tokens = outline.input_tokens;
         let mut text = String::new();
         let tokenizer = self.tokenizer.as_deref();
+        let around = frame.map_or(0, |frame| frame.tokens);
         let placed = if prefix.ids.is_empty() {
-            self.salt.mark(&mut text, tokens, tokenizer)
+            self.salt.mark(&mut text, tokens.saturating_sub(around), tokenizer)
         } else {
             append_blocks(&mut text, tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.blocks)
         };
-        let fit = self.extend(&mut text, outline, placed, tokens);
+        let fit = self.extend(&mut text, outline, placed + around, tokens, frame);
         (text, fit)
     }
 
     /// The request of `outline`, whose prompt begins with `shared`. With a tokenizer, also the fit of its user message.
     pub(super) fn sharing(&self, outline: Outline, shared: Shared) -> (RequestSpec, Option<Fit>) {
-        let most = outline.input_tokens.saturating_sub(1);
+        let mut frame = self.tokenizer.as_deref().and_then(|tokenizer| tokenizer.frame(false)).map(Cow::Borrowed);
+        let around = |frame: &Option<Cow<'_, Frame>>| frame.as_ref().map_or(0, |frame| frame.tokens);
+        let most = outline.input_tokens.saturating_sub(1 + around(&frame));
         let mut text = String::new();
         let mut placed = self.head(&mut text, &self.system, 0, shared.system, most);
         let (mut messages, mut before) = (Vec::new(), 0);
         if self.system_message && shared.system > 0 {
-            before = self.system_tokens(&text, shared.system);
             messages.push(Message::new(Role::System, std::mem::take(&mut text)));
+            if frame.is_some() {
+                frame = self.frame_after_system(&messages, shared.system).map(Cow::Owned);
+            } else {
+                before = self.system_tokens(messages[0].parts[0].text(), shared.system, placed);
+            }
             placed = 0;
         }
+        placed += around(&frame);
         let tokens = outline.input_tokens.saturating_sub(before).max(1);
         let most = tokens.saturating_sub(1 + placed);
         placed += self.head(&mut text, &self.prefixes, shared.group, shared.prefix, most);
-        let fit = self.extend(&mut text, &outline, placed, tokens);
+        let fit = self.extend(&mut text, &outline, placed, tokens, frame.as_deref());
         let counted_tokens = fit.as_ref().map(|fit| before + fit.counted());
         let user = Message::user(text);
         let messages = if messages.is_empty() {
@@ -141,9 +164,9 @@ impl Synthetic {
         marker
     }
 
-    /// The tokens of `text`, the first `asked` tokens of the system prompt.
-    fn system_tokens(&self, text: &str, asked: u32) -> u32 {
-        let Some(tokenizer) = self.tokenizer.as_deref() else { return asked };
+    /// The tokens of `text`, the first `asked` tokens of the system prompt: without a tokenizer, the `placed` ones.
+    fn system_tokens(&self, text: &str, asked: u32, placed: u32) -> u32 {
+        let Some(tokenizer) = self.tokenizer.as_deref() else { return placed };
         let (known, counted) = *self.system_counted.get_or_init(|| (asked, tokenizer.count(text)));
         if known == asked { counted } else { tokenizer.count(text) }
     }
@@ -171,23 +194,38 @@ impl Synthetic {
                 let mut generator = whole(stream, group);
                 let telling = SHARED_TELLING_WORDS.min(tokens);
                 append_words(text, telling, &mut generator);
-                corpus.append_estimated(text, tokens - telling, &mut generator);
-                tokens
+                let wanted = (tokens - telling, most - telling);
+                telling + corpus.append_at_least(text, wanted, None, &mut generator)
             }
             (Some(corpus), Some(tokenizer)) => {
                 let mut generator = whole(stream, group);
                 let telling = tokenizer.append_marker(text, SHARED_TELLING_WORDS, tokens, &mut generator);
                 let wanted = (tokens - telling, most - telling);
-                telling + corpus.append_at_least(text, wanted, tokenizer, &mut generator)
+                telling + corpus.append_at_least(text, wanted, Some(tokenizer), &mut generator)
             }
         }
     }
 
-    /// Extends `text`, which has `placed` tokens, to `tokens` tokens, with what no other request has.
-    fn extend(&self, text: &mut String, outline: &Outline, placed: u32, tokens: u32) -> Option<Fit> {
+    /// What stands around a message of the user after `system`, the first `asked` tokens of the system prompt.
+    fn frame_after_system(&self, system: &[Message], asked: u32) -> Option<Frame> {
+        let tokenizer = self.tokenizer.as_deref()?;
+        let (known, frame) = self.system_frame.get_or_init(|| (asked, tokenizer.frame_after(system)));
+        if *known == asked { frame.clone() } else { tokenizer.frame_after(system) }
+    }
+
+    /// Extends `text`, which has `placed` tokens with those of `frame`, to `tokens` tokens, with what no other request
+    /// has.
+    fn extend(
+        &self,
+        text: &mut String,
+        outline: &Outline,
+        placed: u32,
+        tokens: u32,
+        frame: Option<&Frame>,
+    ) -> Option<Fit> {
         let id = outline.id;
         if let Some(corpus) = self.kind_of(&outline.class).corpus() {
-            return self.natural(corpus, text, id, placed, tokens);
+            return self.natural(corpus, text, id, (placed, tokens), frame);
         }
         let mut generator = self.prompts.at(id);
         let Some(tokenizer) = self.tokenizer.as_deref() else {
@@ -195,12 +233,19 @@ impl Synthetic {
             return None;
         };
         let known = self.fits.of(id, tokens);
-        Some(tokenizer.fill(text, placed, tokens, &mut generator, known.as_ref()))
+        Some(tokenizer.fill_within(frame, text, placed, tokens, &mut generator, known.as_ref()))
     }
 
     /// Extends `text`, which has `placed` tokens, to `tokens` tokens: with words that tell requests apart, with a
     /// passage of `corpus`, and with a tokenizer with the words that make its count exact.
-    fn natural(&self, corpus: &Corpus, text: &mut String, id: u64, placed: u32, tokens: u32) -> Option<Fit> {
+    fn natural(
+        &self,
+        corpus: &Corpus,
+        text: &mut String,
+        id: u64,
+        (placed, tokens): (u32, u32),
+        frame: Option<&Frame>,
+    ) -> Option<Fit> {
         let Some(tokenizer) = self.tokenizer.as_deref() else {
             let mut generator = self.prompts.at(id);
             let left = tokens.saturating_sub(placed);
@@ -222,7 +267,8 @@ impl Synthetic {
             let telling = tokenizer.append_marker(text, telling, left, &mut generator);
             let room = left.saturating_sub(telling).saturating_sub(reserve);
             let passage = if room > 0 { corpus.append_counted(text, room, tokenizer, &mut generator) } else { 0 };
-            let fit = tokenizer.fill(text, placed + telling + passage, tokens, &mut generator, known.as_ref());
+            let placed = placed + telling + passage;
+            let fit = tokenizer.fill_within(frame, text, placed, tokens, &mut generator, known.as_ref());
             let fit = fit.reserved(number);
             if fit.is_exact() || known.is_some() {
                 return Some(fit);

@@ -8,10 +8,27 @@ use std::sync::{Once, OnceLock};
 use tokenizers::ModelWrapper;
 
 use crate::error::Refusal;
+use crate::workload::chat_template::Around;
 use crate::workload::pieces::Pieces;
+use crate::workload::{ChatTemplate, Message, joined_text};
 
 /// Number of corpora of natural text.
-pub(super) const CORPORA: usize = 3;
+pub(super) const CORPORA: usize = 4;
+
+/// A chat template, with what it puts around the message of a first turn and of a later one.
+struct Templated {
+    template: ChatTemplate,
+    first: Frame,
+    later: Option<Frame>,
+}
+
+/// What a chat template puts around a message of the user.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) around: Around,
+    /// The tokens of the text before the message and of the text after it together.
+    pub(super) tokens: u32,
+}
 
 /// What is accepted, for refusals.
 const ACCEPTED: &str = "accepted is the `tokenizer.json` of a Hugging Face model, or a folder that holds one";
@@ -22,8 +39,9 @@ pub struct Tokenizer {
     name: String,
     digest: String,
     pub(super) pieces: Pieces,
-    /// For each corpus of natural text, the tokens of its pieces, measured when they are first needed.
-    pub(super) passages: [OnceLock<Vec<u8>>; CORPORA],
+    template: Option<Templated>,
+    /// For each corpus of natural text, the tokens before each of its pieces, measured when they are first needed.
+    pub(super) passages: [OnceLock<Vec<u32>>; CORPORA],
 }
 
 impl Tokenizer {
@@ -52,8 +70,56 @@ impl Tokenizer {
             name: name.to_owned(),
             digest: blake3::hash(bytes).to_hex()[..16].to_owned(),
             pieces,
+            template: None,
             passages: Default::default(),
         })
+    }
+
+    /// The same for prompts that a server puts into `template`: lengths of prompts then include it. Refused if the
+    /// template does not repeat a message of the user as it stands.
+    pub fn templated(self, template: ChatTemplate) -> Result<Self, Refusal> {
+        let first = self.framed(template.around(&[])?);
+        let later = template.around_later().map(|around| self.framed(around));
+        Ok(Self { template: Some(Templated { template, first, later }), ..self })
+    }
+
+    /// The chat template that lengths of prompts include.
+    #[must_use]
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref().map(|templated| &templated.template)
+    }
+
+    fn framed(&self, around: Around) -> Frame {
+        let tokens = self.count(&around.with(""));
+        Frame { around, tokens }
+    }
+
+    /// What stands around the message of a first turn, or of a later one; `None` without a template.
+    pub(super) fn frame(&self, is_later: bool) -> Option<&Frame> {
+        let templated = self.template.as_ref()?;
+        if is_later { templated.later.as_ref() } else { Some(&templated.first) }
+    }
+
+    /// What stands around a message of the user after `before`; `None` without a template.
+    pub(super) fn frame_after(&self, before: &[Message]) -> Option<Frame> {
+        self.template().and_then(|template| template.around(before).ok()).map(|around| self.framed(around))
+    }
+
+    /// Tokens of `text` within `frame`.
+    pub(super) fn count_within(&self, frame: Option<&Frame>, text: &str) -> u32 {
+        frame.map_or_else(|| self.count(text), |frame| self.count(&frame.around.with(text)))
+    }
+
+    /// Tokens of a prompt of `messages`, with the chat template if there is one. Of a later turn of a conversation,
+    /// which `is_later` says, only those are counted that come after the answer before it. Messages that the template
+    /// refuses count without it.
+    #[must_use]
+    pub(super) fn count_messages(&self, messages: &[Message], is_later: bool) -> u32 {
+        let text = joined_text(messages);
+        match self.template() {
+            Some(template) if !is_later => self.count(template.render(messages).as_deref().unwrap_or(&text)),
+            _ => self.count_within(self.frame(is_later), &text),
+        }
     }
 
     /// The tokenizer's name in reports.
@@ -62,10 +128,12 @@ impl Tokenizer {
         &self.name
     }
 
-    /// The tokenizer's name, and the first 16 hexadecimal digits of the BLAKE3 hash of its file.
+    /// The tokenizer's name, the first 16 hexadecimal digits of the BLAKE3 hash of its file, and the chat template, if
+    /// there is one.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{} (blake3 {})", self.name, self.digest)
+        let template = self.template().map(|template| format!(", in the chat template of {}", template.name()));
+        format!("{} (blake3 {}){}", self.name, self.digest, template.unwrap_or_default())
     }
 
     /// Tokens of `text`, without special tokens. Zero if the tokenizer cannot encode the text at all, which is a
@@ -128,9 +196,10 @@ thread_local! {
 }
 
 impl PartialEq for Tokenizer {
-    /// Whether both come from the same file.
+    /// Whether both come from the same file, and put the same around a prompt.
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        let around = |tokenizer: &Self| tokenizer.frame(false).map(|frame| frame.around.clone());
+        self.digest == other.digest && around(self) == around(other)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json as json_of};
+use tonnage::workload::estimate_text;
 
 use crate::cli::{all_refused, folder, json, run, text};
 use crate::keeping::{Echo, events_of, http, models};
@@ -77,7 +78,7 @@ fn images_of_the_size_asked_for_stand_before_the_text_and_the_seed_repeats_them(
         let parts = body["messages"][0]["content"].as_array().expect("parts");
         let kinds: Vec<&str> = parts.iter().filter_map(|part| part["type"].as_str()).collect();
         assert_eq!(kinds, ["image_url", "image_url", "text"]);
-        assert_eq!(parts[2]["text"].as_str().map(|text| text.split(' ').count()), Some(10));
+        assert_eq!(parts[2]["text"].as_str().map(estimate_text), Some(10));
         for part in &parts[..2] {
             let url = part["image_url"]["url"].as_str().expect("a URL");
             let png =

@@ -9,7 +9,8 @@ use tonnage::seed::Seed;
 use tonnage::sim::{ServiceProfile, run};
 use tonnage::units::{Rate, Ratio};
 use tonnage::workload::{
-    LengthSpec, Load, Plan, Popularity, PrefixLength, Prefixes, Role, Salt, TextKind, Workload, infinite_cache,
+    LengthSpec, Load, Plan, Popularity, PrefixLength, Prefixes, Role, Salt, TextKind, Workload, estimate_text,
+    infinite_cache,
 };
 
 fn law(text: &str) -> LengthSpec {
@@ -99,7 +100,13 @@ fn groups_are_drawn_by_their_popularity() {
 #[test]
 fn the_requests_of_one_run_share_their_prefix_and_runs_do_not() {
     let length = PrefixLength::Tokens(law("48"));
-    for (kind, message) in [(TextKind::Words, false), (TextKind::Words, true), (TextKind::English, false)] {
+    for (kind, message) in [
+        (TextKind::Words, false),
+        (TextKind::Words, true),
+        (TextKind::Text, false),
+        (TextKind::Text, true),
+        (TextKind::English, false),
+    ] {
         let prefixes = Prefixes {
             system_tokens: 32,
             system_message: message,
@@ -112,8 +119,10 @@ fn the_requests_of_one_run_share_their_prefix_and_runs_do_not() {
             for id in 0..200 {
                 let prompt = plan.spec(id).prompt().into_owned();
                 let words: Vec<&str> = prompt.split_whitespace().collect();
-                assert_eq!(words.len(), 128, "{kind}");
-                heads.entry(plan.shared(id).unwrap().group).or_default().insert(words[..80].join(" "));
+                assert_eq!(estimate_text(&prompt) - u32::from(message), 128, "{kind}");
+                // The words of 80 tokens.
+                let head = if kind == TextKind::Words { 80 } else { 55 };
+                heads.entry(plan.shared(id).unwrap().group).or_default().insert(words[..head].join(" "));
             }
             heads
         };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json as json_of};
 use tonnage::client::Endpoint;
+use tonnage::workload::estimate_text;
 
 use crate::cli::{Simulated, folder, json, run, text};
 use crate::keeping::{Echo, events_of, http, models};
@@ -285,7 +286,7 @@ fn a_sample_is_shown_on_one_line_without_escapes() {
     let shown = text(&output.stderr);
     assert!(shown.contains("sample answer: \\x1b[2Jred\\nblue\n"), "{shown:?}");
     let prompt = shown.lines().find_map(|line| line.strip_prefix("sample prompt: ")).expect("a prompt");
-    assert_eq!(prompt.split(' ').count(), 10, "{prompt}");
+    assert_eq!(estimate_text(&prompt.replace("\\n", "\n")), 10, "{prompt}");
     serde_json::from_slice::<Value>(&output.stdout).expect("standard output is the result alone");
     let refused = played(folder.path(), &server.url, &["--show-sample", "--no-preflight"]);
     assert!(refused.status.code() == Some(2) && said(&refused).starts_with("error: --show-sample:"));

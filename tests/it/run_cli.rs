@@ -221,3 +221,31 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     assert!(said.contains("own lateness"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.path().join("truth.jsonl")).expect("truth").lines().count(), 40);
 }
+
+#[test]
+fn a_configuration_stored_by_an_earlier_version_repeats_its_bytes() {
+    // As it was stored when prompts were words unless another content was named, with the fingerprints of that run.
+    let stored = "api-key-age: 5m\nconnect-timeout: 10s\ncooldown: 0s\ndrain: 60s\nduration: 200ms\nendpoint: chat\n\
+        idle-timeout: 4s\ninput-tokens: 20\noutput-tokens: 2\nprocess: poisson\nrate: 100\nrecords: jsonl\nsalt: abc\n\
+        seed: 17\nsim: delay:ttft=2ms,itl=1ms\ntimeout: 600s\nwait-ready: 0s\nwarmup: 0s\n";
+    let folder = folder();
+    std::fs::write(folder.path().join("earlier.yaml"), stored).expect("written");
+    let of = |words: &[&str]| {
+        let output =
+            run(folder.path(), &[&["run", "-c", "earlier.yaml", "--json", "--out", "out", "--force"], words].concat());
+        let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let fingerprint = |key: &str| result[key].as_str().map(str::to_owned);
+        (fingerprint("plan_fingerprint"), fingerprint("body_fingerprint"), text(&output.stderr))
+    };
+    let (plan, bodies, said) = of(&[]);
+    assert_eq!(plan.as_deref(), Some("c97282a54f98459b19029150160799e7"));
+    assert_eq!(bodies.as_deref(), Some("0f48165a37bc6233d3a3ce8272c3f8c3"));
+    assert!(
+        said.contains("earlier.yaml is of a version without --content: it is repeated with --content words"),
+        "{said}"
+    );
+    let (same_plan, other_bodies, said) = of(&["--content", "text"]);
+    assert!(same_plan == plan && other_bodies != bodies && !said.contains("is of a version"), "{said}");
+    // What this run stores names its content, so that it repeats its own bytes.
+    assert!(std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("written").contains("content: text"));
+}

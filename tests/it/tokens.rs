@@ -4,6 +4,7 @@
 mod counted;
 mod natural;
 mod prefixes;
+mod templates;
 
 use std::collections::BTreeSet;
 use std::path::Path;

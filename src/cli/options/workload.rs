@@ -19,7 +19,8 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Output tokens, in the same forms
     #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(in crate::cli) output_tokens: String,
-    /// What prompts are made of: words drawn one by one, or passages of english, code or chinese [default: words]
+    /// What prompts are made of: text (English prose from many places), words drawn one by one, or passages of english
+    /// (one novel), code or chinese [default: text]
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) content: Option<TextKind>,
     /// Classes of requests: a YAML file, or YAML in braces: {chat: {weight: 70, input-tokens: 512, slo: [p99
@@ -101,9 +102,14 @@ pub(in crate::cli) struct WireOptions {
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(in crate::cli) output_field: Option<OutputField>,
     /// tokenizer.json of the model, or a folder that holds one: prompts then have exactly the length asked for, answers
-    /// are counted after the run, and both counts are shown beside the server's [default: words]
+    /// are counted after the run, and both counts are shown beside the server's [default: an estimate]
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) tokenizer: Option<PathBuf>,
+    /// Chat template that a server puts around prompts; lengths counted by --tokenizer then include it: auto (that
+    /// beside the tokenizer, where the endpoint is a chat), none, or a file (Jinja, or a tokenizer_config.json)
+    /// [default: auto]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) chat_template: Option<String>,
     /// Text that makes prompts differ from those of other runs: random, off or a text
     #[arg(long, value_name = "TEXT", default_value = "random")]
     pub(in crate::cli) salt: String,

@@ -11,14 +11,13 @@ use super::kind::{Capabilities, Dialect};
 use super::prompt::{PartNames, for_each_in_messages, write_messages, write_parts};
 use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
-    word_count,
 };
 use super::written::{self, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
 use crate::error::Error;
-use crate::workload::Message;
+use crate::workload::{Message, estimate_text};
 
 /// The dialect `chat`.
 #[derive(Debug)]
@@ -108,7 +107,7 @@ impl ServedDialect for Chat {
         let messages = body.messages.filter(|messages| messages.messages > 0);
         Ok(ServedRequest {
             model: body.model,
-            prompt_tokens: messages.map(|messages| messages.words).ok_or("messages must hold at least one message"),
+            prompt_tokens: messages.map(|messages| messages.tokens).ok_or("messages must hold at least one message"),
             // As in vLLM, `max_completion_tokens` takes precedence over its older name.
             output_tokens: body.max_completion_tokens.or(body.max_tokens),
             candidates: body.n,
@@ -166,11 +165,11 @@ fn write_delta(out: &mut Vec<u8>, reasoning: &str, text: &str) {
     out.push(b'}');
 }
 
-/// The number of messages in a request, and the number of their words.
+/// The number of messages in a request, and their tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct MessageCount {
     messages: u32,
-    words: u32,
+    tokens: u32,
 }
 
 impl<'de> Deserialize<'de> for MessageCount {
@@ -185,7 +184,7 @@ impl<'de> Deserialize<'de> for MessageCount {
                 let mut count = MessageCount::default();
                 while let Some(ContentOnly { content }) = list.next_element()? {
                     count.messages += 1;
-                    count.words = count.words.saturating_add(content.map_or(0, |words| words.0));
+                    count.tokens = count.tokens.saturating_add(content.map_or(0, |tokens| tokens.0));
                 }
                 Ok(count)
             }
@@ -196,40 +195,40 @@ impl<'de> Deserialize<'de> for MessageCount {
 
 #[derive(Deserialize)]
 struct ContentOnly {
-    content: Option<ContentWords>,
+    content: Option<ContentTokens>,
 }
 
-/// Number of words in a text, or in the text parts of a list of parts.
-struct ContentWords(u32);
+/// Tokens of a text, or of the text parts of a list of parts.
+struct ContentTokens(u32);
 
-impl<'de> Deserialize<'de> for ContentWords {
+impl<'de> Deserialize<'de> for ContentTokens {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Seen;
         impl<'de> Visitor<'de> for Seen {
-            type Value = ContentWords;
+            type Value = ContentTokens;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("text or a list of parts")
             }
-            fn visit_str<E>(self, text: &str) -> Result<ContentWords, E> {
-                Ok(ContentWords(word_count(text)))
+            fn visit_str<E>(self, text: &str) -> Result<ContentTokens, E> {
+                Ok(ContentTokens(estimate_text(text)))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ContentWords, A::Error> {
-                let mut words = 0u32;
-                while let Some(ContentWords(more)) = list.next_element()? {
-                    words = words.saturating_add(more);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ContentTokens, A::Error> {
+                let mut tokens = 0u32;
+                while let Some(ContentTokens(more)) = list.next_element()? {
+                    tokens = tokens.saturating_add(more);
                 }
-                Ok(ContentWords(words))
+                Ok(ContentTokens(tokens))
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut part: A) -> Result<ContentWords, A::Error> {
-                let mut words = 0;
+            fn visit_map<A: MapAccess<'de>>(self, mut part: A) -> Result<ContentTokens, A::Error> {
+                let mut tokens = 0;
                 while let Some(key) = part.next_key::<Cow<'de, str>>()? {
                     if key == "text" {
-                        words = part.next_value::<ContentWords>()?.0;
+                        tokens = part.next_value::<ContentTokens>()?.0;
                     } else {
                         part.next_value::<IgnoredAny>()?;
                     }
                 }
-                Ok(ContentWords(words))
+                Ok(ContentTokens(tokens))
             }
         }
         deserializer.deserialize_any(Seen)
@@ -262,12 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn words_are_counted_in_text_and_in_parts() {
+    fn tokens_are_counted_in_text_and_in_parts() {
         let body = br#"{"model":"m","messages":[{"role":"system","content":"be\nbrief  now"},
             {"role":"assistant","content":null},{"content":[{"type":"text","text":"two words"},
             {"type":"image_url","image_url":{"url":"text not counted"}}]}],"max_tokens":3,"seed":1}"#;
         let asked = Chat.read_request(body).unwrap();
-        assert_eq!((asked.prompt_tokens, asked.output_tokens), (Ok(5), Some(3)));
+        // Five words; a line break and a wide gap are tokens of their own.
+        assert_eq!((asked.prompt_tokens, asked.output_tokens), (Ok(7), Some(3)));
         assert!(Chat.read_request(br#"{"messages":[]}"#).unwrap().prompt_tokens.is_err());
         assert!(Chat.read_request(br#"{"messages":"hello"}"#).is_err());
         assert!(Chat.read_request(br#"{"messages":[],"max_tokens":-1}"#).is_err());

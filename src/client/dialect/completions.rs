@@ -11,14 +11,13 @@ use super::choices;
 use super::kind::{Capabilities, Dialect, quote};
 use super::served::{
     AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StopTexts, StreamOptions, WholeChoice,
-    word_count,
 };
 use super::written::{self, push_all};
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::{Fragment, Place};
 use crate::error::Error;
-use crate::workload::{Message, joined_text};
+use crate::workload::{Message, estimate_text, joined_text};
 
 /// The dialect `completions`.
 #[derive(Debug)]
@@ -187,7 +186,7 @@ impl<'de> Deserialize<'de> for PromptCount {
                 f.write_str("text, token ids, or a list of either")
             }
             fn visit_str<E>(self, text: &str) -> Result<PromptCount, E> {
-                Ok(PromptCount(vec![word_count(text)]))
+                Ok(PromptCount(vec![estimate_text(text)]))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PromptCount, A::Error> {
                 let (mut ids, mut prompts) = (0u32, Vec::new());
@@ -198,7 +197,7 @@ impl<'de> Deserialize<'de> for PromptCount {
                             continue;
                         }
                         PromptItem::Tokens(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
-                        PromptItem::Text(text) => word_count(&text),
+                        PromptItem::Text(text) => estimate_text(&text),
                     };
                     prompts.push(tokens);
                 }

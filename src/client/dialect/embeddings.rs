@@ -107,7 +107,7 @@ mod tests {
         body.push(b'}');
         assert_eq!(body, br#"{"input":["a b","c \"d\""]}"#);
         let asked = Embeddings.read_request(&body).unwrap();
-        assert_eq!((asked.prompt_tokens, asked.items, asked.streamed), (Ok(4), 2, false));
+        assert_eq!((asked.prompt_tokens, asked.items, asked.streamed), (Ok(6), 2, false));
         let ids = Embeddings.read_request(br#"{"input":[1,2,3]}"#).unwrap();
         assert_eq!((ids.prompt_tokens, ids.items), (Ok(3), 1));
     }

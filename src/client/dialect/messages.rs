@@ -164,13 +164,13 @@ fn usage_of(usage: Raw<'_>) -> Option<Counts> {
 impl ServedDialect for Messages {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
-        let mut words = 0u32;
-        self.for_each_prompt_part(&body, &mut |part| words = words.saturating_add(part.tokens()));
+        let mut tokens = 0u32;
+        self.for_each_prompt_part(&body, &mut |part| tokens = tokens.saturating_add(part.tokens()));
         let given = body["messages"].as_array().is_some_and(|messages| !messages.is_empty());
         let prompt_tokens = match (given, body[LENGTH].as_u64()) {
             (false, _) => Err("messages: at least one message is required"),
             (true, None) => Err("max_tokens: Field required"),
-            (true, Some(_)) => Ok(words),
+            (true, Some(_)) => Ok(tokens),
         };
         Ok(ServedRequest::of(&body, prompt_tokens, &body[LENGTH]))
     }

@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 use super::kind::{Capabilities, Dialect, StreamFields, StreamFraming, only_length, quote, stream_alone};
 use super::ollama;
 use super::prompt::write_messages;
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest};
 use super::single;
 use super::written::push_all;
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::Fragment;
 use crate::error::Error;
-use crate::workload::{Message, joined_text};
+use crate::workload::{Message, estimate_text, joined_text};
 
 /// The dialect `ollama-chat`.
 #[derive(Debug)]
@@ -79,11 +79,11 @@ impl ServedDialect for OllamaChat {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
         let messages = body["messages"].as_array().filter(|messages| !messages.is_empty());
-        let words = messages.map(|messages| {
-            let words = messages.iter().map(|message| word_count(message["content"].as_str().unwrap_or("")));
-            words.fold(0, u32::saturating_add)
+        let tokens = messages.map(|messages| {
+            let tokens = messages.iter().map(|message| estimate_text(message["content"].as_str().unwrap_or("")));
+            tokens.fold(0, u32::saturating_add)
         });
-        Ok(ollama::served(&body, words.ok_or("messages must hold at least one message")))
+        Ok(ollama::served(&body, tokens.ok_or("messages must hold at least one message")))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {

@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 
 use super::kind::{Capabilities, Dialect, StreamFields, StreamFraming, only_length, quote, stream_alone};
 use super::ollama;
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest};
 use super::single;
 use super::written::push_all;
 use crate::client::delta::Delta;
 use crate::client::length_field::LengthField;
 use crate::client::shape::Fragment;
 use crate::error::Error;
-use crate::workload::{Message, joined_text};
+use crate::workload::{Message, estimate_text, joined_text};
 
 /// The dialect `ollama-generate`.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Dialect for OllamaGenerate {
 impl ServedDialect for OllamaGenerate {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
-        Ok(ollama::served(&body, body["prompt"].as_str().map(word_count).ok_or("prompt must be a text")))
+        Ok(ollama::served(&body, body["prompt"].as_str().map(estimate_text).ok_or("prompt must be a text")))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::kind::{BodyValues, Capabilities, Dialect, StreamFields, StreamFraming, only_length, quote, stream_alone};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest};
 use super::single::{self, Aside, answer};
 use super::written::{self, push_all};
 use crate::client::delta::{Counts, Delta};
@@ -16,7 +16,7 @@ use crate::client::said::{failure_of, words_in};
 use crate::client::shape::Fragment;
 use crate::client::value::Raw;
 use crate::error::{Error, Refusal};
-use crate::workload::{Message, joined_text};
+use crate::workload::{Message, estimate_text, joined_text};
 
 /// How the answers of a raw endpoint are framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -215,8 +215,9 @@ fn inside_quotes(body: &mut Vec<u8>, text: &str) {
 impl ServedDialect for RawEndpoint {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
-        let words = prompt_of(&body).map(word_count).ok_or("the simulated server needs a text under prompt or inputs");
-        Ok(ServedRequest::of(&body, words, &body["max_tokens"]))
+        let tokens =
+            prompt_of(&body).map(estimate_text).ok_or("the simulated server needs a text under prompt or inputs");
+        Ok(ServedRequest::of(&body, tokens, &body["max_tokens"]))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {

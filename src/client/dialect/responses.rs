@@ -144,11 +144,11 @@ fn ending(response: Raw<'_>) -> Aside {
 impl ServedDialect for Responses {
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
         let body: Value = serde_json::from_slice(body)?;
-        let mut words = 0u32;
-        self.for_each_prompt_part(&body, &mut |part| words = words.saturating_add(part.tokens()));
+        let mut tokens = 0u32;
+        self.for_each_prompt_part(&body, &mut |part| tokens = tokens.saturating_add(part.tokens()));
         let given = body["input"].is_string() || body["input"].as_array().is_some_and(|items| !items.is_empty());
-        let words = if given { Ok(words) } else { Err("input must hold a text or at least one message") };
-        Ok(ServedRequest::of(&body, words, &body[LENGTH]))
+        let tokens = if given { Ok(tokens) } else { Err("input must hold a text or at least one message") };
+        Ok(ServedRequest::of(&body, tokens, &body[LENGTH]))
     }
 
     fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {

@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::workload::estimate_text;
+
 /// The content of a request body on which the response depends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServedRequest<'a> {
     /// The requested model; `None` when the body names none.
     pub(crate) model: Option<Cow<'a, str>>,
-    /// Tokens of the prompt; the error says why the server cannot serve the prompt. Each word (separated by white
-    /// space) counts as one token (`words-v1`): a documented estimate, the same for every client.
+    /// Tokens of the prompt by the estimate `text-v1`, the same for every client: a short common word is one token. The
+    /// error says why the server cannot serve the prompt.
     pub(crate) prompt_tokens: Result<u32, &'static str>,
     /// Output tokens asked for.
     pub(crate) output_tokens: Option<u32>,
@@ -76,10 +78,10 @@ pub(crate) enum PromptPart<'a> {
 }
 
 impl PromptPart<'_> {
-    /// Its tokens: each word, and each token id, is one.
+    /// Its tokens: those of its text by the estimate `text-v1`; a token id is one.
     pub(super) fn tokens(&self) -> u32 {
         match self {
-            Self::Text(text) => word_count(text),
+            Self::Text(text) => estimate_text(text),
             Self::TokenId(_) => 1,
             Self::Next | Self::Role(_) => 0,
         }
@@ -241,9 +243,4 @@ impl StreamOptions {
         let at_end = options.and_then(|options| options.include_usage).unwrap_or(false);
         (at_end, at_end && options.and_then(|options| options.continuous_usage_stats).unwrap_or(false))
     }
-}
-
-/// Number of words in `text`, separated by white space.
-pub(super) fn word_count(text: &str) -> u32 {
-    u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
 }

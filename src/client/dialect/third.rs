@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kind::{Capabilities, Dialect, StreamFields, quote};
-use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar, word_count};
+use super::served::{AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, SoFar};
 use super::written::push_all;
 use crate::client::answer::{Answer, End};
 use crate::client::delta::{Counts, Delta};
@@ -14,7 +14,7 @@ use crate::client::{Encoder, Endpoint, RequestOptions, Target};
 use crate::error::Error;
 use crate::record::{Exchange, Outcome, Usage};
 use crate::units::Offset;
-use crate::workload::{Message, Outline, RequestSpec, joined_text};
+use crate::workload::{Message, Outline, RequestSpec, estimate_text, joined_text};
 
 /// Each event has a type, as in `/v1/responses`; the key for the output length has another name.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl ServedDialect for Typed {
         let body: Value = serde_json::from_slice(body)?;
         Ok(ServedRequest {
             model: None,
-            prompt_tokens: Ok(word_count(body["input"].as_str().unwrap_or(""))),
+            prompt_tokens: Ok(estimate_text(body["input"].as_str().unwrap_or(""))),
             output_tokens: body["max_output_tokens"].as_u64().map(|tokens| tokens as u32),
             candidates: None,
             streamed: body["stream"] == true,

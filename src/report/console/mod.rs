@@ -21,7 +21,7 @@ use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
 use crate::results::Report;
 use crate::units::{count, visible};
-use crate::workload::ESTIMATE_NAME;
+use crate::workload::{ESTIMATE_NAME, TEXT_ESTIMATE_NAME};
 pub(super) use classes::classes_table;
 use classes::classes_text;
 pub(super) use latency::latency_table;
@@ -141,16 +141,11 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     ];
     parts.push(turns_text(trial, ink));
     let cache = cache_line(trial).map(|line| ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)) + "\n");
-    parts.push(tokens_text(&trial.tokens, templated(report), ink) + &cache.unwrap_or_default());
+    parts.push(tokens_text(report, trial, ink) + &cache.unwrap_or_default());
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
-}
-
-/// Whether the server wraps prompts in a chat template.
-fn templated(report: &Report) -> bool {
-    report.config.endpoint.as_ref().is_none_or(|endpoint| endpoint.value().capabilities().chat_template)
 }
 
 fn footer(report: &Report, ink: Ink) -> String {
@@ -162,7 +157,8 @@ fn footer(report: &Report, ink: Ink) -> String {
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
     parts.extend(report.config.salt.as_ref().map(|salt| format!("salt {}", salt.text())));
-    let how = if report.token_estimate == ESTIMATE_NAME { "estimated" } else { "counted" };
+    let is_estimate = [ESTIMATE_NAME, TEXT_ESTIMATE_NAME].contains(&&*report.token_estimate);
+    let how = if is_estimate { "estimated" } else { "counted" };
     let line = format!(
         "{}\n{}",
         parts.join(" · "),

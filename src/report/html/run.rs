@@ -12,6 +12,7 @@ use crate::report::html::parts::{Page, explained, noted, section, sentences, tab
 use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, percent, rate, shown};
 use crate::report::offered::offered_text;
+use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, reasons_of};
 use crate::results::Report;
 use crate::units::count;
@@ -54,6 +55,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             (table(&requests_table(trial), "requests"))
             @if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) { p.note { (line) } }
             (table(&throughput_table(trial), "throughput"))
+            (noted(tokens_table(report, trial), "tokens of a request"))
             @if let Some(line) = cache_line(trial) { p.note { (line) } }
             (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved",
                 "shed", "input_tokens", "output_tokens"]))

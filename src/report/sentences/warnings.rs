@@ -123,7 +123,15 @@ pub(crate) fn note(note: &Note) -> String {
             "{} answers do not have the requested length; use --ignore-eos if the server supports it",
             count(answers)
         ),
-        Note::PromptTokensApart { asked_mean, server_mean, counted } => prompts(asked_mean, server_mean, counted),
+        Note::PromptTokensApart { asked_mean, server_mean, counted, templated } => {
+            prompts(asked_mean, server_mean, counted, templated)
+        }
+        Note::AnswerTokensApart { counted_mean, server_mean } => format!(
+            "the server counts a mean of {server_mean:.0} output tokens, but --tokenizer counts {counted_mean:.0} in \
+             the text of answers ({:+.0} %): the model has another tokenizer, or the server sends text that it does \
+             not count, or counts tokens that it does not send; check --tokenizer",
+            100.0 * (server_mean / counted_mean - 1.0)
+        ),
         Note::UsageMissing { answers, streamed } => {
             let (are, ask) = if streamed {
                 ("the number of events", "ask the server for usage in the stream, or give --tokenizer")
@@ -228,13 +236,17 @@ fn usage_odd(answers: u64) -> String {
 }
 
 /// The sentence for a server that counts more or fewer prompt tokens than were requested.
-fn prompts(asked_mean: f64, server_mean: f64, counted: bool) -> String {
-    // A tokenizer from the user leaves the chat template as the main cause: the template is not part of the prompt's
-    // text.
-    let (cause, advice) = if counted {
-        ("the chat template, or another tokenizer", "")
-    } else {
-        ("the chat template, or a tokenizer that differs from ours", "; --tokenizer uses the model's own tokens")
+fn prompts(asked_mean: f64, server_mean: f64, counted: bool, templated: bool) -> String {
+    // A tokenizer from the user leaves the chat template as the main cause, unless it is counted.
+    let (cause, advice) = match (counted, templated) {
+        (_, true) => ("another tokenizer, or another chat template", "; give --tokenizer the model's own folder"),
+        (true, false) => (
+            "the chat template, or another tokenizer",
+            "; --chat-template makes the lengths asked for include the template",
+        ),
+        (false, false) => {
+            ("the chat template, or a tokenizer that differs from ours", "; --tokenizer uses the model's own tokens")
+        }
     };
     format!(
         "the server counts a mean of {server_mean:.0} prompt tokens, but {asked_mean:.0} were requested ({:+.0} %): \

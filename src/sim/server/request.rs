@@ -2,6 +2,7 @@
 
 use crate::client::Endpoint;
 use crate::client::dialect::PromptPart;
+use crate::workload::estimated_words;
 
 /// The largest accepted body, in bytes.
 pub(super) const MOST_BODY_BYTES: usize = 64 << 20;
@@ -166,18 +167,18 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     Ok(Some(head))
 }
 
-/// Ids of each prompt's blocks of `block_tokens` words, for a prefix cache. Each id hashes all words up to the end of
-/// its block, with the role and the start of each message. A token id counts as a word. An incomplete block has no
-/// id.
+/// Ids of each prompt's blocks of `block_tokens` tokens, for a prefix cache. Each id hashes all words up to the one
+/// that fills its block, with the role and the start of each message. A token id counts as a word of one token. An
+/// incomplete block has no id.
 pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<Vec<u64>> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let new = || Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
+    let new = || Chain { hash: FNV_OFFSET, tokens: 0, block_tokens: block_tokens.max(1), ids: Vec::new() };
     let (mut chain, mut all) = (new(), Vec::new());
     endpoint.dialect().for_each_prompt_part(&body, &mut |part| match part {
         PromptPart::Next => all.push(std::mem::replace(&mut chain, new()).ids),
         PromptPart::Role(role) => chain.mix(role),
-        PromptPart::Text(text) => text.split_whitespace().for_each(|word| chain.word(word)),
-        PromptPart::TokenId(id) => chain.word(&id),
+        PromptPart::Text(text) => estimated_words(text).for_each(|(word, tokens)| chain.word(word.trim(), tokens)),
+        PromptPart::TokenId(id) => chain.word(&id, 1),
     });
     all.push(chain.ids);
     all
@@ -189,8 +190,8 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 struct Chain {
     hash: u64,
-    words: u32,
-    block_words: u32,
+    tokens: u32,
+    block_tokens: u32,
     ids: Vec<u64>,
 }
 
@@ -202,11 +203,16 @@ impl Chain {
         }
     }
 
-    fn word(&mut self, word: &str) {
+    fn word(&mut self, word: &str, tokens: u32) {
         self.mix(word);
-        self.words += 1;
-        if self.words.is_multiple_of(self.block_words) {
+        let full = self.tokens / self.block_tokens;
+        self.tokens = self.tokens.saturating_add(tokens);
+        for _ in full..self.tokens / self.block_tokens {
             self.ids.push(self.hash);
+            if tokens > self.block_tokens {
+                // No two blocks of one prompt have the same id.
+                self.mix("");
+            }
         }
     }
 }
@@ -259,7 +265,7 @@ mod tests {
             .remove(0)
         };
         assert_eq!(blocks("a b c d e").len(), 2);
-        assert_eq!(blocks("a b c d e"), blocks("a b c  d f"));
+        assert_eq!(blocks("a b c d e"), blocks("a b c d f"));
         assert_eq!(blocks("a b c d")[0], blocks("a b x d")[0]);
         assert_ne!(blocks("a b c d")[1], blocks("a b x d")[1]);
         assert_ne!(blocks("a b c d")[1], blocks("x b c d")[1], "an id covers everything before its block too");

@@ -52,6 +52,14 @@ impl DataRow {
         self.answer.as_deref()
     }
 
+    /// The messages that the row says; `None` for a body.
+    pub(super) fn said_messages(&self) -> Option<&[Message]> {
+        match &self.said {
+            Said::Messages(messages) => Some(messages),
+            Said::Body(_) => None,
+        }
+    }
+
     /// The text whose tokens are the input tokens of the row. For a body, it is every text under the keys of
     /// prompts.
     pub(super) fn counted_text(&self) -> Cow<'_, str> {

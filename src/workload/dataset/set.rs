@@ -12,8 +12,8 @@ use super::table::delimiter_of;
 use super::values::{conversations, sessions, values};
 use super::{bodies, chats, fields, plain, sharegpt};
 use crate::error::Error;
-use crate::workload::Tokenizer;
 use crate::workload::estimate::estimate_text;
+use crate::workload::{Message, Tokenizer};
 
 /// How a data set is read.
 #[derive(Debug, Clone, Default)]
@@ -207,29 +207,47 @@ impl DataSet {
         format!("data set {}: {rows}{of} {}{how}{separated}{left_out}", self.file, self.format)
     }
 
+    /// The messages of each row with its number from 1, those of the turns before it in its conversation left out; none
+    /// for bodies and for later turns.
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = (usize, &[Message])> {
+        let is_first =
+            |place: usize| self.starts.as_ref().is_none_or(|starts| starts.binary_search(&(place as u32)).is_ok());
+        let rows = self.rows.iter().enumerate().filter(move |(place, _)| is_first(*place));
+        rows.filter_map(|(place, row)| Some((place + 1, row.said_messages()?)))
+    }
+
     pub(in crate::workload) fn row(&self, place: usize) -> Option<&DataRow> {
         self.rows.get(place)
     }
 
     /// The lengths of all rows: as `tokenizer` counts them on all cores, or estimated without one.
     pub(in crate::workload) fn lengths(&self, tokenizer: Option<&Tokenizer>) -> Arc<[RowLengths]> {
-        let of = |row: &DataRow| {
+        let of = |(place, row): (usize, &DataRow)| {
             let count = |text: &str| tokenizer.map_or_else(|| estimate_text(text), |tokenizer| tokenizer.count(text));
             let answered = || row.answer.as_deref().map(|answer| count(answer).max(1));
-            RowLengths { input: count(&row.counted_text()).max(1), output: row.output_tokens.or_else(answered) }
+            let is_later = self.starts.as_ref().is_some_and(|starts| starts.binary_search(&(place as u32)).is_err());
+            let templated = tokenizer.filter(|tokenizer| tokenizer.template().is_some());
+            let input = match templated.zip(row.said_messages()) {
+                Some((tokenizer, messages)) => tokenizer.count_messages(messages, is_later),
+                None => count(&row.counted_text()),
+            };
+            RowLengths { input: input.max(1), output: row.output_tokens.or_else(answered) }
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         if tokenizer.is_none() || threads == 1 {
-            return self.rows.iter().map(of).collect();
+            return self.rows.iter().enumerate().map(of).collect();
         }
         let share = self.rows.len().div_ceil(threads).max(1);
-        let count = |rows: &[DataRow]| rows.iter().map(of).collect::<Vec<_>>();
+        let count = |part: usize| {
+            let rows = self.rows.iter().enumerate().skip(part * share).take(share);
+            rows.map(of).collect::<Vec<_>>()
+        };
         let count = &count;
         std::thread::scope(|scope| {
-            let counting: Vec<_> =
-                self.rows.chunks(share).map(|rows| (rows, scope.spawn(move || count(rows)))).collect();
+            let parts = 0..self.rows.len().div_ceil(share);
+            let counting: Vec<_> = parts.map(|part| (part, scope.spawn(move || count(part)))).collect();
             // The counts of a thread that panicked are made again here.
-            counting.into_iter().flat_map(|(rows, thread)| thread.join().unwrap_or_else(|_| count(rows))).collect()
+            counting.into_iter().flat_map(|(part, thread)| thread.join().unwrap_or_else(|_| count(part))).collect()
         })
     }
 }

@@ -10,6 +10,7 @@ use tonnage::client::{
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
 use tonnage::sim::{MODEL_NAME, Options, Server, listen_at};
+use tonnage::workload::estimate_text;
 
 use super::{class, paused, spec};
 
@@ -43,7 +44,7 @@ fn every_endpoint_is_answered_and_read_to_the_millisecond() {
         let can = endpoint.capabilities();
         let output_tokens = if can.output_tokens { 8 } else { 0 };
         // A single text is both the query and the document of an endpoint that ranks documents.
-        let input_tokens = 2 * endpoint.texts(1).unwrap_or(1);
+        let input_tokens = estimate_text(&spec(0).prompt()) * endpoint.texts(1).unwrap_or(1);
         let usage = can.token_counts.then_some(Usage { input_tokens, output_tokens, cached_tokens: None });
         let whole = asked(endpoint, "", |options| options.stream = false);
         assert_eq!((&whole.outcome, whole.first_token), (&Outcome::Completed, None), "{endpoint}: {whole:?}");

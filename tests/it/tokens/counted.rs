@@ -43,7 +43,8 @@ fn asked_counted_and_server_stand_side_by_side() {
     let output = counted(folder.path(), &[]);
     assert_played(&output);
     let shown = text(&output.stdout);
-    assert!(shown.contains("input tokens: asked ") && shown.contains("output tokens: asked 12, counted "), "{shown}");
+    let has = |part: &str| shown.contains(part);
+    assert!(has("tokens of a request  asked  counted  server") && has("\noutput                  12 "), "{shown}");
     assert!(shown.contains("prompt tokens are counted by") && shown.contains("tokenizer.json (blake3 "), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let result = json(&folder.path().join("out/result.json"));
