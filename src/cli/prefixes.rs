@@ -55,8 +55,8 @@ pub(super) fn sharing(workload: Workload, options: &PrefixOptions, seed: u64) ->
     Ok(workload.sharing_prefixes(Some(prefixes)))
 }
 
-/// `plan` with its prefixes as the load needs them. The loads of a sweep or a search share theirs, so every load but the
-/// first would be primed.
+/// `plan` with its prefixes as the load needs them. The loads of a sweep or a search share theirs, so every load but
+/// the first would be primed.
 pub(super) fn shared_in_load(plan: Plan, of_many: bool, system_message: bool) -> Plan {
     match plan.workload().prefixes.clone() {
         Some(prefixes) => {
