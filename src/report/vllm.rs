@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::{Known, LoadOrigin, Metric};
 use crate::report::shown::shown as without_escapes;
-use crate::results::Report;
+use crate::results::{Report, file_name};
 use crate::schedule::Process;
 
 /// The files that `vllm bench serve --save-result` would write: (name, JSON) of each trial of `report`.
@@ -87,8 +87,7 @@ fn name_of(report: &Report, trial: &TrialView) -> String {
     };
     let concurrency = trial.load.concurrency.map_or_else(String::new, |most| format!("-concurrency{most}"));
     let model = report.target.model.rsplit('/').next().unwrap_or_default();
-    let name = format!("{first}-{rate}qps{concurrency}-{model}-{}", date(report));
-    name.chars().map(|letter| if letter.is_alphanumeric() || "-_.+".contains(letter) { letter } else { '-' }).collect()
+    file_name(&format!("{first}-{rate}qps{concurrency}-{model}-{}", date(report)))
 }
 
 fn keys_of(report: &Report, trial: &TrialView) -> Vec<(String, Value)> {

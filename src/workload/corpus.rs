@@ -154,8 +154,7 @@ impl Corpus {
         generator: &mut impl Rng,
     ) -> u32 {
         let wanted = Wanted { least: u32::MAX, most: tokens, pieces: most_pieces(tokens), from_line: false };
-        let before = self.counted(tokenizer);
-        self.append(text, wanted, |piece| before.get(piece).copied().unwrap_or(0), generator)
+        self.append(text, wanted, self.counted(tokenizer), generator)
     }
 
     /// Appends a passage up to the end of the piece with which it has at least `wanted.0` tokens, and at most
@@ -169,13 +168,8 @@ impl Corpus {
     ) -> u32 {
         let wanted = Wanted { least, most, pieces: most_pieces(least), from_line: tokenizer.is_none() };
         match (tokenizer, &self.unit) {
-            (Some(tokenizer), _) => {
-                let before = self.counted(tokenizer);
-                self.append(text, wanted, |piece| before.get(piece).copied().unwrap_or(0), generator)
-            }
-            (None, Unit::Words(before)) => {
-                self.append(text, wanted, |piece| before.get(piece).copied().unwrap_or(0), generator)
-            }
+            (Some(tokenizer), _) => self.append(text, wanted, self.counted(tokenizer), generator),
+            (None, Unit::Words(before)) => self.append(text, wanted, before, generator),
             (None, Unit::Characters) => {
                 self.append_estimated(text, least, generator);
                 least
@@ -189,8 +183,7 @@ impl Corpus {
         let wanted = Wanted { least: u32::MAX, most: tokens, pieces: usize::MAX, from_line: true };
         match &self.unit {
             Unit::Words(before) => {
-                let tokens_before = |piece: usize| before.get(piece).copied().unwrap_or(0);
-                let spent = self.append(text, wanted, tokens_before, generator);
+                let spent = self.append(text, wanted, before, generator);
                 append_words(text, tokens.saturating_sub(spent), generator);
             }
             Unit::Characters => self.append_characters(text, tokens, generator),
@@ -217,20 +210,15 @@ impl Corpus {
 
     /// Appends the pieces of a passage until they have the tokens that are wanted. `before` are the tokens of all
     /// pieces before a piece. Returns the tokens of the appended pieces.
-    fn append(
-        &self,
-        text: &mut String,
-        wanted: Wanted,
-        before: impl Fn(usize) -> u32,
-        generator: &mut impl Rng,
-    ) -> u32 {
+    fn append(&self, text: &mut String, wanted: Wanted, before: &[u32], generator: &mut impl Rng) -> u32 {
+        let before = |piece: usize| i64::from(before.get(piece).copied().unwrap_or(0));
         let (mut spent, mut pieces, mut is_first) = (0i64, wanted.pieces, true);
         for run in self.runs(generator) {
             if wanted.from_line && is_first {
                 spent = i64::from(!text.is_empty()) - i64::from(self.tokens_of_space(run.start));
             }
-            let from = i64::from(before(run.start)) - spent;
-            let of = |end: usize| i64::from(before(end)) - from;
+            let from = before(run.start) - spent;
+            let of = |end: usize| before(end) - from;
             let last = run.end.min(run.start.saturating_add(pieces));
             let within = |limit: u32| partition(run.start, last, |end| of(end) <= i64::from(limit));
             // The end with which the least is reached, if it does not go beyond the most.
@@ -273,7 +261,7 @@ impl Corpus {
 /// The tokens that a passage shall have.
 #[derive(Clone, Copy)]
 struct Wanted {
-    /// The passage ends with the piece with which it has so many.
+    /// The passage ends as soon as it has this many.
     least: u32,
     /// It never has more.
     most: u32,

@@ -323,7 +323,7 @@ fn vllms_file_has_its_keys_in_their_order_and_the_figures_of_the_result() {
         .collect();
     let [path] = names.as_slice() else { panic!("{names:?}") };
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-    assert!(name.starts_with("a-b-120.0qps-tonnage-sim-20") && name.strip_suffix(".json").is_some(), "{name}");
+    assert!(name.starts_with("a_b-120.0qps-tonnage-sim-20") && name.strip_suffix(".json").is_some(), "{name}");
     let file = std::fs::read_to_string(path).expect("a file");
     let keys: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix('"')?.split('"').next()).collect();
     let head = "date endpoint_type backend label model_id tokenizer_id num_prompts team request_rate burstiness \
