@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use tonnage::metrics::Objectives;
-//! use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
+//! use tonnage::search::maximum::{Aim, Conclusion, SearchCampaign};
 //! use tonnage::search::{Blueprint, drive};
 //! use tonnage::{seed::Seed, sim::VirtualPlayer, workload::Workload};
 //!

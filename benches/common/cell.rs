@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tonnage::search::hunt::Conclusion;
+use tonnage::search::maximum::Conclusion;
 use tonnage::search::step::{Answer, Demand, Finding, Probe, price};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;

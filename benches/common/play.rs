@@ -9,7 +9,7 @@ use std::time::Duration;
 use tonnage::metrics::Objectives;
 use tonnage::play::{Segment, WatchRule};
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::hunt::{Aim, Conclusion, Purpose, SearchCampaign};
+use tonnage::search::maximum::{Aim, Conclusion, Purpose, SearchCampaign};
 use tonnage::search::step::{Answer, Demand, History, Question};
 use tonnage::search::{Blueprint, Event, drive};
 use tonnage::seed::Seed;
@@ -104,7 +104,7 @@ impl Asked<'_> {
         let trial = session.trial(segment, WatchRule::Never.into());
         let sequence = trial.sequence.as_ref().expect("it was watched");
         let aim = self.aim();
-        let of = |(demand, asked): (&Demand, &tonnage::search::hunt::Asked)| {
+        let of = |(demand, asked): (&Demand, &tonnage::search::maximum::Asked)| {
             let toll = sequence.toll(asked.place, trial.drain_end);
             (toll.misses as f64 / toll.decided.max(1) as f64, demand.allowed())
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tonnage::metrics::Objectives;
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::hunt::Aim;
+use tonnage::search::maximum::Aim;
 use tonnage::search::step::{Answer, History};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Engine, Request, Setup, Token};

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::metrics::{Ended, VerdictResult};
 use crate::results::Report;
 use crate::search::Finished;
-use crate::search::hunt::Outcome;
+use crate::search::maximum::Outcome;
 use crate::search::step::Certified;
 
 /// How the process ends; each case has an exit code.

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::report::{bounds_of, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
-use crate::search::hunt::{Aim, Journal, Load as Played, Outcome, Purpose, SearchCampaign, SearchFindings, Wanted};
+use crate::search::maximum::{Aim, Journal, Load as Played, Outcome, Purpose, SearchCampaign, SearchFindings, Wanted};
 use crate::search::{Axis, Blueprint, Event, Pass, drive};
 use crate::seed::Seed;
 use crate::service::Service;

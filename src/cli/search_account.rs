@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::cli::job::Job;
 use crate::figures::TrialView;
 use crate::report::{faults_of, probe_account};
-use crate::search::hunt::{Aim, Purpose, SearchFindings, Wanted};
+use crate::search::maximum::{Aim, Purpose, SearchFindings, Wanted};
 use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
 use crate::search::{Axis, Kept};
 use crate::units::{count, per_second, seconds};

@@ -6,7 +6,7 @@ use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, shown, unit_of};
 use crate::report::worded::{reasons_of, said_of_search, said_of_sweep};
 use crate::results::Report;
-use crate::search::hunt::Outcome;
+use crate::search::maximum::Outcome;
 use crate::units::{count, seconds};
 
 /// How good the news is.

@@ -10,7 +10,7 @@ use crate::report::numbers::percent;
 use crate::report::worded::{faults_of, notes_of_run, said_of_search};
 use crate::results::Report;
 use crate::search::Kept;
-use crate::search::hunt::{Purpose, SearchFindings};
+use crate::search::maximum::{Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
 use crate::units::{count, seconds};
 

@@ -9,7 +9,7 @@ use crate::report::sentences::{
 };
 use crate::results::Report;
 use crate::search::SweepFindings;
-use crate::search::hunt::SearchFindings;
+use crate::search::maximum::SearchFindings;
 use crate::sizing::{CheckView, Fleet};
 use crate::trace::Inspection;
 

@@ -8,7 +8,7 @@ use crate::client::{Http2, ReceiveClock};
 use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
-use crate::search::hunt::SearchFindings;
+use crate::search::maximum::SearchFindings;
 use crate::service::{Preflight, Preparation};
 
 /// The schema number that this version writes.

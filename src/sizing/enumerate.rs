@@ -58,7 +58,7 @@ pub(crate) fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Op
     });
     let mut by_rate: Vec<usize> = (0..machines.len()).collect();
     by_rate.sort_by(|one, other| machines[*other].rate_per_s.total_cmp(&machines[*one].rate_per_s));
-    let mut hunt = Hunt {
+    let mut search = Enumeration {
         machines,
         by_value,
         by_rate,
@@ -68,13 +68,13 @@ pub(crate) fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Op
         best: None,
         looks: 0,
     };
-    hunt.alone();
-    hunt.descend(0, 0.0, 0.0);
-    let proven = hunt.looks <= MOST_LOOKS;
-    hunt.best.map(|(_, counts)| Mix { counts, proven })
+    search.alone();
+    search.descend(0, 0.0, 0.0);
+    let proven = search.looks <= MOST_LOOKS;
+    search.best.map(|(_, counts)| Mix { counts, proven })
 }
 
-struct Hunt<'a> {
+struct Enumeration<'a> {
     machines: &'a [Machine],
     by_value: Vec<usize>,
     by_rate: Vec<usize>,
@@ -85,7 +85,7 @@ struct Hunt<'a> {
     looks: u64,
 }
 
-impl Hunt<'_> {
+impl Enumeration<'_> {
     /// The largest useful count of `kind`: enough to carry everything alone after the loss of `spares`.
     fn most(&self, kind: usize) -> u64 {
         let machine = &self.machines[kind];

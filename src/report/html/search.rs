@@ -11,7 +11,7 @@ use crate::report::html::sweep::latency_chart;
 use crate::report::numbers::percent;
 use crate::report::search::{faults, probe_table};
 use crate::results::Report;
-use crate::search::hunt::{Purpose, SearchFindings};
+use crate::search::maximum::{Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
 use crate::search::{Axis as Over, Kept, Level};
 use crate::stats::proportion::{lower_bound, upper_bound};

@@ -1,7 +1,7 @@
 //! Owns the sentences about how a search ended and what is in doubt, with advice.
 
 use crate::search::Axis;
-use crate::search::hunt::{Outcome, SearchFindings};
+use crate::search::maximum::{Outcome, SearchFindings};
 use crate::search::step::{Capacity, Doubt, MOST_PROBES};
 use crate::units::{count, per_second, seconds};
 

@@ -1,7 +1,7 @@
 //! Owns the sentences of a search: the answer first, then the evidence for it, with advice.
 
 use crate::report::sentences::ending::{bounds_of, doubt_of, end_of};
-use crate::search::hunt::{Certificate, Outcome, SearchFindings};
+use crate::search::maximum::{Certificate, Outcome, SearchFindings};
 use crate::search::step::{Capacity, Certified, Direct, End};
 use crate::search::{Axis, Kept};
 use crate::units::{count, per_second, plain, seconds};

@@ -83,7 +83,7 @@ use crate::units::Offset;
 /// use tonnage::metrics::Objectives;
 /// use tonnage::schedule::Process;
 /// use tonnage::search::{Blueprint, drive};
-/// use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
+/// use tonnage::search::maximum::{Aim, Conclusion, SearchCampaign};
 /// use tonnage::seed::{Seed, exponential};
 /// use tonnage::sim::{Call, Reply, Service, VirtualPlayer};
 /// use tonnage::units::Offset;

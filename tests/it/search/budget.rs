@@ -2,13 +2,13 @@
 //! it found.
 
 use tonnage::play::Play;
-use tonnage::search::hunt::{Conclusion, Journal};
+use tonnage::search::maximum::{Conclusion, Journal};
 use tonnage::search::step::{Budget, Finding};
 use tonnage::seed::Seed;
 use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::workload::Workload;
 
-use super::hunt::{by, workload};
+use super::played::{by, workload};
 use crate::coverage::now;
 
 /// Services from one that responds at once to one that completes about a dozen requests within a budget: the profile,
@@ -29,7 +29,7 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
     for (profile, sent, slo) in services() {
         for seconds in [10.0, 20.0, 30.0, 60.0, 120.0, 300.0] {
             let mut session = VirtualPlayer::new(profile.parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
-            let bounded = |aim: tonnage::search::hunt::Aim| {
+            let bounded = |aim: tonnage::search::maximum::Aim| {
                 let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
                 aim.asking(question)
             };
@@ -57,7 +57,7 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
 fn a_service_that_answers_slowly_when_full_is_not_called_lost() {
     for seconds in [12.0, 15.0, 20.0] {
         let mut session = VirtualPlayer::new("small".parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
-        let bounded = |aim: tonnage::search::hunt::Aim| {
+        let bounded = |aim: tonnage::search::maximum::Aim| {
             let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
             aim.asking(question)
         };
@@ -72,7 +72,7 @@ fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
     for seconds in [1.0, 3.0, 4.0, 5.0, 8.0] {
         let mut session =
             VirtualPlayer::new("delay:ttft=1s,itl=100ms".parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
-        let bounded = |aim: tonnage::search::hunt::Aim| {
+        let bounded = |aim: tonnage::search::maximum::Aim| {
             let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
             aim.asking(question)
         };

@@ -2,19 +2,19 @@
 //! fails if the service has become slower since.
 
 use tonnage::report::{headline, search_sentences};
-use tonnage::search::hunt::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
+use tonnage::search::maximum::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
 use tonnage::search::step::{Certified, Doubt, Finding};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
 
 use crate::coverage::now;
-use crate::search::hunt::{Changing, Hunted, MM1, MM4, QUICK, blueprint, by, hunted, within, workload};
+use crate::search::played::{Changing, MM1, MM4, QUICK, Searched, blueprint, by, searched, within, workload};
 
 fn certified(aim: Aim) -> Aim {
     within(0.3)(aim).certified(Wanted::Always)
 }
 
-fn findings(found: &Hunted) -> SearchFindings {
+fn findings(found: &Searched) -> SearchFindings {
     let aim = certified(Aim::new(&blueprint(QUICK, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     // Written to JSON and read again.
@@ -23,7 +23,7 @@ fn findings(found: &Hunted) -> SearchFindings {
     read
 }
 
-fn certificate(found: &Hunted) -> &Certificate {
+fn certificate(found: &Searched) -> &Certificate {
     found.journal.certificate.as_ref().expect("a certificate")
 }
 
@@ -31,9 +31,9 @@ fn certificate(found: &Hunted) -> &Certificate {
 fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_it() {
     // Of forty answers a few lie so close to the truth that a run of this length is inconclusive
     // (`most_answers_are_certified…`), for example the answer of seed 1.
-    let plain = hunted(MM4.0, QUICK, workload("1", "1"), 2, within(0.3));
+    let plain = searched(MM4.0, QUICK, workload("1", "1"), 2, within(0.3));
     for seed in 2..=3 {
-        let found = hunted(MM4.0, QUICK, workload("1", "1"), seed, certified);
+        let found = searched(MM4.0, QUICK, workload("1", "1"), seed, certified);
         let (before, last) = found.loads.split_at(found.loads.len() - 1);
         if seed == 2 {
             assert_eq!((&found.conclusion, &found.journal.history), (&plain.conclusion, &plain.journal.history));
@@ -62,7 +62,7 @@ fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_
 
 #[test]
 fn a_service_that_slowed_down_since_fails_it_and_the_interval_is_doubted() {
-    let loads = hunted(MM4.0, QUICK, workload("1", "1"), 1, within(0.3)).loads.len();
+    let loads = searched(MM4.0, QUICK, workload("1", "1"), 1, within(0.3)).loads.len();
     let mut service = Changing::new(MM4.0, "mmc:servers=4,service=200ms", loads);
     let found = now(by(&mut service, QUICK, workload("1", "1"), 1, certified, Journal::default(), usize::MAX));
     assert_eq!((certificate(&found).result, found.answer().finding), (Certified::Fail, Finding::Found));
@@ -96,7 +96,7 @@ fn most_answers_are_certified_and_few_are_refuted() {
     for (profile, slo, _) in [MM1, MM4] {
         let (mut passed, mut failed, mut requests, mut share) = (0, 0, 0, 0.0);
         for seed in 1..=40 {
-            let found = hunted(profile, slo, workload("1", "1"), seed, |aim| aim.certified(Wanted::Always));
+            let found = searched(profile, slo, workload("1", "1"), seed, |aim| aim.certified(Wanted::Always));
             let Some(Certificate { result, run }) = &found.journal.certificate else { continue };
             passed += u32::from(*result == Certified::Pass);
             failed += u32::from(*result == Certified::Fail);

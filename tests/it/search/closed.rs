@@ -2,13 +2,13 @@
 //! and the concurrency limit is kept.
 
 use tonnage::report::{headline, search_sentences};
-use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
+use tonnage::search::maximum::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
 use tonnage::search::{Axis, Kept};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
 
-use super::hunt::{Hunted, blueprint, by, hunted, live, workload};
+use super::played::{Searched, blueprint, by, live, searched, workload};
 use crate::coverage::now;
 
 /// Four servers of 100 ms. An objective, its limit in seconds, and the share of requests allowed to exceed it; the
@@ -48,13 +48,13 @@ fn over_users(precision: f64, most: Option<f64>) -> impl Fn(Aim) -> Aim {
     }
 }
 
-fn findings(found: &Hunted, slo: &str, precision: f64, most: Option<f64>) -> SearchFindings {
+fn findings(found: &Searched, slo: &str, precision: f64, most: Option<f64>) -> SearchFindings {
     let aim =
         over_users(precision, most)(Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion))
 }
 
-fn covers(found: &Hunted, slo: (&str, f64, f64)) -> bool {
+fn covers(found: &Searched, slo: (&str, f64, f64)) -> bool {
     let [Some(low), Some(high)] = findings(found, slo.0, 0.1, None).figures.interval.expect("an interval") else {
         panic!("no interval")
     };
@@ -64,7 +64,7 @@ fn covers(found: &Hunted, slo: (&str, f64, f64)) -> bool {
 #[test]
 fn the_interval_covers_the_erlang_law_of_a_closed_queue() {
     for seed in 1..=3 {
-        let found = hunted(MM4, P90.0, workload("1", "1"), seed, over_users(0.1, None));
+        let found = searched(MM4, P90.0, workload("1", "1"), seed, over_users(0.1, None));
         let findings = findings(&found, P90.0, 0.1, None);
         assert_eq!((found.answer().finding, findings.doubts.as_slice()), (Finding::Found, [].as_slice()));
         assert!(covers(&found, P90), "seed {seed}: {:?} of {}", findings.figures, truth(P90));
@@ -82,7 +82,7 @@ fn the_interval_covers_the_erlang_law_of_a_closed_queue() {
 
 #[test]
 fn nobody_is_asked_for_more_than_may_be_in_flight() {
-    let found = hunted(MM4, P90.0, workload("1", "1"), 1, over_users(0.1, Some(6.0)));
+    let found = searched(MM4, P90.0, workload("1", "1"), 1, over_users(0.1, Some(6.0)));
     assert_eq!(found.answer().finding, Finding::MostReached);
     let levels: Vec<f64> = found.journal.history.probes.iter().map(|probe| probe.level.value()).collect();
     assert!(levels.starts_with(&[2.0, 4.0, 6.0]) && levels.iter().all(|users| *users <= 6.0), "{levels:?}");
@@ -144,7 +144,7 @@ fn the_interval_covers_the_erlang_law_on_twenty_seeds() {
     for slo in [P99, P90, ("p99 ttft<=750ms", 0.75, 0.01), ("p95 ttft<=8s", 8.0, 0.05)] {
         let (mut covered, mut safe) = (0, 0);
         for seed in 1..=20 {
-            let found = hunted(MM4, slo.0, workload("1", "1"), seed, over_users(0.1, None));
+            let found = searched(MM4, slo.0, workload("1", "1"), seed, over_users(0.1, None));
             let bracket = found.answer().bracket.expect("levels");
             covered += u32::from(covers(&found, slo));
             safe += u32::from(bracket.low.floor() <= truth(slo));

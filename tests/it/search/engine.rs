@@ -12,7 +12,7 @@ use tonnage::sim::VirtualPlayer;
 use tonnage::units::Rate;
 use tonnage::workload::{Load, Plan};
 
-use crate::search::hunt::{hunted, workload};
+use crate::search::played::{searched, workload};
 
 /// For each objective, the share of `requests` that miss it, after a warm-up of two minutes or a tenth as many
 /// requests, whichever is longer.
@@ -46,7 +46,7 @@ fn the_interval_of_an_engine_agrees_with_long_runs_at_its_ends() {
         for (shape, input, output) in shapes {
             let mut agreeing = 0;
             for seed in 1..=5 {
-                let found = hunted(preset, slo, workload(input, output), seed, |aim| aim);
+                let found = searched(preset, slo, workload(input, output), seed, |aim| aim);
                 let (answer, history) = (found.answer(), &found.journal.history);
                 let bracket = answer.bracket.expect("rates");
                 let end = |rate: f64| long_run(preset, (input, output), slo, rate, 100_000);

@@ -5,16 +5,16 @@ mod certificate;
 mod closed;
 mod collapse;
 pub(crate) mod engine;
-mod hunt;
 mod passes;
 #[path = "../../../benches/common/play.rs"]
 pub(crate) mod play;
+mod played;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
 use queue::{Cell, cells, search, search_changing};
 use tonnage::metrics::Objectives;
-use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
+use tonnage::search::maximum::{Aim, Conclusion, SearchCampaign};
 use tonnage::search::step::{
     Alarm, Answer, Budget, Capacity, Clusters, Count, Demand, Doubt, End, Finding, History, Order, Picture, Probe,
     Question, Signs, Spent, Step, alarm, precision_for, price, step,

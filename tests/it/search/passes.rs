@@ -7,14 +7,14 @@ use std::time::Duration;
 use tonnage::play::{Play, Segment, StopRule};
 use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::{Pattern, Process, Profile as Shape, Recorded, TimeScale, Timeline};
-use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
+use tonnage::search::maximum::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};
 use tonnage::search::{Axis, Blueprint, Kept, Level, Pass, Point};
 use tonnage::seed::Seed;
 use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::units::Offset;
 
-use super::hunt::{Hunted, blueprint, live, of, workload};
+use super::played::{Searched, blueprint, live, of, workload};
 use crate::coverage::now;
 
 const MM4: &str = "mmc:servers=4,service=100ms";
@@ -83,12 +83,17 @@ async fn searched<P: Play>(
     adjust: impl Fn(Aim) -> Aim,
     journal: Journal,
     most_loads: usize,
-) -> Hunted {
+) -> Searched {
     let blueprint = Blueprint { recorded: Some(recorded.clone()), ..blueprint(slo, workload("1", "1"), seed) };
     of(player, &blueprint, adjust, journal, most_loads).await
 }
 
-fn in_virtual_time((shape, slo, _): (&str, &str, f64), seed: u64, precision: f64, most: Option<f64>) -> (Hunted, Pass) {
+fn in_virtual_time(
+    (shape, slo, _): (&str, &str, f64),
+    seed: u64,
+    precision: f64,
+    most: Option<f64>,
+) -> (Searched, Pass) {
     let recorded = recorded(shape);
     let mut session = VirtualPlayer::new(MM4.parse::<ServiceProfile>().expect("a profile"), Seed::new(seed));
     let adjust = at_scale(&recorded, precision, most);
@@ -96,7 +101,7 @@ fn in_virtual_time((shape, slo, _): (&str, &str, f64), seed: u64, precision: f64
     (found, Pass::of(&recorded))
 }
 
-fn findings(found: &Hunted, (shape, slo, _): (&str, &str, f64), precision: f64, most: Option<f64>) -> SearchFindings {
+fn findings(found: &Searched, (shape, slo, _): (&str, &str, f64), precision: f64, most: Option<f64>) -> SearchFindings {
     let aim = at_scale(&recorded(shape), precision, most)(
         Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"),
     );

@@ -5,7 +5,7 @@ mod aim;
 mod campaign;
 mod certify;
 mod conclusion;
-mod facts;
+mod evidence;
 mod figures;
 mod findings;
 mod first;

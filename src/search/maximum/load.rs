@@ -5,10 +5,10 @@ use crate::figures::TrialView;
 use crate::metrics::Ended;
 use crate::play::Trial;
 use crate::search::capacity::in_window;
-use crate::search::hunt::facts::{planned, probe_of};
-use crate::search::hunt::state::{Begun, Ordered, SearchCampaign, lengths};
-use crate::search::hunt::watch::rule_of;
-use crate::search::hunt::{Certificate, Purpose};
+use crate::search::maximum::evidence::{planned, probe_of};
+use crate::search::maximum::state::{Begun, Ordered, SearchCampaign, lengths};
+use crate::search::maximum::watch::rule_of;
+use crate::search::maximum::{Certificate, Purpose};
 use crate::search::step::{Demand, End, History, Order, Picture, Probe, Spent, certified};
 use crate::search::{Kept, Level, NextLoad, Point};
 

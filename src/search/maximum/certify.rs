@@ -2,9 +2,9 @@
 //! answers get a certificate.
 
 use crate::search::Axis;
-use crate::search::hunt::Wanted;
-use crate::search::hunt::figures::Figures;
-use crate::search::hunt::state::SearchCampaign;
+use crate::search::maximum::Wanted;
+use crate::search::maximum::figures::Figures;
+use crate::search::maximum::state::SearchCampaign;
 use crate::search::step::{Answer, Capacity, Finding, Order, Spent, certificate, fits};
 
 impl SearchCampaign {

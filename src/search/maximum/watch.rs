@@ -2,8 +2,8 @@
 
 use crate::play::{LiveCounts, Looks, ProbeKind, ProbeRule, StopReason, StopRule, WatchRule, Watched};
 use crate::search::Level;
-use crate::search::hunt::facts::{planned, probe_of};
-use crate::search::hunt::{Aim, Asked};
+use crate::search::maximum::evidence::{planned, probe_of};
+use crate::search::maximum::{Aim, Asked};
 use crate::search::step::{End, Order, Picture, Probe, backlog_alarm, miss_alarm};
 
 /// Largest number of extensions of the discard while requests in flight show a trend.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::figures::TrialView;
 use crate::play::StopReason;
-use crate::search::hunt::watch::ProbeSeen;
-use crate::search::hunt::{Aim, Conclusion, Journal};
+use crate::search::maximum::watch::ProbeSeen;
+use crate::search::maximum::{Aim, Conclusion, Journal};
 use crate::search::step::{History, Order, Spent};
 use crate::search::{Kept, is_unanswered};
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Outcome, Purpose};
+use crate::search::maximum::figures::Figures;
+use crate::search::maximum::{Aim, Certificate, Conclusion, Journal, Outcome, Purpose};
 use crate::search::step::{
     Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question,
     Saturation, Spent, price,

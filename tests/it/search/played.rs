@@ -11,7 +11,7 @@ use tonnage::metrics::Objectives;
 use tonnage::play::{Issued, Play, Segment, StopRule};
 use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::Process;
-use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, Purpose, SearchCampaign, SearchFindings};
+use tonnage::search::maximum::{Aim, Conclusion, Journal, Outcome, Purpose, SearchCampaign, SearchFindings};
 use tonnage::search::step::{Answer, Budget, Capacity, Doubt, Finding, Question};
 use tonnage::search::{Blueprint, Event, Kept, drive};
 use tonnage::seed::Seed;
@@ -40,14 +40,14 @@ pub(super) fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
 }
 
 /// The result of a search, and the events that it reported.
-pub(super) struct Hunted {
+pub(super) struct Searched {
     pub(super) conclusion: Conclusion,
     pub(super) journal: Journal,
     /// (label, whether it was kept, hash of its plan) of each load.
     pub(super) loads: Vec<(String, Kept, String)>,
 }
 
-impl Hunted {
+impl Searched {
     pub(super) fn answer(&self) -> &Answer {
         match &self.conclusion {
             Conclusion::Answered(answer) => answer,
@@ -74,7 +74,13 @@ pub(super) fn live(profile: &str, faults: &[InjectedFault]) -> engine::LivePlaye
     engine::LivePlayer::local(settings, Arc::new(LocalTarget::new(profile)), client)
 }
 
-pub(super) fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
+pub(super) fn searched(
+    profile: &str,
+    slo: &str,
+    workload: Workload,
+    seed: u64,
+    adjust: impl Fn(Aim) -> Aim,
+) -> Searched {
     let mut session = VirtualPlayer::new(profile.parse::<ServiceProfile>().expect("a profile"), Seed::new(seed));
     now(by(&mut session, slo, workload, seed, adjust, Journal::default(), usize::MAX))
 }
@@ -88,7 +94,7 @@ pub(super) async fn by<P: Play>(
     adjust: impl Fn(Aim) -> Aim,
     journal: Journal,
     most_loads: usize,
-) -> Hunted {
+) -> Searched {
     of(player, &blueprint(slo, workload, seed), adjust, journal, most_loads).await
 }
 
@@ -99,7 +105,7 @@ pub(super) async fn of<P: Play>(
     adjust: impl Fn(Aim) -> Aim,
     journal: Journal,
     most_loads: usize,
-) -> Hunted {
+) -> Searched {
     let aim = adjust(Aim::new(&blueprint.objectives, 0.1).expect("an aim"));
     let loads = RefCell::new(Vec::new());
     let mut search = SearchCampaign::after(aim, journal);
@@ -112,7 +118,7 @@ pub(super) async fn of<P: Play>(
     };
     let is_halted = || loads.borrow().len() >= most_loads;
     let conclusion = drive(player, &mut search, blueprint, told, is_halted).await.expect("played");
-    Hunted { conclusion, journal: search.into_journal(), loads: loads.into_inner() }
+    Searched { conclusion, journal: search.into_journal(), loads: loads.into_inner() }
 }
 
 /// A service that changes to another one at load number `from`.
@@ -176,7 +182,7 @@ fn the_interval_covers_the_truth_of_a_queue() {
     // One seed per queue. One interval in twenty misses the truth (for example seed 2 of MM4); `benches/coverage.rs`
     // measures how many do.
     for ((profile, slo, truth), seed) in [(MM1, 1), ((MM4.0, QUICK, 32.65), 3)] {
-        let found = hunted(profile, slo, workload("1", "1"), seed, within(0.2));
+        let found = searched(profile, slo, workload("1", "1"), seed, within(0.2));
         let answer = found.answer();
         let bracket = answer.bracket.expect("rates");
         assert_eq!((answer.finding, answer.doubts.as_slice()), (Finding::Found, [].as_slice()));
@@ -195,7 +201,7 @@ fn the_interval_covers_the_truth_of_a_queue() {
 
 #[test]
 fn the_same_seed_plays_the_same_loads_and_none_twice() {
-    let play = |seed| hunted(MM4.0, QUICK, workload("1", "1"), seed, within(0.3));
+    let play = |seed| searched(MM4.0, QUICK, workload("1", "1"), seed, within(0.3));
     let (one, again, other) = (play(1), play(1), play(2));
     assert_eq!((&one.loads, &one.conclusion, &one.journal), (&again.loads, &again.conclusion, &again.journal));
     assert_ne!(one.loads, other.loads);
@@ -256,7 +262,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
 
 #[test]
 fn a_service_whose_floor_misses_is_infeasible_at_once() {
-    let found = hunted("delay:ttft=300ms,itl=1ms", "p99 ttft<=200ms", workload("1", "8"), 1, |aim| aim);
+    let found = searched("delay:ttft=300ms,itl=1ms", "p99 ttft<=200ms", workload("1", "8"), 1, |aim| aim);
     let answer = found.answer();
     assert_eq!((answer.finding, answer.bracket, found.loads.len()), (Finding::Infeasible, None, 1));
     assert!(answer.spent.requests < 20, "a few requests must be enough: {:?}", answer.spent);
@@ -275,7 +281,7 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
 #[test]
 fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_is_sent() {
     for (most, label) in [(Some(20.0), "the most, 20/s"), (None, "saturation, 4 in flight")] {
-        let found = hunted("delay:ttft=1s,itl=0", "p90 ttft<=1500ms", workload("1", "1"), 1, |aim| {
+        let found = searched("delay:ttft=1s,itl=0", "p90 ttft<=1500ms", workload("1", "1"), 1, |aim| {
             let question = aim.question.clone().between(None, most).expect("a question");
             aim.asking(question)
         });
@@ -302,7 +308,7 @@ fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_i
 
 #[test]
 fn a_budget_that_is_spent_leaves_what_it_bought() {
-    let found = hunted(MM4.0, MM4.1, workload("1", "1"), 1, |aim| {
+    let found = searched(MM4.0, MM4.1, workload("1", "1"), 1, |aim| {
         let question = aim.question.clone().within(Budget { requests: Some(7_000), seconds: None });
         aim.asking(question)
     });
@@ -348,7 +354,7 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
 #[test]
 fn a_mean_is_searched_for_and_told_as_a_mean() {
     // The mean sojourn time of M/M/1 is 1/(10 − λ).
-    let found = hunted(MM1.0, "mean e2e<=400ms", workload("1", "1"), 1, within(0.2));
+    let found = searched(MM1.0, "mean e2e<=400ms", workload("1", "1"), 1, within(0.2));
     let (bracket, truth) = (found.answer().bracket.expect("rates"), 7.5);
     assert!(found.answer().finding == Finding::Found && bracket.low < truth && truth < bracket.high, "{bracket:?}");
     let aim = Aim::new(&blueprint("mean e2e<=400ms", workload("1", "1"), 1).objectives, 0.2).expect("an aim");
@@ -392,13 +398,13 @@ async fn failures_that_an_objective_allows_are_misses_like_any_other() {
 }
 
 #[test]
-#[ignore = "a minute in release: cargo test --release --test it search::hunt -- --ignored --nocapture"]
+#[ignore = "a minute in release: cargo test --release --test it search::maximum -- --ignored --nocapture"]
 fn the_interval_covers_the_truth_on_twenty_seeds() {
     // Engines need long runs for their truth; `benches/coverage.rs` covers them.
     for (profile, slo, truth) in [MM1, MM4] {
         let mut covered = 0;
         for seed in 1..=20 {
-            let found = hunted(profile, slo, workload("1", "1"), seed, |aim| aim);
+            let found = searched(profile, slo, workload("1", "1"), seed, |aim| aim);
             let bracket = found.answer().bracket.expect("rates");
             covered += u32::from(bracket.low <= truth && truth <= bracket.high);
             println!("{}", found.told(profile, seed, truth));

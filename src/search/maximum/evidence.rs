@@ -3,7 +3,7 @@
 
 use crate::metrics::{Came, Sequence};
 use crate::search::Level;
-use crate::search::hunt::{Aim, Asked};
+use crate::search::maximum::{Aim, Asked};
 use crate::search::step::{
     Calm, Clusters, Count, End, Order, Probe, Seen, Spent, clusters, clusters_in_rounds, crowding,
 };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::figures::TrialView;
 use crate::play::{LiveCounts, Trial, Watched};
-use crate::search::hunt::state::{Begun, Ordered, SearchCampaign};
-use crate::search::hunt::watch::seen_of;
-use crate::search::hunt::{Conclusion, Purpose};
+use crate::search::maximum::state::{Begun, Ordered, SearchCampaign};
+use crate::search::maximum::watch::seen_of;
+use crate::search::maximum::{Conclusion, Purpose};
 use crate::search::step::{Answer, History, Picture, Step, step_seen};
 use crate::search::{Campaign, Kept, Level, Next};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::search::Axis;
-use crate::search::hunt::Aim;
+use crate::search::maximum::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
 
 /// What a search knows. A killed search continues from it.
