@@ -9,6 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::plan::PlanArguments;
 use crate::cli::replay::ReplayArguments;
 use crate::cli::report::ReportArguments;
+use crate::cli::resend::ResendArguments;
 use crate::cli::run::RunArguments;
 use crate::cli::search::SearchArguments;
 use crate::cli::simulate::SimulateArguments;
@@ -83,6 +84,7 @@ pub(super) enum Verb {
     Trace(TraceArguments),
     Report(ReportArguments),
     Compare(CompareArguments),
+    Resend(ResendArguments),
     Simulate(SimulateArguments),
     Calibrate(CalibrateArguments),
     Help(HelpArguments),

@@ -28,6 +28,7 @@ mod recorded;
 mod recount;
 mod replay;
 mod report;
+mod resend;
 mod run;
 mod search;
 mod search_account;
@@ -112,7 +113,7 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
     for phrase in &parsed.displaced {
         terminal::say(phrase);
     }
-    if matches!(verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_)) {
+    if matches!(verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_) | Verb::Resend(_)) {
         signals::install()?;
     }
     match verb {
@@ -124,6 +125,7 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Size(arguments) => size::size_fleet(&arguments, &parsed.command),
         Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
+        Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),

@@ -50,29 +50,36 @@ pub(super) struct ReplayArguments {
 
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    if !arguments.replay.plan_only {
+        return play_job(job_of_replay(arguments, &mut parsed)?, parsed.command);
+    }
+    let file = trace_of(arguments.file, &mut parsed)?;
+    let (replay, load) = (arguments.replay, arguments.load);
+    let plan = plan_of_trace(&file, &replay, &load.schedule, Salt::Off)?;
+    for note in idle_overlays(&load.schedule.overlay, plan.spans()) {
+        say(&note);
+    }
+    show(&sharded(plan, &load.shard)?, &load.shard, arguments.export.as_deref(), load.output.json)
+}
+
+/// The job of a replay that is sent.
+pub(super) fn job_of_replay(arguments: ReplayArguments, parsed: &mut Parsed) -> Result<Job, Error> {
+    let file = trace_of(arguments.file, parsed)?;
+    let (replay, load) = (arguments.replay, arguments.load);
+    let salt = salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?
+        .map_or_else(|| salt_of(&load.wire.salt), Ok)?;
+    let plan = plan_of_trace(&file, &replay, &load.schedule, salt.clone())?;
+    let notes = plan.recording().map(|recording| notes_of_trace(recording.provenance(), &plan)).unwrap_or_default();
+    let mut job = Job::new("replay", load, plan, &salt, parsed)?;
+    job.notes.splice(..0, notes);
+    Ok(job)
+}
+
+/// The trace that is given. Refuses the options of `run` that have no meaning beside one.
+fn trace_of(file: Option<PathBuf>, parsed: &mut Parsed) -> Result<PathBuf, Error> {
     parsed.refuse(
         &refused_by(Playing::Replay),
         "has no meaning in a replay, whose instants and lengths are the trace's",
     )?;
-    let ReplayArguments { file, replay, load, export, config: _ } = arguments;
-    let Some(file) = file else {
-        return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
-    };
-    let salt = if replay.plan_only {
-        Salt::Off
-    } else {
-        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?
-            .map_or_else(|| salt_of(&load.wire.salt), Ok)?
-    };
-    let plan = plan_of_trace(&file, &replay, &load.schedule, salt.clone())?;
-    if replay.plan_only {
-        for note in idle_overlays(&load.schedule.overlay, plan.spans()) {
-            say(&note);
-        }
-        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
-    }
-    let notes = plan.recording().map(|recording| notes_of_trace(recording.provenance(), &plan)).unwrap_or_default();
-    let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
-    job.notes.splice(..0, notes);
-    play_job(job, parsed.command)
+    file.ok_or_else(|| Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"))
 }

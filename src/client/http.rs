@@ -94,6 +94,7 @@ impl HttpClient {
             let (said, ended) = failure_body(&mut channel).await;
             exchange.ended = Some(channel.last_arrival(clock));
             let failure = words::of_status(head.status, &head.headers, &said);
+            exchange.failed_response = Some(Box::new(words::response_of(&head.headers, &said)));
             if ended {
                 pool.give_back(channel, true).await;
             }

@@ -7,17 +7,43 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use super::dialect::Dialect;
 use super::reading::read_object;
 use super::said::{failure_text, spoken_in};
-use crate::record::{Failure, FailureCause, FailureClass};
+use crate::record::{FailedResponse, Failure, FailureCause, FailureClass};
 use crate::units::visible;
 
 /// Most bytes that are read of a body that explains a failure, and of a list of models.
 pub(super) const MOST_ASIDE_BYTES: usize = 1 << 20;
 
-/// Bytes kept of a response before its first event, to say what it is if no event comes.
+/// Bytes kept of the start of a response: before its first event, to say what it is if no event comes, and of the body
+/// of a failed one.
 pub(super) const MOST_START_BYTES: usize = 4 << 10;
 
 /// Most characters of a server's own text in a message.
 const MOST_WORDS: usize = 240;
+
+/// Headers of a failed response that are kept: those that say what failed, when to come again, who answered, and under
+/// which name the request is in the logs. Those with a part of [`KEPT_PARTS`] in their name are kept, too.
+const KEPT_HEADERS: [&str; 8] =
+    ["allow", "cf-ray", "content-type", "location", "retry-after", "server", "via", "www-authenticate"];
+
+/// Parts of the names of headers that are kept.
+const KEPT_PARTS: [&str; 4] = ["request-id", "ratelimit", "trace-id", "error"];
+
+/// Most headers kept of a failed response.
+const MOST_KEPT_HEADERS: usize = 24;
+
+/// Most bytes kept of each value of a header.
+const MOST_VALUE_BYTES: usize = 256;
+
+/// The failed response with `headers` and `body` as it is kept: the headers that matter, and the start of the body.
+pub(super) fn response_of(headers: &HeaderMap, body: &[u8]) -> FailedResponse {
+    let matters = |name: &str| KEPT_HEADERS.contains(&name) || KEPT_PARTS.iter().any(|part| name.contains(part));
+    let start = |bytes: &[u8], most: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).into();
+    let kept = headers.iter().filter(|(name, _)| matters(name.as_str())).take(MOST_KEPT_HEADERS);
+    FailedResponse {
+        headers: kept.map(|(name, value)| (name.as_str().into(), start(value.as_bytes(), MOST_VALUE_BYTES))).collect(),
+        body: start(body, MOST_START_BYTES),
+    }
+}
 
 /// The failure of a status other than 2xx, with a text such as `400 Bad Request: too long`.
 pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
@@ -175,6 +201,24 @@ mod tests {
     fn said(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> String {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         of_status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes()).text.into()
+    }
+
+    #[test]
+    fn the_headers_that_matter_and_the_start_of_the_body_are_kept_of_a_failed_response() {
+        let headers = [
+            ("retry-after", "7"),
+            ("x-request-id", "r-1"),
+            ("x-ratelimit-remaining-tokens", "0"),
+            ("set-cookie", "session=1"),
+            ("date", "now"),
+        ];
+        let mut headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        headers.insert("via", HeaderValue::from_bytes(&[b'v'; 1_000]).unwrap());
+        let kept = response_of(&headers, &[b'x'; 10_000]);
+        let names: Vec<&str> = kept.headers.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["retry-after", "x-request-id", "x-ratelimit-remaining-tokens", "via"]);
+        assert_eq!((&*kept.headers[0].1, kept.headers[3].1.len(), kept.body.len()), ("7", 256, 4096));
     }
 
     #[test]

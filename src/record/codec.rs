@@ -337,7 +337,8 @@ mod tests {
                 first_answer: at(6), last_token: at(7), ended: at(8), events, event_gaps_us: gaps, event_tokens: tokens,
                 usage: usage.map(|(input_tokens, output_tokens, cached_tokens)| Usage { input_tokens, output_tokens,
                     cached_tokens }),
-                counted_input_tokens, counted_output_tokens, text: None, first_event_tokens, hidden_tokens, one_read,
+                counted_input_tokens, counted_output_tokens, text: None, failed_response: None,
+                first_event_tokens, hidden_tokens, one_read,
                     usage_odd, retried, wake_lag: wake_lag_us.map(|us| Duration::from_micros(us.into())),
                 built_late: late_us.map(|us| Duration::from_micros(us.into())),
                 counting: counting.map(|(first, first_tokens, last, last_tokens)| Counting {

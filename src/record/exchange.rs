@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{AnswerText, FailureCause};
+use crate::record::{AnswerText, FailedResponse, FailureCause};
 use crate::units::{Offset, Secrets};
 
 /// What was observed of one request on the wire. A failed request keeps its timings.
@@ -64,6 +64,8 @@ pub struct Exchange {
     /// The answer's text, if a tokenizer is to count it or a later turn carries it; it never goes into the records
     /// file.
     pub text: Option<Box<AnswerText>>,
+    /// The response, if the request failed with its status; it never goes into the records file.
+    pub failed_response: Option<Box<FailedResponse>>,
     /// HTTP status.
     pub status: Option<u16>,
     /// The server's finish reason.
@@ -95,6 +97,12 @@ impl Exchange {
         }
         if let Outcome::Failed(failure) = &mut self.outcome {
             failure.text = secrets.hide_echo(&failure.text).into();
+        }
+        if let Some(response) = &mut self.failed_response {
+            response.body = secrets.hide_echo(&response.body).into();
+            for (_, value) in &mut response.headers {
+                *value = secrets.hide_echo(value).into();
+            }
         }
         self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide(&reason).into());
     }

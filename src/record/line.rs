@@ -247,6 +247,7 @@ impl<'a> Line<'a> {
                 counted_input_tokens: self.counted_input_tokens,
                 counted_output_tokens: self.counted_output_tokens,
                 text: None,
+                failed_response: None,
                 status: self.status,
                 finish_reason: self.finish_reason.map(|reason| Box::from(reason.as_ref())),
                 outcome,

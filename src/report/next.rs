@@ -17,8 +17,20 @@ pub(super) struct Next {
     pub(super) is_beside: bool,
 }
 
-/// Three commands for the reader of `report`.
+/// At most three commands for the reader of `report`.
 pub(super) fn next_of(report: &Report) -> Vec<Next> {
+    let mut commands = commands_of(report);
+    let is_one_load = report.search.is_none() && report.sweep.is_none();
+    let failed = report.trials.iter().any(|trial| trial.run_totals.failed + trial.run_totals.timed_out > 0);
+    if is_one_load && failed && report.config.keeps_failures() {
+        let why = "Do the failed requests fail again, one at a time?";
+        commands.insert(0, Next { why, command: "tonnage resend failures.jsonl".to_owned(), is_beside: true });
+    }
+    commands.truncate(3);
+    commands
+}
+
+fn commands_of(report: &Report) -> Vec<Next> {
     let service = requests_of(report);
     let slo = objectives_of(report);
     let with = |verb: &str, options: &str| format!("tonnage {verb}{service}{options}");

@@ -21,6 +21,7 @@ impl Limit {
     pub(crate) const PROFILE: Self = Self { bytes: 64 << 20, what: "a profile" };
     pub(crate) const TOKENIZER: Self = Self { bytes: 256 << 20, what: "a tokenizer" };
     pub(crate) const DATA_SET: Self = Self { bytes: 4 << 30, what: "a data set" };
+    pub(crate) const FAILURES: Self = Self { bytes: 128 << 20, what: "failed requests" };
     pub(crate) const RESULT: Self = Self { bytes: 512 << 20, what: "a result" };
 
     /// The limit as text.

@@ -10,11 +10,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::error::Error;
 use crate::play::{Look, Observer};
 use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
+use crate::results::failed_request::{FAILURES, FailedRequest};
 use crate::results::files::create;
 use crate::results::folder::{Folder, RECORDS, SPOOL};
 use crate::results::losses::{Losses, MOST_FAILURE_BYTES};
@@ -24,23 +23,6 @@ use crate::workload::Plan;
 /// The interval at which filed records are flushed to the system, even while nothing settles. A killed run loses at
 /// most the records of this interval.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-
-/// A line of `failures.jsonl`: a failed request, with its prompt so that it can be repeated.
-#[derive(Serialize)]
-struct FailedLine<'a> {
-    id: u64,
-    scheduled_s: f64,
-    outcome: &'a str,
-    failure: Option<&'a str>,
-    status: Option<u16>,
-    error: Option<&'a str>,
-    target: &'a str,
-    model: &'a str,
-    prompt: &'a str,
-    /// What of the request is missing in `prompt`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left_out: Option<&'a str>,
-}
 
 /// What is kept in addition to the records.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +103,7 @@ impl<S: Sink> Filing<S> {
             failures: Failures {
                 kept: kept.failures,
                 sink: None,
-                path: folder.file("failures.jsonl"),
+                path: folder.file(FAILURES),
                 open,
                 bytes: 0,
                 most_bytes: MOST_FAILURE_BYTES,
@@ -240,19 +222,24 @@ impl<S: Write> Failures<S> {
             return Ok(());
         }
         let failure = if let Outcome::Failed(failure) = &record.exchange.outcome { Some(failure) } else { None };
+        let response = record.exchange.failed_response.as_deref();
         let (spec, is_whole) = plan.spec_without_answers(record.id);
-        let prompt = spec.into_prompt();
-        let line = FailedLine {
+        let prompt = spec.prompt();
+        let line = FailedRequest {
             id: record.id,
             scheduled_s: record.scheduled.as_secs(),
-            outcome: record.exchange.outcome.name(),
-            failure: failure.map(|failure| failure.class.name()),
+            outcome: record.exchange.outcome.name().into(),
+            failure: failure.map(|failure| failure.class.name().into()),
             status: record.exchange.status,
-            error: failure.map(|failure| &*failure.text),
-            target: &record.target,
-            model: &record.model,
-            prompt: &prompt,
-            left_out: (!is_whole).then_some("the conversation before it, with the server's answers"),
+            error: failure.map(|failure| (&*failure.text).into()),
+            headers: response.map(|response| {
+                response.headers.iter().map(|(name, value)| ((&**name).into(), (&**value).into())).collect()
+            }),
+            body: response.map(|response| (&*response.body).into()),
+            target: (&*record.target).into(),
+            model: (&*record.model).into(),
+            prompt,
+            left_out: (!is_whole).then_some("the conversation before it, with the server's answers".into()),
         };
         self.line(&serde_json::to_string(&line)?)
     }
@@ -407,7 +394,7 @@ mod tests {
             filing.file(&failed(id % 9), &plan);
         }
         assert!(filing.finish(&header()) && !folder.losses().any());
-        let text = std::fs::read_to_string(folder.file("failures.jsonl")).unwrap();
+        let text = std::fs::read_to_string(folder.file(FAILURES)).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let left_out = lines.last().unwrap()["left_out"].as_u64().unwrap();
         assert_eq!(lines.len() as u64 - 1 + left_out, 200);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::play::Trial;
 use crate::record::{Detail, Header};
+use crate::results::failed_request::FAILURES;
 use crate::results::files::{Limit, Lock, create, create_folder, create_out, read_bytes, read_text};
 use crate::results::known::{hidden, json_text};
 use crate::results::losses::Losses;
@@ -20,8 +21,6 @@ use crate::workload::Plan;
 pub(crate) const RESULT: &str = "result.json";
 /// The file of the configuration that repeats the run.
 const CONFIG: &str = "config.yaml";
-/// The file of failed requests with their prompts.
-const FAILURES: &str = "failures.jsonl";
 /// The records file.
 pub(crate) const RECORDS: &str = "records.jsonl";
 /// The file of answer texts that a tokenizer has still to count.

@@ -4,6 +4,7 @@
 mod begun;
 mod comparing;
 mod comparison;
+mod failed_request;
 mod files;
 mod filing;
 mod folder;
@@ -17,12 +18,14 @@ mod model;
 mod reading;
 mod recounting;
 mod refolding;
+mod resent;
 mod salvage;
 mod spec;
 
 pub(crate) use begun::rfc3339;
 pub(crate) use comparing::compare;
 pub(crate) use comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Ruled};
+pub(crate) use failed_request::{FAILURES, FailedRequest, failed_requests};
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
@@ -34,4 +37,5 @@ pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub(crate) use reading::{files_of, read};
 pub(crate) use recounting::{Counting, Recounted};
 pub(crate) use refolding::again;
+pub(crate) use resent::{Resent, ResentRequest};
 pub use spec::{RunSpec, Setting, Span};

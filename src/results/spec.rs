@@ -359,6 +359,16 @@ impl RunSpec {
         Ok(())
     }
 
+    /// Whether the options are those of a replay of a trace.
+    pub(crate) const fn replays(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether failed requests are kept with their prompts.
+    pub(crate) fn keeps_failures(&self) -> bool {
+        self.records.as_ref().is_none_or(|detail| detail.text() != "off")
+    }
+
     /// The text of `config.yaml`.
     pub fn to_yaml(&self) -> Result<String, Error> {
         serde_saphyr::to_string(self)

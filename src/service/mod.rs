@@ -5,11 +5,13 @@ mod find;
 mod preflight;
 mod preparation;
 mod priming;
+mod resending;
 mod room;
 mod sounding;
 
 pub(crate) use find::{Service, Wanted, Whom};
 pub use preflight::{Preflight, PreflightAnswer, PreflightFinding, Sample};
 pub use preparation::{Preparation, Primers, TargetReset};
+pub(crate) use resending::Resending;
 pub(crate) use room::make_room;
 pub(crate) use sounding::{Patience, Unready};

@@ -188,16 +188,20 @@ impl Sounding {
         }
     }
 
-    async fn one_try(&self, spec: &RequestSpec) -> Tried {
-        let limit = self.patience.timeout.min(LONGEST);
+    /// Sends `spec` once, and returns what came of it within `limit`.
+    pub(super) async fn exchange(&self, spec: &RequestSpec, limit: Duration) -> Exchange {
         let mut exchange = Exchange::default();
-        let sent = self.clock.now();
-        let departure = Departure::at(sent);
+        let departure = Departure::at(self.clock.now());
         let call = self.encoder.encode(spec);
         let sending = Rc::clone(&self.client).send(call, self.clock, &departure, &mut exchange);
         if tokio::time::timeout(limit, sending).await.is_err() {
             exchange.outcome = Outcome::TimedOut;
         }
+        exchange
+    }
+
+    async fn one_try(&self, spec: &RequestSpec) -> Tried {
+        let exchange = self.exchange(spec, self.patience.timeout.min(LONGEST)).await;
         let Some(failure) = FailureGroup::of(&exchange) else { return Tried::Answered(Box::new(exchange)) };
         let is_malformed = exchange.is_malformed();
         let is_status = matches!(&exchange.outcome, Outcome::Failed(failure) if failure.class == FailureClass::Status);
@@ -210,7 +214,7 @@ impl Sounding {
     }
 
     /// Target and model of `spec`.
-    fn route_of(&self, spec: &RequestSpec) -> (String, String) {
+    pub(super) fn route_of(&self, spec: &RequestSpec) -> (String, String) {
         let route = <HttpClient as Client>::route(&self.encoder.encode(spec));
         (route.target.to_string(), route.model.to_string())
     }

@@ -106,6 +106,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help_trace_inspect", vec!["trace", "inspect", "--help"]),
         ("help_report", vec!["report", "--help"]),
         ("help_compare", vec!["compare", "--help"]),
+        ("help_resend", vec!["resend", "--help"]),
         ("help_simulate", vec!["simulate", "--help"]),
         ("help_help", vec!["help", "--help"]),
         ("help_calibrate", vec!["calibrate", "--help"]),

@@ -38,6 +38,7 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod report_pages;
+mod resend_cli;
 mod run_cli;
 mod scripted;
 mod search;
