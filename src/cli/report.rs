@@ -9,7 +9,10 @@ use crate::cli::exit::Exit;
 use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
-use crate::report::{render, render_csv, render_html, render_markdown, render_vllm, worded};
+use crate::report::{
+    render, render_csv, render_evalscope, render_html, render_llm_d, render_markdown, render_sglang, render_vllm,
+    render_vllm_text, worded,
+};
 use crate::results::{Lines, PAGES, again, json_of, merge, write_page};
 
 /// Print a saved result again, with the same numbers, or write it as a page; or merge the shards of one plan
@@ -34,8 +37,10 @@ pub(super) struct ReportArguments {
     #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
-    /// report.md; csv: report.csv, one row a trial, times in seconds; vllm: the file of `vllm bench serve`, one a
-    /// trial. They are written beside result.json. console: on standard output
+    /// report.md; csv: report.csv, one row a trial, times in seconds. Files of other tools: vllm (`vllm bench serve`,
+    /// one a trial), sglang (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark
+    /// report 0.2.1, one a trial). They are written beside result.json. On standard output: console, and vllm-text (the
+    /// block of `vllm bench serve`)
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
     /// The folder of the pages, instead of the folder of the result
@@ -51,6 +56,17 @@ pub(super) enum Form {
     Markdown,
     Csv,
     Vllm,
+    VllmText,
+    Sglang,
+    Evalscope,
+    LlmD,
+}
+
+impl Form {
+    /// Whether the form is printed on standard output, not written to a file.
+    const fn is_printed(self) -> bool {
+        matches!(self, Self::Console | Self::VllmText)
+    }
 }
 
 /// Shows a result again.
@@ -70,20 +86,26 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     }
     let [html, markdown, csv] = PAGES;
     let write = |what: &str, name: &str, text: &str| {
-        let path = write_page(&folder, name, text)?;
+        // evalscope has a folder for each trial.
+        let (inside, name) =
+            name.rsplit_once('/').map_or((folder.clone(), name), |(inside, name)| (folder.join(inside), name));
+        let path = write_page(&inside, name, text)?;
         say(&format!("{what} in {}", path.display()));
         Ok::<(), Error>(())
     };
+    let write_all =
+        |what: &str, files: Vec<(String, String)>| files.iter().try_for_each(|(name, text)| write(what, name, text));
     for form in &arguments.to {
         match form {
             Form::Console => print(&render(&report, ink()))?,
             Form::Html => write("html page", html, &render_html(&report)?)?,
             Form::Markdown => write("md page", markdown, &render_markdown(&report))?,
             Form::Csv => write("csv page", csv, &render_csv(&report))?,
-            Form::Vllm => {
-                let files = render_vllm(&report)?;
-                files.iter().try_for_each(|(name, text)| write("vLLM's file", name, text))?;
-            }
+            Form::VllmText => print(&render_vllm_text(&report))?,
+            Form::Vllm => write_all("vLLM's file", render_vllm(&report)?)?,
+            Form::Sglang => write_all("SGLang's file", vec![render_sglang(&report)?])?,
+            Form::Evalscope => write_all("evalscope's file", render_evalscope(&report)?)?,
+            Form::LlmD => write_all("llm-d's report", render_llm_d(&report)?)?,
         }
     }
     Ok(Exit::Done.into())
@@ -91,12 +113,12 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
 
 /// The folder of the pages: that of `--out`, else that of the result. Merged shards have none.
 fn folder_of(arguments: &ReportArguments) -> Result<PathBuf, Error> {
-    let is_written = arguments.to.iter().any(|form| *form != Form::Console);
+    let is_written = arguments.to.iter().any(|form| !form.is_printed());
     match (&arguments.out, arguments.results.as_slice()) {
         (Some(_), _) if !is_written => Err(Error::usage(
             "--out",
             "has no meaning here: no page is written",
-            "add --to html, markdown, csv or vllm",
+            "add a form that is a file, as in --to html",
         )),
         (Some(folder), _) => Ok(folder.clone()),
         (None, [path]) if path.is_dir() => Ok(path.clone()),

@@ -37,6 +37,7 @@ mod profiles_cli;
 mod queues;
 mod replay;
 mod replay_cli;
+mod report_files;
 mod report_pages;
 mod resend_cli;
 mod run_cli;
