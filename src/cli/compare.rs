@@ -11,7 +11,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say_all};
 use crate::error::Error;
 use crate::metrics::Allowance;
-use crate::report::{render_comparison, render_comparison_markdown, worded_comparison};
+use crate::report::{render_comparison, render_comparison_html, render_comparison_markdown, worded_comparison};
 use crate::results::{Comparison, Lines, SCHEMA, compare as compared, json_text, tool};
 
 /// Differences between results, each with an interval; --fail-on for CI
@@ -21,6 +21,7 @@ use crate::results::{Comparison, Lines, SCHEMA, compare as compared, json_text, 
   tonnage compare results/m/before results/m/after
   tonnage compare before after --fail-on 'p99 ttft +10%'   for CI
   tonnage compare model-a model-b model-c --to markdown
+  tonnage compare before after --to html > comparison.html
   tonnage compare sweep-a sweep-b                the loads that both have
 ",
     after_help = "Exit code:
@@ -41,7 +42,7 @@ pub(super) struct CompareArguments {
     /// Print the comparison as JSON, and nothing else, on standard output
     #[arg(long, conflicts_with = "to")]
     pub(super) json: bool,
-    /// The form of the page on standard output
+    /// The form of the page on standard output; html is one file with a chart that needs no network
     #[arg(long, value_name = "FORM", default_value = "console")]
     pub(super) to: Form,
 }
@@ -51,6 +52,7 @@ pub(super) struct CompareArguments {
 pub(super) enum Form {
     Console,
     Markdown,
+    Html,
 }
 
 /// Most results that are compared at once: their letters are A to Z.
@@ -67,14 +69,15 @@ pub(super) fn compare(arguments: &CompareArguments, command: &[String]) -> Resul
     say_all(&said);
     let mut comparison = comparison?.ruled(&arguments.fail_on);
     refuse_absent(&arguments.fail_on, &comparison)?;
+    worded_comparison(&mut comparison);
+    let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "comparison": comparison});
     if arguments.json {
-        worded_comparison(&mut comparison);
-        let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "comparison": comparison});
         print(&json_text(&page, "the comparison")?)?;
     } else {
         print(&match arguments.to {
             Form::Console => render_comparison(&comparison, ink()),
             Form::Markdown => render_comparison_markdown(&comparison),
+            Form::Html => render_comparison_html(&comparison, &page)?,
         })?;
     }
     Ok(if comparison.is_worse() { Exit::Failed } else { Exit::Done }.into())

@@ -118,7 +118,8 @@ fn tail(text: &str, most: usize) -> String {
     text.chars().skip(count.saturating_sub(most)).collect()
 }
 
-fn load_line(load: &ComparedLoad) -> String {
+/// The load in one line: of all runs where it is the same, else of each.
+pub(super) fn load_line(load: &ComparedLoad) -> String {
     let same = load.loads.windows(2).all(|pair| pair[0] == pair[1])
         && load.window_s.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.005 * pair[0]);
     if same {

@@ -43,6 +43,7 @@ pub(crate) use flags::{error_text, with_flags};
 pub(crate) use fleet::render_fleet;
 pub(crate) use foreign::{render_evalscope, render_llm_d, render_sglang, render_vllm, render_vllm_text};
 pub(crate) use help::help_slo;
+pub(crate) use html::render_comparison_html;
 pub use html::{MOST_BYTES, render_html};
 pub(crate) use inspection::render_inspection;
 pub use layout::Ink;

@@ -177,3 +177,27 @@ fn what_cannot_be_compared_is_refused_with_what_to_do() {
     assert_eq!(found["loads"].as_array().map(Vec::len), Some(1), "{found}");
     assert!(found["cautions"].to_string().contains("not compared, because not all runs have them: 50"), "{found}");
 }
+
+#[test]
+fn the_page_in_html_holds_the_answer_the_cells_of_the_console_a_chart_and_the_json() {
+    let folder = folder();
+    CONSTANT.saved(folder.path(), "a", 1);
+    Virtual { sim: "delay:ttft=22ms,itl=5ms", ..CONSTANT }.saved(folder.path(), "b", 2);
+    let shown = |form: &str| text(&run(folder.path(), &["compare", "a", "b", "--to", form]).stdout);
+    let (console, page) = (shown("console"), shown("html"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+    let answer = console.lines().next().expect("an answer").chars().skip(1).take(50).collect::<String>();
+    assert!(page.contains(&answer), "{answer}");
+    for line in console.lines().filter(|line| line.starts_with("p50 ttft") || line.starts_with("p99 e2e")) {
+        for cell in line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()) {
+            assert!(page.contains(&format!(">{cell}<")), "the page lacks `{cell}` of `{line}`");
+        }
+    }
+    assert!(page.contains("<svg viewBox") && page.contains("surely worse") && page.contains("difference in percent"));
+    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("<script src") && !page.contains("https://"));
+    let json = run(folder.path(), &["compare", "a", "b", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let carried = page.split("id=\"result\">").nth(1).and_then(|rest| rest.split("</script>").next()).expect("JSON");
+    let carried: serde_json::Value = serde_json::from_str(carried).expect("JSON");
+    assert_eq!(carried["comparison"], json["comparison"]);
+}

@@ -27,7 +27,8 @@ const SEARCHED: &[&str] = &[
 fn made(folder: &Path, words: &[&str]) -> Value {
     let quick = if words[0] == "search" { SEARCHED } else { QUICK };
     let output = run(folder, &[words, quick].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // A machine that was late makes a verdict inconclusive, and the pages hold that, too.
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{}", text(&output.stderr));
     json(&folder.join("out/result.json"))
 }
 
@@ -297,7 +298,7 @@ fn a_page_is_written_where_it_was_asked_for_or_refused_with_advice() {
     std::os::unix::fs::symlink("/dev/null", folder.path().join("out/report.md")).expect("a link");
     for (words, code, wanted) in [
         (&["report", "out", "--to", "markdown"] as &[&str], 2, "is a link or a folder"),
-        (&["report", "out", "--out", "pages"], 2, "add --to html"),
+        (&["report", "out", "--out", "pages"], 2, "as in --to html"),
         (&["report", "out", "out", "--to", "html"], 2, "--out DIR"),
         (&["report", "out", "--to", "pdf"], 2, "html"),
         (&["report", "out", "--to", "html", "--json"], 2, "--json"),

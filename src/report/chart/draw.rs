@@ -222,7 +222,7 @@ fn drawn(frame: &Frame, series: &Series, place: usize, chart: &Chart) -> Markup 
 }
 
 /// The mark of series number `place`: circle, square, triangle, diamond, inverted triangle, cross.
-fn shape(place: usize, [x, y]: [f64; 2]) -> String {
+pub(super) fn shape(place: usize, [x, y]: [f64; 2]) -> String {
     match place % 6 {
         0 => format!("M{:.1} {y:.1}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z", x - 4.0),
         1 => format!("M{:.1} {:.1}h7.4v7.4h-7.4Z", x - 3.7, y - 3.7),

@@ -1,9 +1,11 @@
 //! Owns `Chart`, what a chart shows: axes, series, reference lines and ranges. `draw` makes SVG of it.
 
 mod draw;
+mod forest;
 mod scale;
 
 use crate::report::layout::Grid;
+pub(super) use forest::{Finding, Forest, Row as ForestRow};
 pub(super) use scale::Kind;
 use scale::Scale;
 

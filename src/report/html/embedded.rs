@@ -51,7 +51,7 @@ pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<Stri
 }
 
 /// The JSON as a block of the page. `<` is written as an escape, so no text in it can end the block.
-fn block(value: &Value) -> String {
+pub(super) fn block(value: &Value) -> String {
     let text = visible_json(&value.to_string()).replace('<', "\\u003c");
     format!("<script type=\"application/json\" id=\"result\">{text}</script>")
 }

@@ -57,7 +57,7 @@ pub(super) fn table(grid: &Grid, name: &str) -> Markup {
                     @for row in grid.rows() {
                         tr {
                             @for (place, cell) in row.iter().enumerate() {
-                                @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                                @if place == 0 { th scope="row" { (cell.trim_end()) } } @else { td { (cell.trim_end()) } }
                             }
                         }
                     }
@@ -121,4 +121,14 @@ pub(super) fn explained(names: &[&'static str]) -> Markup {
             dl.terms { @for (term, meaning) in terms(names) { dt { (term) } dd { (meaning) } } }
         }
     }
+}
+
+/// `text` with a capital letter first, unless it begins with a term such as `p99`.
+pub(super) fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else { return String::new() };
+    if characters.clone().next().is_some_and(|second| second.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    first.to_uppercase().chain(characters).collect()
 }
