@@ -12,7 +12,7 @@ use crate::figures::turns::{SessionsView, TurnView};
 use crate::figures::worded::{HealthView, ObjectiveView, VerdictView};
 use crate::metrics::{
     BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Judgement, Known, LoadFacts, LoadOrigin, Lost,
-    Metric, OriginOf, SamplePoint, State, Summary, TokensView, quantile_intervals95,
+    Metric, OriginOf, Recovery, SamplePoint, State, Summary, TokensView, quantile_intervals95,
 };
 use crate::play::Trial;
 use crate::units::Window;
@@ -65,6 +65,9 @@ pub struct TrialView {
     pub turns: Vec<TurnView>,
     /// The objectives.
     pub slo: SloView,
+    /// After each step of the rate: how long until each objective holds again. Empty without steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovery>,
     /// The generator's health.
     pub health: HealthView,
     /// The verdict.
@@ -305,6 +308,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
             attainment: judgement.attainment,
             goodput_per_s: judgement.goodput_per_s,
         },
+        recoveries: summary.recoveries(&trial.load.steps),
         health: judgement.health.clone().into(),
         verdict: judgement.verdict.clone().into(),
         samples: summary.samples(),

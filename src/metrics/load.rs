@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Pattern;
+use crate::schedule::{Pattern, RateStep};
 use crate::units::{Shard, Window};
 use crate::workload::{CacheShare, Closed, Load, Plan, Provenance, Turns, infinite_cache};
 
@@ -49,6 +49,9 @@ pub struct LoadFacts {
     pub process: Option<String>,
     /// The profile and overlays, shortened where long; absent without any.
     pub profile: Option<String>,
+    /// The steps of the rate, from the origin of the run; empty for a rate without steps, or with very many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<RateStep>,
     /// Requests in flight of a closed loop; absent for an open load.
     pub concurrency: Option<u32>,
     /// The trace of a replay, and what was taken from the trace; absent for other loads.
@@ -97,6 +100,7 @@ impl LoadFacts {
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
                 profile: timeline.pattern().map(Pattern::brief),
+                steps: timeline.law().map(|(_, curve)| curve.steps()).unwrap_or_default(),
                 trace: plan.recording().zip(timeline.instants()).map(|(recording, instants)| Provenance {
                     time_scale: instants.scale().factor(),
                     ..recording.provenance().clone()

@@ -44,6 +44,24 @@ pub(super) struct Sample {
     pub(super) left_ns: u128,
     pub(super) ttft: Latency,
     pub(super) e2e: Latency,
+    /// By objective: the requests of the cohort scheduled in the slot that met it, and those that missed it.
+    #[serde(default)]
+    reached: Vec<[u64; 2]>,
+}
+
+impl Sample {
+    /// Counts a request that met objective number `place`, or missed it.
+    pub(super) fn reach(&mut self, place: usize, met: bool) {
+        if self.reached.len() <= place {
+            self.reached.resize(place + 1, [0; 2]);
+        }
+        self.reached[place][usize::from(!met)] += 1;
+    }
+
+    /// The requests that met objective number `place`, and those that missed it.
+    pub(super) fn towards(&self, place: usize) -> [u64; 2] {
+        self.reached.get(place).copied().unwrap_or_default()
+    }
 }
 
 impl Absorb for Sample {
@@ -59,6 +77,12 @@ impl Absorb for Sample {
         self.left_ns += other.left_ns;
         self.ttft.merge(&other.ttft);
         self.e2e.merge(&other.e2e);
+        if self.reached.len() < other.reached.len() {
+            self.reached.resize(other.reached.len(), [0; 2]);
+        }
+        for (mine, theirs) in self.reached.iter_mut().zip(&other.reached) {
+            *mine = [mine[0] + theirs[0], mine[1] + theirs[1]];
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::metrics::answers::{Answers, AnswersView};
 use crate::metrics::block::{Block, SeenValue, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::misses::Misses;
+use crate::metrics::recovery::{Recovery, recoveries};
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
 use crate::metrics::standing::{Goodness, Values, applies};
@@ -16,9 +17,10 @@ use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{
     BlockPoint, ByTurn, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality,
-    Value,
+    Standing, Value,
 };
 use crate::record::{ONLY_CLASS, Outcome, Record};
+use crate::schedule::RateStep;
 use crate::units::Offset;
 
 /// Maximum number of blocks of scheduled time. When there are more, neighbours are merged.
@@ -155,6 +157,9 @@ impl Summary {
             let (standing, firm, seen) = values.towards(objective, &self.objectives, record, goodness);
             self.tallies[place].add(standing, firm, seen);
             block.tally(place).add(standing, firm, seen);
+            if matches!(standing, Standing::Met | Standing::Missed) {
+                self.samples.at(record.scheduled.as_nanos()).reach(place, standing == Standing::Met);
+            }
         }
         self.goodness.add(goodness.standing(), false, SeenValue::default());
     }
@@ -320,6 +325,12 @@ impl Summary {
     pub fn attainment(&self) -> Option<f64> {
         let judged = self.goodness.decided() + self.goodness.undecided;
         (judged > 0).then(|| self.goodness.met as f64 / judged as f64)
+    }
+
+    /// How long after each of `steps` each objective holds again.
+    #[must_use]
+    pub fn recoveries(&self, steps: &[RateStep]) -> Vec<Recovery> {
+        recoveries(&self.samples, self.objectives.items(), steps, self.frame.window)
     }
 
     /// Arrivals inside the window, and time in flight.

@@ -12,6 +12,7 @@ use crate::report::layout::Grid;
 use crate::report::load_line::load_line;
 use crate::report::next::next_of;
 use crate::report::offered::offered_text;
+use crate::report::recovery::recovery_table;
 use crate::report::search::probe_table;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::{FLOW_NOTE, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of};
@@ -170,6 +171,10 @@ impl Page {
         }
         if let Some((grid, notes)) = turns_table(trial) {
             self.heading("Sessions");
+            self.table(&grid, &notes);
+        }
+        if let Some((grid, notes)) = recovery_table(trial) {
+            self.heading("Recovery");
             self.table(&grid, &notes);
         }
         self.heading("Load");

@@ -23,6 +23,7 @@ mod numbers;
 mod offered;
 mod prefixes;
 mod profiles;
+mod recovery;
 mod resent;
 mod search;
 mod sentences;

@@ -34,7 +34,23 @@ impl From<Pieces> for Curve {
     }
 }
 
+/// A jump of the rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RateStep {
+    /// When, in seconds from the origin.
+    pub at_s: f64,
+    /// λ before it, in requests per second.
+    pub from_per_s: f64,
+    /// λ after it, in requests per second.
+    pub to_per_s: f64,
+}
+
 impl Curve {
+    /// The most steps that are told.
+    const MOST_STEPS: usize = 24;
+    /// The least ratio of the rates on both sides of a step.
+    const LEAST_STEP: f64 = 1.2;
+
     /// The rate, if it is constant.
     #[must_use]
     pub fn constant(&self) -> Option<Rate> {
@@ -79,6 +95,20 @@ impl Curve {
             Kind::Shaped(pieces) if window.length_s() <= 0.0 => pieces.rate(window.start.as_secs()),
             Kind::Shaped(_) => self.expected_in(window) / window.length_s(),
         }
+    }
+
+    /// The instants at which λ jumps by at least a fifth. Empty where there are more than [`Self::MOST_STEPS`]: such a
+    /// rate is noise.
+    #[must_use]
+    pub fn steps(&self) -> Vec<RateStep> {
+        let Kind::Shaped(pieces) = &self.0 else { return Vec::new() };
+        let is_step = |(_, from, to): &(f64, f64, f64)| from.max(*to) >= Self::LEAST_STEP * from.min(*to) && from != to;
+        let steps = pieces.borders().filter(is_step);
+        let steps: Vec<RateStep> = steps
+            .map(|(at_s, from_per_s, to_per_s)| RateStep { at_s, from_per_s, to_per_s })
+            .take(Self::MOST_STEPS + 1)
+            .collect();
+        if steps.len() > Self::MOST_STEPS { Vec::new() } else { steps }
     }
 
     /// An upper bound of λ, in requests per second.

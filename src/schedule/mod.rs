@@ -18,7 +18,7 @@ mod shape;
 mod timeline;
 mod warp;
 
-pub use curve::Curve;
+pub use curve::{Curve, RateStep};
 pub use extent::Extent;
 pub(crate) use gaps::gamma;
 pub(crate) use help::{overlay_forms, profile_forms};

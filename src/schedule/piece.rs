@@ -148,6 +148,14 @@ impl Pieces {
         self.laid.get(next.checked_sub(1)?)
     }
 
+    /// The borders of pieces at which λ jumps: (seconds, λ before, λ after).
+    pub(crate) fn borders(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        self.laid.windows(2).map(|pair| {
+            let [before, after] = [pair[0], pair[1]];
+            (after.start_s, before.law.rate(before.length_s), after.law.rate(0.0))
+        })
+    }
+
     /// λ at `at_s` by the law of the piece around `place_s`, so that both sides of a jump can be read.
     pub(crate) fn rate_near(&self, place_s: f64, at_s: f64) -> f64 {
         self.at(place_s).map_or(0.0, |piece| piece.law.rate((at_s - piece.start_s).clamp(0.0, piece.length_s)))

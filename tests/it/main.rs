@@ -35,6 +35,7 @@ mod pretend_server;
 mod profiles;
 mod profiles_cli;
 mod queues;
+mod recovery;
 mod replay;
 mod replay_cli;
 mod report_files;

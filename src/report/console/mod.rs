@@ -12,9 +12,10 @@ use crate::client::Http2;
 use crate::figures::TrialView;
 use crate::report::answer::{Answer, News, answer_of};
 use crate::report::cache::cache_line;
-use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::next::next_of;
 use crate::report::numbers::UNKNOWN;
+use crate::report::recovery::recovery_table;
 use crate::report::search::search_text;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::sweep_text;
@@ -32,7 +33,6 @@ use objectives::{slo_text, verdict_text};
 pub(super) use requests::{requests_table, throughput_table};
 use requests::{requests_text, throughput_text};
 pub(super) use turns::turns_table;
-use turns::turns_text;
 
 /// The text of a report, as `run` prints it and `report` prints it again.
 #[must_use]
@@ -131,6 +131,13 @@ fn http2_text(http2: &Http2) -> String {
     wrapped(&text, WIDTH, 0)
 }
 
+/// A table with its notes below; empty without a table.
+fn noted_text(table_and_notes: Option<(Grid, Vec<String>)>, ink: Ink) -> String {
+    let Some((grid, notes)) = table_and_notes else { return String::new() };
+    let notes: Vec<String> = notes.iter().map(|note| wrapped(note, WIDTH, 2)).collect();
+    grid.render(ink) + &ink.paint(Tone::Faint, &notes.join("\n")) + "\n"
+}
+
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let mut parts = vec![
         load_text(report, trial, ink),
@@ -139,9 +146,10 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         latency_text(trial, ink),
         classes_text(trial, ink),
     ];
-    parts.push(turns_text(trial, ink));
+    parts.push(noted_text(turns_table(trial), ink));
     let cache = cache_line(trial).map(|line| ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)) + "\n");
     parts.push(tokens_text(report, trial, ink) + &cache.unwrap_or_default());
+    parts.push(noted_text(recovery_table(trial), ink));
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());

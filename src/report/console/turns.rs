@@ -1,16 +1,9 @@
 //! Owns the table of sessions: the latencies by turn, and how sessions ended.
 
 use crate::figures::{TrialView, TurnView};
-use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::layout::Grid;
 use crate::report::numbers::{UNKNOWN, shown};
 use crate::units::{count, plain};
-
-/// The table of turns with its notes; empty without sessions.
-pub(super) fn turns_text(trial: &TrialView, ink: Ink) -> String {
-    let Some((grid, notes)) = turns_table(trial) else { return String::new() };
-    let notes: Vec<String> = notes.iter().map(|note| wrapped(note, WIDTH, 2)).collect();
-    grid.render(ink) + &ink.paint(Tone::Faint, &notes.join("\n")) + "\n"
-}
 
 /// The table of turns, and the sentence on how sessions ended; `None` without sessions.
 pub(in crate::report) fn turns_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {

@@ -24,9 +24,7 @@ pub(crate) fn render_comparison_html(comparison: &Comparison, json: &Value) -> R
         let charts =
             (1..letters.len()).map(|run| forest(comparison, load, run)).filter(|forest| !forest.rows.is_empty());
         html! {
-            @for forest in charts {
-                (figure(&forest, { number += 1; number }))
-            }
+            div.charts { @for forest in charts { (figure(&forest, { number += 1; number })) } }
         }
     };
     let parts = sections(comparison);

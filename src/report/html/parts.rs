@@ -57,7 +57,8 @@ pub(super) fn table(grid: &Grid, name: &str) -> Markup {
                     @for row in grid.rows() {
                         tr {
                             @for (place, cell) in row.iter().enumerate() {
-                                @if place == 0 { th scope="row" { (cell.trim_end()) } } @else { td { (cell.trim_end()) } }
+                                @let cell = cell.trim_end();
+                                @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
                             }
                         }
                     }

@@ -12,6 +12,7 @@ use crate::report::html::parts::{Page, explained, noted, section, sentences, tab
 use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, percent, rate, shown};
 use crate::report::offered::offered_text;
+use crate::report::recovery::recovery_table;
 use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, reasons_of};
 use crate::results::Report;
@@ -49,6 +50,9 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
         }
         @if let Some(turns) = turns_table(trial) {
             (section("Sessions", &html! { (noted(Some(turns), "sessions")) (explained(&["session", "turn"])) }))
+        }
+        @if let Some(recovery) = recovery_table(trial) {
+            (section("Recovery", &noted(Some(recovery), "recovery after steps of the rate")))
         }
         (section("Load", &html! {
             p { (load_line(trial)) }
