@@ -142,6 +142,9 @@
 //! | tpot, 16, close, fresh seeds (3.8 % of the 184 in all) | 120, 1001 | 95.8 % | 99.2 % | 13 % | 2.5 % |
 //! | M/LN(3)/1 p99.9, fresh seeds (4.8 % of the 84 in all) | 72, 1101 | 94.4 % | 95.8 % | 4 % | 5.6 % |
 //! | M/Pareto 1.5 cut/8, fresh seeds | 24, 1101 | 100 % | 100 % | 42 % | 0 % |
+//! | M/Pareto 2.5/1, fresh seeds | 40, 1101 | 100 % | 100 % | 15 % | 0 % |
+//! | M/H2(5)/2, fresh seeds | 40, 1101 | 100 % | 100 % | 2 % | 0 % |
+//! | M/Pareto 1.5 cut/1, fresh seeds | 40, 1101 | 100 % | 100 % | 15 % | 0 % |
 //! | M/M/16, fresh seeds (2.8 % of the 180 in all) | 100, 1001 | 89.9 % | 99.0 % | 94 % | 0 % |
 //! | `held`, 21 cells (52 sure, 94 % cover) | 63, 901 | 95.2 % | 95.2 % | 16 % | 4.8 % |
 //! | of them the three with a miss: M/D/16, pauses, M/Pareto 2.2/4 | 72, 951 | 97.2 % | 97.2 % | 15 % | 1.4 % |
