@@ -5,6 +5,7 @@ mod assumptions;
 mod comparison;
 mod ending;
 mod formula;
+mod growth;
 mod preflight;
 mod preparation;
 mod search;

@@ -2,6 +2,7 @@
 
 use crate::figures::{ObjectiveView, TrialView};
 use crate::metrics::{Known, Objective, VerdictResult};
+use crate::report::sentences::growth::{failing, growth};
 use crate::report::sentences::stages::stage_sentences;
 use crate::search::{Bound, Finished, Knee, Level, PointFindings, Sign, Stability, SweepFindings, is_unanswered};
 use crate::units::{count, per_second, plain};
@@ -10,10 +11,11 @@ use crate::units::{count, per_second, plain};
 #[must_use]
 pub fn sweep_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     let mut sentences = if found.points.iter().any(|point| point.rate_per_s.is_some()) {
-        rates_sentences(found, trials)
+        rates_sentences(found, trials).into_iter().chain(failing(trials)).collect()
     } else {
         stage_sentences(trials)
     };
+    sentences.extend(growth(trials));
     sentences.extend(leftovers(trials));
     sentences
 }
