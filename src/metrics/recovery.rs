@@ -125,10 +125,10 @@ mod tests {
     use crate::units::Offset;
 
     /// Slots of 1 s with 20 requests each, of which those in `bad` seconds miss.
-    fn samples(seconds: u64, bad: &[std::ops::Range<u64>], of_them: u64) -> Series<Sample> {
+    fn samples(seconds: u64, bad: &[(u64, u64)], of_them: u64) -> Series<Sample> {
         let mut samples = Series::<Sample>::new(1_000_000_000, 1_000);
         for second in 0..seconds {
-            let missed = if bad.iter().any(|range| range.contains(&second)) { of_them } else { 0 };
+            let missed = if bad.iter().any(|(from, to)| (*from..*to).contains(&second)) { of_them } else { 0 };
             let slot = samples.at(second * 1_000_000_000);
             (0..20 - missed).for_each(|_| slot.reach(0, true));
             (0..missed).for_each(|_| slot.reach(0, false));
@@ -149,25 +149,25 @@ mod tests {
     fn an_objective_holds_again_when_no_later_stretch_is_broken() {
         for (bad, of_them, slo, steps, end_s, expected) in [
             // Nothing misses.
-            (vec![], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(false, Some(0.0))]),
+            (&[][..], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(false, Some(0.0))]),
             // All miss for 17 s after the step.
-            (vec![30..47], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, Some(17.0))]),
+            (&[(30, 47)][..], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, Some(17.0))]),
             // Two spells: the second one counts.
-            (vec![30..35, 50..52], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, Some(22.0))]),
+            (&[(30, 35), (50, 52)][..], 20, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, Some(22.0))]),
             // One in twenty misses: too many for p99, not for p90.
-            (vec![30..90], 1, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, None)]),
-            (vec![30..90], 1, "p90 ttft<=1s", vec![30.0], 90.0, vec![(false, Some(0.0))]),
+            (&[(30, 90)][..], 1, "p99 ttft<=1s", vec![30.0], 90.0, vec![(true, None)]),
+            (&[(30, 90)][..], 1, "p90 ttft<=1s", vec![30.0], 90.0, vec![(false, Some(0.0))]),
             // Until the next step it does not hold again; after that at once.
-            (vec![30..60], 20, "error_rate<=1%", vec![30.0, 60.0], 90.0, vec![(true, None), (false, Some(0.0))]),
+            (&[(30, 60)][..], 20, "error_rate<=1%", vec![30.0, 60.0], 90.0, vec![(true, None), (false, Some(0.0))]),
             // The step lies inside a slot: the whole slots count.
-            (vec![30..40], 20, "max ttft<=1s", vec![29.5], 90.0, vec![(true, Some(10.5))]),
+            (&[(30, 40)][..], 20, "max ttft<=1s", vec![29.5], 90.0, vec![(true, Some(10.5))]),
             // Too short for a stretch; a mean limits no share.
-            (vec![], 20, "p99 ttft<=1s", vec![85.0], 90.0, vec![(false, None)]),
-            (vec![30..90], 20, "mean ttft<=1s", vec![30.0], 90.0, vec![]),
+            (&[][..], 20, "p99 ttft<=1s", vec![85.0], 90.0, vec![(false, None)]),
+            (&[(30, 90)][..], 20, "mean ttft<=1s", vec![30.0], 90.0, vec![]),
             // A step outside the window.
-            (vec![30..90], 20, "p99 ttft<=1s", vec![95.0], 90.0, vec![]),
+            (&[(30, 90)][..], 20, "p99 ttft<=1s", vec![95.0], 90.0, vec![]),
         ] {
-            let samples = samples(90, &bad, of_them);
+            let samples = samples(90, bad, of_them);
             assert_eq!(found(&samples, slo, &steps, end_s), expected, "{bad:?} {of_them} {slo} {steps:?}");
         }
     }

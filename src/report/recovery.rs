@@ -3,6 +3,7 @@
 use crate::figures::TrialView;
 use crate::metrics::Recovery;
 use crate::report::layout::Grid;
+use crate::report::numbers::UNKNOWN;
 use crate::units::{per_second, seconds};
 
 /// The table of recoveries with its note; `None` without a step of the rate.
@@ -15,7 +16,7 @@ pub(super) fn recovery_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
             format!("{} to {}", per_second(step.from_per_s), per_second(step.to_per_s)),
             seconds(step.at_s),
             recovery.objective.clone(),
-            if recovery.broken { "yes" } else { "no" }.to_owned(),
+            broken(recovery).to_owned(),
             again(recovery),
         ]);
     }
@@ -25,6 +26,14 @@ pub(super) fn recovery_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
          surely (99.9 %) misses it"
     );
     Some((grid, vec![note]))
+}
+
+const fn broken(recovery: &Recovery) -> &'static str {
+    match (recovery.broken, recovery.recovered_after_s) {
+        (true, _) => "yes",
+        (false, Some(_)) => "no",
+        (false, None) => UNKNOWN,
+    }
 }
 
 fn again(recovery: &Recovery) -> String {

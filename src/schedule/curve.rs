@@ -102,7 +102,8 @@ impl Curve {
     #[must_use]
     pub fn steps(&self) -> Vec<RateStep> {
         let Kind::Shaped(pieces) = &self.0 else { return Vec::new() };
-        let is_step = |(_, from, to): &(f64, f64, f64)| from.max(*to) >= Self::LEAST_STEP * from.min(*to) && from != to;
+        let is_step =
+            |(_, from, to): &(f64, f64, f64)| from.max(*to) > 0.0 && from.max(*to) >= Self::LEAST_STEP * from.min(*to);
         let steps = pieces.borders().filter(is_step);
         let steps: Vec<RateStep> = steps
             .map(|(at_s, from_per_s, to_per_s)| RateStep { at_s, from_per_s, to_per_s })

@@ -160,7 +160,9 @@ const LLM_D: [(&str, &str); 17] = [
 /// Checks `value` at `path` against the format.
 fn check(value: &Value, path: &str) {
     if let Value::Array(items) = value {
-        items.iter().for_each(|item| check(item, path));
+        for item in items {
+            check(item, path);
+        }
     }
     let Value::Object(object) = value else { return };
     if path.starts_with("results.observability") || path.ends_with("native.config") {
@@ -211,7 +213,9 @@ fn llm_ds_report_keeps_to_version_0_2_1_and_its_stages_share_their_experiment() 
     run(folder.path(), &sweep);
     run(folder.path(), &["report", "s", "--to", "llm-d", "--out", "more"]);
     let stages = [0, 1].map(|stage| read(&format!("more/benchmark_report_v0.2.1_stage_{stage}.yaml")));
-    stages.iter().for_each(|stage| check(stage, ""));
+    for stage in &stages {
+        check(stage, "");
+    }
     assert_eq!(stages[0]["run"]["eid"], stages[1]["run"]["eid"]);
     assert_ne!(stages[0]["run"]["uid"], stages[1]["run"]["uid"]);
 }
