@@ -15,6 +15,8 @@
 //! | `engines` | four simulated engines, p99 TTFT and p99 TPOT together, `common/served.rs` | runs of 11·10⁶ requests straight on the engine |
 //! | `audit` | the nineteen cells of an audit: heavy tails, many servers, slow and failing requests, collapse, warm-up, a limiter, `common/audit.rs` | closed forms, or loops of 10⁸ requests that share no code with the simulator (`common/long.rs`) |
 //! | `means` | ten queues held to a mean, `common/means.rs` | closed forms |
+//! | `mixes` | two mixes of classes with objectives of their own, `common/mixes.rs` | closed forms |
+//! | `sessions` | three queues whose arrivals begin sessions, `common/sessions.rs` | closed forms |
 //! | `held` | twenty-one services different in kind, `common/held.rs` | the same |
 //!
 //! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever tuned on it.
@@ -211,12 +213,16 @@ mod long;
 mod means;
 #[path = "common/mg1.rs"]
 mod mg1;
+#[path = "common/mixes.rs"]
+mod mixes;
 #[path = "common/play.rs"]
 mod play;
 #[path = "common/queue.rs"]
 mod queue;
 #[path = "common/served.rs"]
 mod served;
+#[path = "common/sessions.rs"]
+mod sessions;
 
 use cell::{Cell, Detail, Score};
 use queue::{bisection, search_changing};
@@ -294,6 +300,7 @@ fn cells() -> Vec<Cell> {
         process: cell.process(),
         slo: cell.slo(),
         tokens: ("1", "1"),
+        workload: None,
         truth: cell.truth,
         truth_error: 0.0,
         capacity: cell.capacity(),
@@ -306,12 +313,20 @@ fn cells() -> Vec<Cell> {
         process: "poisson",
         slo: cell.slo(),
         tokens: (cell.input_tokens, cell.output_tokens),
+        workload: None,
         truth: cell.truth,
         truth_error: cell.truth_error,
         capacity: cell.capacity,
         open: Box::new(|seed| VirtualPlayer::new(cell.profile.parse().expect("a profile"), seed)),
     });
-    queues.chain(engines).chain(audit::cells()).chain(means::cells()).chain(held::cells()).collect()
+    queues
+        .chain(engines)
+        .chain(audit::cells())
+        .chain(means::cells())
+        .chain(held::cells())
+        .chain(sessions::cells())
+        .chain(mixes::cells())
+        .collect()
 }
 
 /// Searches over a service that becomes slower by a factor after a given number of probes: counts the doubted

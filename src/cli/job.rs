@@ -19,7 +19,7 @@ use crate::cli::endpoint::{
 };
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
-use crate::cli::mix::{objectives_of_mix, refuse_cancellations, refuse_unknown_classes};
+use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
@@ -101,6 +101,8 @@ impl Job {
             Some(is_streamed(&arguments.target)),
             arguments.schedule.seed,
         )?;
+        let closed = arguments.play.load.as_ref().map(|_| "--load");
+        refuse_beside_streams(&workload, &arguments.schedule, closed)?;
         let plan = plan_of(&arguments.schedule, workload, arguments.play.load.as_deref())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
