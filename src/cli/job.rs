@@ -217,7 +217,7 @@ impl Job {
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         plan.warm_up();
         let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
-        notes.extend(of_requests.chain(notes_of_sessions(&plan)));
+        notes.extend(of_requests.chain(notes_of_sessions(&plan, of_many)));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,

@@ -5,7 +5,7 @@ use crate::cli::options::{ScheduleOptions, TargetOptions, WireOptions, WorkloadO
 use crate::client::Affinity;
 use crate::error::Error;
 use crate::units::plain;
-use crate::workload::{Load, Plan, SessionSpec, ThinkLaw};
+use crate::workload::{Plan, SessionSpec, ThinkLaw};
 
 /// The sessions that the options ask for; `None` without any.
 pub(super) fn sessions_of(options: &WorkloadOptions) -> Result<Option<SessionSpec>, Error> {
@@ -78,9 +78,9 @@ pub(super) fn refuse_closed_loops_of_sessions(options: &WorkloadOptions, flag: &
 
 /// What is said about the sessions of `plan` before the load. At first there are none, so the load is lighter than
 /// later.
-pub(super) fn notes_of_sessions(plan: &Plan) -> Option<String> {
+pub(super) fn notes_of_sessions(plan: &Plan, of_many: bool) -> Option<String> {
     let sessions = plan.workload().sessions.as_ref()?;
-    if matches!(plan.load(), Load::Closed(_)) {
+    if of_many {
         let mean = plan.session_law()?.moments().turns_mean;
         return Some(format!(
             "rates are those of new sessions: {}; {} requests for each session on average. Each load begins without \

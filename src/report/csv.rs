@@ -61,9 +61,9 @@ impl<'a> CsvRow<'a> {
 }
 
 /// The trials of `report`: a header, then one row a trial. If one has classes, a column names the class: after the row
-/// of a trial, where it is empty, comes one for each class of its mix. The figures have the digits of the console; times
-/// are in seconds and shares from 0 to 1. An unknown figure is empty; one of which only a bound is known begins with `>`
-/// or `<`.
+/// of a trial, where it is empty, comes one for each class of its mix. The figures have the digits of the console;
+/// times are in seconds and shares from 0 to 1. An unknown figure is empty; one of which only a bound is known begins
+/// with `>` or `<`.
 #[must_use]
 pub fn render_csv(report: &Report) -> String {
     let report = &*without_escapes(report);

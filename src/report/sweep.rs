@@ -89,6 +89,11 @@ impl PointRow<'_> {
         if self.trial.load.sessions.is_some() { Axis::Sessions } else { Axis::Rate }
     }
 
+    /// The load in a sentence.
+    fn called(&self) -> String {
+        self.point.rate_per_s.map_or_else(|| self.name(), |per_s| self.over().per_s(per_s))
+    }
+
     pub(super) fn name(&self) -> String {
         match (self.point.rate_per_s, self.point.concurrency) {
             (Some(per_s), _) => self.over().level(per_s).figure(),
@@ -347,17 +352,17 @@ pub(super) fn told_of(rows: &[PointRow<'_>]) -> Told {
             Some(reason),
         ) = (trial.verdict.result, trial.load.origin, reason)
         {
-            lines.push(format!("{}: {reason}", row.name()));
+            lines.push(format!("{}: {reason}", row.called()));
         }
         let lost = losses_of(&trial.requests);
         if !lost.is_empty() {
-            lines.push(format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)));
+            lines.push(format!("{}: of {} requests {lost}", row.called(), count(trial.requests.planned)));
         }
-        lines.extend(most_frequent(trial).map(|words| format!("{}: {words}", row.name())));
+        lines.extend(most_frequent(trial).map(|words| format!("{}: {words}", row.called())));
         for fault in told(&trial.health).into_iter().filter(|fault| reason != Some(&fault.sentence)) {
             match faults.iter_mut().find(|(told, _)| told.is_like(&fault)) {
-                Some((_, loads)) => loads.push(row.name()),
-                None => faults.push((fault, vec![row.name()])),
+                Some((_, loads)) => loads.push(row.called()),
+                None => faults.push((fault, vec![row.called()])),
             }
         }
     }

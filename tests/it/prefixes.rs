@@ -226,8 +226,8 @@ fn a_session_begins_with_the_prefix_and_its_later_turns_carry_it_once() {
             assert_eq!(spec.messages[1], first.messages[1]);
         }
     }
-    // First turns find 80 of their 128 tokens, the second turns 128 of 264 (whole blocks of the first prompt), the third
-    // turns 256 of 400.
+    // First turns find 80 of their 128 tokens, the second turns 128 of 264 (whole blocks of the first prompt), and the
+    // third turns 256 of 400.
     let share = measured(&plan);
     assert!((share - 464.0 / 792.0).abs() < 0.01, "{share}");
     assert_eq!(infinite_cache(&plan).unwrap().infinite, None);

@@ -64,8 +64,8 @@ fn holds_for(found: &SearchFindings, safe: f64) -> Vec<String> {
             )
         }
         Axis::Sessions => format!(
-            "each session has {} requests on average, so this is {} requests/s; the answer holds for sessions that \
-             arrive by {} only, with these turns and think times",
+            "each session has {} requests on average, so this is {} requests/s; the answer holds for {} arrivals of \
+             sessions only, with these turns and think times",
             found.turns_mean.map_or_else(|| UNKNOWN.to_owned(), plain),
             found.turns_mean.map_or_else(|| UNKNOWN.to_owned(), |turns| plain(turns * safe)),
             found.process
