@@ -62,7 +62,7 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     let turns = trial.load.sessions.unwrap_or(TurnMoments::SINGLE);
     let arrivals = samples.iter().map(|sample| sample.scheduled).sum::<u64>() as f64 / turns.turns_mean;
     let many = samples.len() as f64;
-    let cv = trial.load.process.as_deref().and_then(|text| text.parse::<Process>().ok()).map_or(0.0, Process::cv);
+    let cv = trial.load.process.as_deref().and_then(least_cv).unwrap_or(0.0);
     let (by_chance, by_drift) = limits(cv, arrivals, many);
     let by_drift = by_drift * turns.turns_mean * turns.shown();
     let (range, limit) = (high - low, by_chance.max(by_drift));
@@ -75,6 +75,13 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     let longer_s = if shows_s > window_s { wanted_s.min(shows_s) } else { wanted_s };
     let tells_in_s = (!steady && arrivals > 0.0).then(|| longer_s.max(1.25 * window_s));
     Some(Steadiness { range, limit, steady, tells_in_s })
+}
+
+/// The smallest coefficient of variation of the laws in `process`: one law, or `chat poisson + batch gamma:4`. `None` if
+/// none can be read.
+fn least_cv(process: &str) -> Option<f64> {
+    let laws = process.split(" + ").filter_map(|text| text.rsplit(' ').next()?.parse::<Process>().ok());
+    laws.map(Process::cv).reduce(f64::min)
 }
 
 /// Two limits of the range, which a rate above the capacity rarely stays below, over `samples` samples with
@@ -113,6 +120,13 @@ mod tests {
         let (low, high) =
             held.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), held| (low.min(*held), high.max(*held)));
         high - low
+    }
+
+    #[test]
+    fn of_several_laws_the_smoothest_counts() {
+        for (process, cv) in [("gamma:2", Some(2.0)), ("a gamma:4 + b poisson", Some(1.0)), ("recorded", None)] {
+            assert_eq!(least_cv(process), cv, "{process}");
+        }
     }
 
     #[test]
