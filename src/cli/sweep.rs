@@ -262,7 +262,7 @@ async fn play(
         refuse_another_target(&job, &found, &report)?;
     }
     folder.write_result(&report, &job.spec.to_yaml()?)?;
-    let mut report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
+    let mut report = Box::pin(live(&job, sweep, blueprint, &found, &folder, report, signals)).await?;
     deliver(&job, &mut report, &folder, ending)
 }
 

@@ -82,7 +82,9 @@ fn each_class_of_a_mix_has_the_figures_of_a_run_of_that_class_alone() {
         let played = player.play_into(&plan, true, &StopRule::Never, |record| records.push(record));
         let frame = tonnage::metrics::Frame { window: played.window, load_end: played.load_end, streamed: true };
         let mut summary = Summary::new(frame, Arc::clone(&objectives));
-        records.iter().for_each(|record| summary.add(record));
+        for record in &records {
+            summary.add(record);
+        }
         summary
     };
     let together = played(mixed(classes.to_vec()), 100.0);
