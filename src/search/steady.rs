@@ -77,8 +77,8 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     Some(Steadiness { range, limit, steady, tells_in_s })
 }
 
-/// The smallest coefficient of variation of the laws in `process`: one law, or `chat poisson + batch gamma:4`. `None` if
-/// none can be read.
+/// The smallest coefficient of variation of the laws in `process`: one law, or `chat poisson + batch gamma:4`. `None`
+/// if none can be read.
 fn least_cv(process: &str) -> Option<f64> {
     let laws = process.split(" + ").filter_map(|text| text.rsplit(' ').next()?.parse::<Process>().ok());
     laws.map(Process::cv).reduce(f64::min)

@@ -25,8 +25,8 @@ impl TurnMoments {
     /// Later turns come only as fast as answers do. So at a rate of sessions δ above the capacity C (both as requests
     /// per second) the number in flight does not grow by δC per second. In a first-come, first-served queue that grows
     /// by g, a turn leaves at 1 ÷ (1 + g/C) times the rate at which it came, and the k-th turns of all sessions come at
-    /// 1 ÷ (1 + g/C)^(k−1) times the rate of the first turns. The sum over the turns is C; for small δ, g = δC · 2E[K]
-    /// ÷ E[K(K + 1)].
+    /// 1 ÷ (1 + g/C)^(k−1) times the rate of the first turns. The sum over the turns is C; for small δ, g = δC ·
+    /// `2E[K] ÷ E[K(K + 1)]`.
     #[must_use]
     pub fn shown(self) -> f64 {
         (2.0 * self.turns_mean / (self.turns_mean_square + self.turns_mean)).min(1.0)

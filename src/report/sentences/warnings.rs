@@ -281,8 +281,8 @@ pub(crate) fn reason(objective: &str, reason: &Reason) -> String {
         }
         Reason::MeanAbove { .. } => "the mean is above the limit; lower the rate or raise the limit".to_owned(),
         Reason::NothingMeasured => {
-            "no request that counts for it fell into the measured window; give a longer --duration, a shorter --warmup, \
-             or its class a larger weight"
+            "no request that counts for it fell into the measured window; give a longer --duration, a shorter \
+             --warmup, or its class a larger weight"
                 .to_owned()
         }
         Reason::NothingSeen { .. } => {
