@@ -215,6 +215,13 @@ fn a_mix_is_reported_class_by_class_and_repeated_from_what_is_stored() {
     assert!(!std::fs::read_to_string(place.join("out/result.json")).expect("a file").contains("(secret)"));
     let again = text(&run(place, &["report", "out"]).stdout);
     assert!(again.contains("class  requests  done") && again.contains("code: p99 itl<=50ms"), "{again}");
+    let compared = text(&run(place, &["compare", "out", "out"]).stdout);
+    assert!(compared.contains("class chat of") && compared.contains("class code of"), "{compared}");
+    let written = run(place, &["report", "out", "--to", "csv", "--out", "pages"]);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    let csv = std::fs::read_to_string(place.join("pages/report.csv")).expect("a file");
+    let rows: Vec<&str> = csv.lines().filter_map(|line| line.split(',').nth(5)).collect();
+    assert_eq!(rows, ["class", "", "chat", "code"], "one row for the run, and one for each class");
     // Another mix brings its own objectives.
     let (_, other) = played(
         place,
