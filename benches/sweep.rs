@@ -103,7 +103,7 @@ impl Cell {
         discard: Option<Duration>,
         seed: u64,
     ) -> (Vec<TrialView>, SweepFindings) {
-        let sweep = Sweep { course, window, discard };
+        let sweep = Sweep { course, window, discard, sessions: None };
         let blueprint = Blueprint {
             workload: self.workload(),
             process: self.process,

@@ -9,6 +9,7 @@ use tonnage::search::maximum::Conclusion;
 use tonnage::search::step::{Answer, Demand, Finding, Probe, price};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
+use tonnage::workload::Workload;
 
 use crate::play::Asked;
 
@@ -25,8 +26,10 @@ pub(crate) struct Cell {
     pub(crate) process: &'static str,
     pub(crate) slo: String,
     pub(crate) tokens: (&'static str, &'static str),
+    /// The whole workload; `None`: requests of `tokens`.
+    pub(crate) workload: Option<fn() -> Workload>,
     pub(crate) open: Open,
-    /// R*, requests per second.
+    /// R*, requests or sessions per second.
     pub(crate) truth: f64,
     /// Half width of the truth's 95 % interval, relative; 0 for a closed form.
     pub(crate) truth_error: f64,
@@ -92,7 +95,8 @@ impl Outcome {
 
 impl Cell {
     pub(crate) fn asked(&self, precision: f64) -> Asked<'_> {
-        Asked { slo: &self.slo, process: self.process, tokens: self.tokens, precision }
+        let Self { process, tokens, workload, .. } = *self;
+        Asked { slo: &self.slo, process, tokens, workload, precision }
     }
 
     fn search(&self, precision: f64, seed: Seed) -> Outcome {

@@ -43,7 +43,19 @@ pub(crate) const ENGINES: &[Served] = &[
 
 fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f64), capacity: f64) -> Cell {
     let (tokens, slo) = (("1", "1"), slo.to_owned());
-    Cell { name, group: "held", tuned_on: false, process: "poisson", slo, tokens, open, truth, truth_error, capacity }
+    Cell {
+        name,
+        group: "held",
+        tuned_on: false,
+        process: "poisson",
+        slo,
+        tokens,
+        workload: None,
+        open,
+        truth,
+        truth_error,
+        capacity,
+    }
 }
 
 /// All held-back cells.

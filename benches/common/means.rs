@@ -16,6 +16,7 @@ fn cell(name: &'static str, limit_s: f64, open: Open, truth: f64, capacity: f64)
         process: "poisson",
         slo,
         tokens,
+        workload: None,
         open,
         truth,
         truth_error: 0.0,

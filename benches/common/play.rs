@@ -15,7 +15,7 @@ use tonnage::search::{Blueprint, Event, drive};
 use tonnage::seed::Seed;
 use tonnage::sim::VirtualPlayer;
 use tonnage::units::Rate;
-use tonnage::workload::{Load, Plan, Workload};
+use tonnage::workload::{Closed, Load, Plan, Workload};
 
 /// The question of a search, and its load.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) process: &'a str,
     /// Lengths of prompts and responses, in the form of `--input-tokens` and `--output-tokens`.
     pub(crate) tokens: (&'a str, &'a str),
+    /// The whole workload; `None`: requests of `tokens`.
+    pub(crate) workload: Option<fn() -> Workload>,
     /// Half the relative width of the interval.
     pub(crate) precision: f64,
 }
@@ -43,7 +45,9 @@ impl Asked<'_> {
     pub(crate) fn aim(&self) -> Aim {
         let aim = Aim::new(&self.objectives(), self.precision).expect("an aim");
         let question = aim.question.clone().arriving(self.process().cv() * self.process().cv());
-        aim.asking(question)
+        let closed = Closed::throughput(Extent::Requests(1), Duration::ZERO, Duration::ZERO);
+        let sessions = Plan::new(Load::Closed(closed), self.workload(), Seed::new(1), None).session_law();
+        aim.asking(sessions.map_or(question.clone(), |sessions| question.beginning(sessions)))
     }
 
     /// Runs the whole search against `session`.
@@ -112,6 +116,9 @@ impl Asked<'_> {
     }
 
     fn workload(&self) -> Workload {
+        if let Some(workload) = self.workload {
+            return workload();
+        }
         let lengths = |text: &str| text.parse().expect("lengths");
         Workload::new(lengths(self.tokens.0), lengths(self.tokens.1))
     }

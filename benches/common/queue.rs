@@ -258,7 +258,13 @@ fn played(
     begins: impl FnMut(usize),
 ) -> Searched {
     let slo = cell.slo();
-    let asked = Asked { slo: &slo, process: cell.process(), tokens: ("1", "1"), precision: question.precision() };
+    let asked = Asked {
+        slo: &slo,
+        process: cell.process(),
+        tokens: ("1", "1"),
+        workload: None,
+        precision: question.precision(),
+    };
     let (conclusion, history) = asked.search_asking(session, seed, question.clone(), begins);
     Searched { answer: answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", cell.name)), history }
 }

@@ -290,7 +290,7 @@ impl Served {
 
     /// The question and load for the driver.
     pub(crate) fn asked<'a>(&'a self, slo: &'a str, precision: f64) -> Asked<'a> {
-        Asked { slo, process: "poisson", tokens: (self.input_tokens, self.output_tokens), precision }
+        Asked { slo, process: "poisson", tokens: (self.input_tokens, self.output_tokens), workload: None, precision }
     }
 
     /// A whole search over the simulated engine in virtual time, with the driver of live searches; returns the answer

@@ -115,6 +115,11 @@ pub(super) fn refuse_beside_data(
         return Err(Error::usage("--input-tokens", why, "drop one of them"));
     }
     parsed.spec.input_tokens = None;
+    let in_sessions = plan.workload().sessions.is_some();
+    if in_sessions && listed.data().has_output_lengths() && parsed.given.contains("output-tokens") {
+        let why = "has no effect: each turn asks for as many tokens as its recorded answer has";
+        return Err(Error::usage("--output-tokens", why, "drop it"));
+    }
     if listed.data().format() != DataFormat::Bodies {
         return Ok(());
     }

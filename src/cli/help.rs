@@ -9,7 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::{help_endpoints, help_prefixes, help_profiles, help_slo};
+use crate::report::{help_endpoints, help_mix, help_prefixes, help_profiles, help_sessions, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -21,13 +21,15 @@ use crate::sim::help_sim;
   tonnage help endpoints  what each endpoint sends and measures
   tonnage help profiles   how a rate over time is written
   tonnage help prefixes   what prompts can share, for prefix caches
+  tonnage help mix        how classes of requests are written
+  tonnage help sessions   what conversations are, and their rate
   tonnage help sim        what the simulated servers are
   tonnage help run        the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, endpoints, profiles, prefixes, sim, or a verb
+    /// metrics, slo, endpoints, profiles, prefixes, mix, sessions, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
@@ -41,6 +43,8 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some("endpoints") => help_endpoints(),
         Some("profiles") => help_profiles(),
         Some("prefixes") => help_prefixes(),
+        Some("mix") => help_mix(),
+        Some("sessions") => help_sessions(),
         Some("sim") => {
             let where_given = "--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:";
             format!("{where_given}\n\n{}", help_sim())
@@ -48,7 +52,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             let accepted = format!(
-                "accepted is metrics, slo, endpoints, profiles, prefixes, sim, or a verb: {}",
+                "accepted is metrics, slo, endpoints, profiles, prefixes, mix, sessions, sim, or a verb: {}",
                 verbs.join(", ")
             );
             let found = command.find_subcommand_mut(verb);

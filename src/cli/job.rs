@@ -19,7 +19,7 @@ use crate::cli::endpoint::{
 };
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
-use crate::cli::mix::{objectives_of_mix, refuse_cancellations, refuse_unknown_classes};
+use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
@@ -101,6 +101,8 @@ impl Job {
             Some(is_streamed(&arguments.target)),
             arguments.schedule.seed,
         )?;
+        let closed = arguments.play.load.as_ref().map(|_| "--load");
+        refuse_beside_streams(&workload, &arguments.schedule, closed)?;
         let plan = plan_of(&arguments.schedule, workload, arguments.play.load.as_deref())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
@@ -215,7 +217,7 @@ impl Job {
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         plan.warm_up();
         let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
-        notes.extend(of_requests.chain(notes_of_sessions(&plan)));
+        notes.extend(of_requests.chain(notes_of_sessions(&plan, of_many)));
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,

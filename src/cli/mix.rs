@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::config::Parsed;
 use crate::cli::load::lengths_of;
-use crate::cli::options::WorkloadOptions;
+use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::table::NO_CANCELLATIONS;
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::results::{Limit, read_text};
+use crate::schedule::Process;
 use crate::units::yaml_words;
 use crate::workload::{Cancel, Mix, MixClass, Plan, TextKind, Workload};
 
@@ -30,6 +31,8 @@ struct ClassText {
     content: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancel: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,13 +64,17 @@ impl Scalar {
 
 /// What a mix may say of a class.
 const ACCEPTED: &str = "accepted is a mapping of classes to weight, input-tokens, output-tokens, content, cancel, \
-    model and slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {weight: 30, output-tokens: 512}}";
+    process, model and slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {output-tokens: 512}} \
+    (`tonnage help mix`)";
 
 /// The classes of `text`: the path of a YAML file, or YAML itself, which begins with a brace.
 fn classes_in(text: &str) -> Result<BTreeMap<String, ClassText>, Error> {
     let read = |yaml: &str| serde_saphyr::from_str::<BTreeMap<String, ClassText>>(yaml);
     if text.trim_start().starts_with('{') {
         return read(text).map_err(|why| Error::usage("--mix", yaml_words(&why), ACCEPTED));
+    }
+    if text.trim().is_empty() {
+        return Err(Error::usage("--mix", "is empty", "give the path of a file (`tonnage help mix`), or drop it"));
     }
     let path = Path::new(text);
     read(&read_text(path, Limit::CONFIG, "check --mix")?).map_err(|why| Error::Input {
@@ -100,11 +107,13 @@ pub(super) fn mix_in(text: &str, usual: [&str; 2]) -> Result<Mix, Error> {
             .map_err(|_| refuse("the weight", format!("`{share}` is no number"), "accepted is 70 or 70%"))?;
         let text = class.content.as_deref().map(str::parse::<TextKind>).transpose();
         let cancel = class.cancel.as_deref().map(str::parse::<Cancel>).transpose();
+        let process = class.process.as_deref().map(str::parse::<Process>).transpose();
         Ok(MixClass {
             weight,
             cancel: cancel.map_err(|refusal| refuse("cancel", refusal.why, &refusal.accepted))?,
             input: lengths(&class.input_tokens, usual[0], "input-tokens")?,
             output: lengths(&class.output_tokens, usual[1], "output-tokens")?,
+            process: process.map_err(|refusal| refuse("the process", refusal.why, &refusal.accepted))?,
             text: text.map_err(|refusal| refuse("the content", refusal.why, &refusal.accepted))?,
             model: class.model.as_deref().map(Into::into),
             name: name.as_str().into(),
@@ -151,6 +160,7 @@ fn refuse_said_by_all(classes: &BTreeMap<String, ClassText>, parsed: &Parsed) ->
         ("output-tokens", all().all(|class| class.output_tokens.is_some())),
         ("content", all().all(|class| class.content.is_some())),
         ("cancel", all().all(|class| class.cancel.is_some())),
+        ("process", all().all(|class| class.process.is_some())),
         ("model", all().all(|class| class.model.is_some())),
     ];
     match said.into_iter().find(|(key, own)| *own && parsed.given.contains(*key)) {
@@ -160,6 +170,27 @@ fn refuse_said_by_all(classes: &BTreeMap<String, ClassText>, parsed: &Parsed) ->
         }
         None => Ok(()),
     }
+}
+
+/// Refuses a mix whose classes have processes of their own beside what draws or counts the requests of all classes
+/// together.
+pub(super) fn refuse_beside_streams(
+    workload: &Workload,
+    schedule: &ScheduleOptions,
+    closed: Option<&str>,
+) -> Result<(), Error> {
+    let classes = workload.source.mix().map_or(&[][..], Mix::classes);
+    let Some(class) = classes.iter().find(|class| class.process.is_some()) else { return Ok(()) };
+    let of_class = format!("and the class {} of --mix has a process of its own", class.name);
+    if let Some(flag) = closed {
+        let why = format!("sends when answers come, {of_class}");
+        return Err(Error::usage(flag, why, "drop one of them"));
+    }
+    if schedule.requests.is_some() {
+        let why = format!("counts the requests of all classes, {of_class}, so that their numbers vary apart");
+        return Err(Error::usage("--requests", why, "give --duration instead"));
+    }
+    Ok(())
 }
 
 /// Refuses a mix of which a class has cancellations, for loads that are judged by what completes.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::dataset::workload_of;
 use crate::cli::exit::Exit;
 use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
+use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, TEMPLATE, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::cli::recorded::{books, sessions_of, sorted};
@@ -56,11 +57,9 @@ pub(super) struct PlanArguments {
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     refuse_loads_of_sessions(&arguments.workload, &arguments.schedule, None)?;
-    let plan = plan_of(
-        &arguments.schedule,
-        workload_of(&arguments.workload, Salt::Off, None, arguments.schedule.seed)?,
-        None,
-    )?;
+    let workload = workload_of(&arguments.workload, Salt::Off, None, arguments.schedule.seed)?;
+    refuse_beside_streams(&workload, &arguments.schedule, None)?;
+    let plan = plan_of(&arguments.schedule, workload, None)?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
     for note in idle_overlays(&arguments.schedule.overlay, plan.spans()) {

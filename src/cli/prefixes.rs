@@ -39,20 +39,30 @@ impl PrefixOptions {
 /// `workload` with what the options let its prompts share, drawn from `seed`.
 pub(super) fn sharing(workload: Workload, options: &PrefixOptions, seed: u64) -> Result<Workload, Error> {
     let Some(prefixes) = prefixes_of(options, Seed::new(seed))? else { return Ok(workload) };
-    if workload.sessions.is_some() {
-        let why = "is for single requests: later turns of a session share its conversation";
-        return Err(Error::usage(options.first().unwrap_or("--prefix-tokens"), why, "drop one of them"));
+    if workload.sessions.is_some() && options.cache_hit.is_some() {
+        let why =
+            "is a share of the prompts of single requests, and later turns of a session share its conversation, too";
+        let instead = "give --system-tokens or --prefix-tokens, with which each session begins";
+        return Err(Error::usage("--cache-hit", why, instead));
     }
     match &workload.source {
         SourceSpec::Listed(listed) => refuse_rows(listed, options)?,
         SourceSpec::Drawn { input, .. } => refuse_lengths(input, &prefixes)?,
-        SourceSpec::Mixed(_) => {
-            let why = "is one for all requests, and --mix has classes with prompts of their own";
-            return Err(Error::usage(options.first().unwrap_or("--prefix-tokens"), why, "drop one of them"));
-        }
+        SourceSpec::Mixed(mix) => mix.classes().iter().try_for_each(|class| {
+            let of_class = |error| named(error, &class.name);
+            refuse_lengths(&class.input, &prefixes).map_err(of_class)
+        })?,
         SourceSpec::Recorded(_) => {}
     }
     Ok(workload.sharing_prefixes(Some(prefixes)))
+}
+
+/// `error` about the prompts of the class `name` of a mix.
+fn named(error: Error, name: &str) -> Error {
+    match error {
+        Error::Usage { option, why, accepted } => Error::usage(option, format!("class {name}: {why}"), accepted),
+        other => other,
+    }
 }
 
 /// `plan` with its prefixes as the load needs them. The loads of a sweep or a search share theirs, so every load but

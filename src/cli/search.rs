@@ -17,12 +17,14 @@ use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::salt_of;
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
+use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Screen;
 use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
+use crate::cli::sessions::{refuse_closed_loops_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
 use crate::cli::table::{PREFIX_KEYS, Playing, of_a_trace, refused_by};
 use crate::clock::RunClock;
@@ -36,7 +38,7 @@ use crate::search::{Axis, Blueprint, Event, Pass, drive};
 use crate::seed::Seed;
 use crate::service::Service;
 use crate::units::Rate;
-use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
+use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, Workload, joint_fingerprint};
 
 /// The highest rate that meets the objectives; or the most users, or the highest speed of a recorded trace
 #[derive(Debug, Args)]
@@ -45,6 +47,7 @@ use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
   tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
   tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
   tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
+  tonnage search --turns 2..8 --think-time exp:5s --slo 'p99 ttft<=2s'   the rate of new sessions
   tonnage search --over concurrency --slo 'p99 ttft<=2s'   users in closed loops, instead of a rate
   tonnage search --over time-scale tuesday.csv --window 9h..10h --slo 'p99 ttft<=2s'
   tonnage search --resume results/m/20260102T030405Z-search   continue after a crash
@@ -120,6 +123,10 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
 fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
     let SearchArguments { file, search: options, replay, load, config: _ } = arguments;
     refuse_other_axes(options.over, file.is_some(), parsed)?;
+    refuse_loads_of_sessions(&load.workload, &load.schedule, None)?;
+    if options.over != Axis::Rate {
+        refuse_closed_loops_of_sessions(&load.workload, &format!("--over {}", options.over))?;
+    }
     let beside = salt_beside_data(&load.workload, &load.wire, parsed);
     let salt = beside.map_or_else(|| salt_of(&load.wire.salt), Ok)?;
     let streamed = Some(is_streamed(&load.target));
@@ -156,9 +163,11 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         objectives: Arc::default(),
         streamed: true,
     };
+    let closed = (options.over == Axis::Concurrency).then_some("--over concurrency");
+    refuse_beside_streams(&blueprint.workload, &load.schedule, closed)?;
     // The job is checked with the load that needs the most resources of this machine.
     let most = match options.over {
-        Axis::Rate | Axis::TimeScale => Closed::THROUGHPUT,
+        Axis::Rate | Axis::Sessions | Axis::TimeScale => Closed::THROUGHPUT,
         Axis::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
     };
     let heaviest = Closed {
@@ -186,6 +195,14 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     Ok((job, aim, blueprint))
 }
 
+/// The squared coefficient of variation of the gaps: for several streams the mean of theirs, weighted by their rates,
+/// which is the variance of a large number of arrivals ÷ that number.
+fn cv2_of(process: Process, workload: &Workload) -> f64 {
+    let square = |process: Process| process.cv() * process.cv();
+    let streams = workload.source.mix().and_then(|mix| mix.streams(process));
+    streams.map_or_else(|| square(process), |all| all.iter().map(|one| one.share * square(one.process)).sum())
+}
+
 fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pass>) -> Result<Aim, Error> {
     let precision = options.precision.share();
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
@@ -195,8 +212,12 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
             question.replaying(pass),
             [options.min_time_scale, options.max_time_scale].map(|scale| scale.map(TimeScale::factor)),
         ),
-        (Axis::Rate | Axis::TimeScale, _) => (
-            question.arriving(process.cv() * process.cv()),
+        (Axis::Rate | Axis::Sessions | Axis::TimeScale, _) => (
+            match job.plan.session_law() {
+                Some(sessions) => question.beginning(sessions),
+                None => question,
+            }
+            .arriving(cv2_of(process, job.plan.workload())),
             [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)),
         ),
         (Axis::Concurrency, _) => {

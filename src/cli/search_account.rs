@@ -9,7 +9,7 @@ use crate::report::{faults_of, probe_account};
 use crate::search::maximum::{Aim, Purpose, SearchFindings, Wanted};
 use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
 use crate::search::{Axis, Kept};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, plain, seconds};
 
 /// The range in which most answers lie, as shares of the saturation rate.
 const SHARES: [f64; 2] = [0.6, 0.9];
@@ -76,8 +76,8 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
 /// both, the times at 10/s and at 100/s.
 fn times(question: &Question, known: Option<&SearchFindings>, requests: [u64; 2]) -> String {
     let at = |per_s: f64| {
-        let [least, most] = requests.map(|requests| seconds(requests as f64 / per_s));
-        format!("{least} to {most} at {}", per_second(per_s))
+        let [least, most] = requests.map(|requests| seconds(requests as f64 / per_s / question.requests_each()));
+        format!("{least} to {most} at {}", question.over().amount(&plain(per_s)))
     };
     match known.and_then(|findings| findings.figures.best).or(question.most()) {
         Some(per_s) => at(per_s),
@@ -117,7 +117,7 @@ impl Shown {
     /// The text on the time left, never longer than the text before; empty while the time is not known.
     fn left(&self, findings: &SearchFindings, aim: &Aim) -> String {
         let per_s = match findings.figures.over {
-            Axis::Rate => findings.figures.best,
+            Axis::Rate | Axis::Sessions => findings.figures.best.map(|best| best * aim.question.requests_each()),
             Axis::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
             Axis::Concurrency => findings.safe_completed_per_s,
         };
@@ -138,6 +138,7 @@ pub(super) fn account(
     trial: &TrialView,
 ) -> String {
     let label = &trial.label;
+    let amount = |per_s: f64| findings.figures.over.per_s(per_s);
     match (kept, purpose) {
         (Kept::Spoilt, _) => {
             let faults = faults_of(&trial.health);
@@ -152,9 +153,10 @@ pub(super) fn account(
         }
         (Kept::Evidence, Purpose::Saturation) => match findings.capacity {
             Some(Capacity::Reached(per_s)) => {
-                format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s))
+                let requests_per_s = per_s * aim.question.requests_each();
+                format!("{label}: completes {}{}", amount(per_s), buys(aim, findings, requests_per_s))
             }
-            Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", per_second(per_s)),
+            Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", amount(per_s)),
             Some(Capacity::Refuses(_)) => format!("{label}: refuses requests"),
             None => format!("{label}: not saturated yet"),
         },

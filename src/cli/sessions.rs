@@ -4,6 +4,7 @@ use crate::cli::load::lengths_of;
 use crate::cli::options::{ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
 use crate::client::Affinity;
 use crate::error::Error;
+use crate::units::plain;
 use crate::workload::{Plan, SessionSpec, ThinkLaw};
 
 /// The sessions that the options ask for; `None` without any.
@@ -68,10 +69,26 @@ pub(super) fn refuse_loads_of_sessions(
     Ok(())
 }
 
+/// Refuses sessions beside closed loops, which `flag` asks for.
+pub(super) fn refuse_closed_loops_of_sessions(options: &WorkloadOptions, flag: &str) -> Result<(), Error> {
+    let Some(of_sessions) = flag_of_sessions(options) else { return Ok(()) };
+    let why = format!("cannot be combined with {flag}: sessions begin at planned instants, and a closed loop has none");
+    Err(Error::usage(of_sessions, why, format!("drop one of them; without {flag} the rate of new sessions is varied")))
+}
+
 /// What is said about the sessions of `plan` before the load. At first there are none, so the load is lighter than
 /// later.
-pub(super) fn notes_of_sessions(plan: &Plan) -> Option<String> {
+pub(super) fn notes_of_sessions(plan: &Plan, of_many: bool) -> Option<String> {
     let sessions = plan.workload().sessions.as_ref()?;
+    if of_many {
+        let mean = plan.session_law()?.moments().turns_mean;
+        return Some(format!(
+            "rates are those of new sessions: {}; {} requests for each session on average. Each load begins without \
+             sessions and is discarded until their later turns come, too",
+            sessions.sentence(),
+            plain(mean)
+        ));
+    }
     let begins = if plan.spans().warmup.length_s() > 0.0 {
         ""
     } else {

@@ -63,6 +63,11 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     let options = &arguments.size;
     let (demand, course) = demand_of(arguments)?;
     let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
+    if let Some(class) = objectives.classes().first().filter(|_| options.check.is_none()) {
+        let why = format!("speaks of the class `{class}`, and a result is judged again over all its requests only");
+        let instead = "drop it; search with that objective (`tonnage search --mix FILE --slo …`), and size its result";
+        return Err(Error::usage("--slo", why, instead));
+    }
     let found = replicas_of(&arguments.results, options, &objectives)?;
     let check = check_of(options, &found, objectives, course)?;
     let choices = if options.demand.len() > 1 { vec![shared(found, options)?] } else { choices_of(found, options)? };

@@ -17,9 +17,11 @@ use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of};
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
+use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Screen;
+use crate::cli::sessions::{refuse_closed_loops_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
 use crate::clock::RunClock;
@@ -46,6 +48,7 @@ use crate::workload::{Closed, Load, joint_fingerprint};
   tonnage sweep --target http://127.0.0.1:8000 --duration 30s
   tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
   tonnage sweep --concurrency 1,50,100,200,300   closed loops
+  tonnage sweep --turns 2..8 --think-time exp:5s   over the rate of new sessions
   tonnage sweep --resume results/m/20260102T030405Z-sweep   continue after a crash
 ",
     after_help = "Exit code:
@@ -143,6 +146,10 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         let process = load.schedule.process.unwrap_or(Process::Poisson);
         parsed.spec.process.get_or_insert_with(|| process.into());
     }
+    refuse_loads_of_sessions(&load.workload, &load.schedule, None)?;
+    if matches!(course, SweepCourse::Concurrencies(_)) {
+        refuse_closed_loops_of_sessions(&load.workload, "--concurrency")?;
+    }
     let window = match extent_of(&load.schedule)? {
         Some(Extent::Duration(window)) => window,
         Some(Extent::Requests(_)) | None => DEFAULT_DURATION,
@@ -152,7 +159,6 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     if discard.is_none() {
         parsed.spec.warmup = None;
     }
-    let sweep = Sweep { course, window, discard };
     let mut blueprint = Blueprint {
         workload: workload_of(&load.workload, salt.clone(), streamed, load.schedule.seed)?,
         process: load.schedule.process.unwrap_or(Process::Poisson),
@@ -164,8 +170,10 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         objectives: Arc::default(),
         streamed: true,
     };
+    let closed = matches!(course, SweepCourse::Concurrencies(_)).then_some("--concurrency");
+    refuse_beside_streams(&blueprint.workload, &load.schedule, closed)?;
     // The job is checked with the load that needs the most resources of this machine.
-    let heaviest = match &sweep.course {
+    let heaviest = match &course {
         SweepCourse::Between { .. } => Level::Concurrency(Closed::THROUGHPUT),
         SweepCourse::Concurrencies(stages) => Level::Concurrency(stages.iter().copied().max().unwrap_or(1)),
         SweepCourse::Rates(rates) => rates.last().map_or(Level::Concurrency(1), |rate| (*rate).into()),
@@ -176,6 +184,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     if let Load::Open(timeline) = plan.load() {
         refuse_many(planned_about(timeline), "--duration")?;
     }
+    let sweep = Sweep { course, window, discard, sessions: plan.session_law() };
     let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
     job.spec.rate = None;
     blueprint.objectives = Arc::clone(&job.objectives);
@@ -253,7 +262,7 @@ async fn play(
         refuse_another_target(&job, &found, &report)?;
     }
     folder.write_result(&report, &job.spec.to_yaml()?)?;
-    let mut report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
+    let mut report = Box::pin(live(&job, sweep, blueprint, &found, &folder, report, signals)).await?;
     deliver(&job, &mut report, &folder, ending)
 }
 

@@ -64,11 +64,9 @@ pub(super) const PREFIX_KEYS: [&str; 7] =
 /// What to do with synthetic sessions in a replay.
 const NO_SESSIONS: &str = "drop it; the trace brings its sessions, and --think after-completion releases their turns";
 
-/// What to do with sessions in a sweep or a search, which judge a rate by requests that come whatever the answers are.
+/// What to do with cancellations in a sweep or a search.
 pub(super) const NO_CANCELLATIONS: &str =
     "drop it; saturation is told by what completes of what was sent, and a cancelled request never does";
-const NO_RATE_OF_SESSIONS: &str = "drop it; it is judged whether a rate of single requests is carried, and later turns \
-    wait for answers: `tonnage run --rate 2/s --turns 8` plays a rate of new sessions";
 
 /// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
@@ -170,7 +168,7 @@ const TABLE: &[OptionRow] = &[
     ]),
     row("rate-scale").of_a_trace(),
     row("rates").rivals(&["points", "max-rate", "concurrency"]),
-    row("replies").refused(&[(Replay, NO_SESSIONS), (Sweep, NO_RATE_OF_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
+    row("replies").refused(&[(Replay, NO_SESSIONS)]),
     row("requests").rivals(&["duration"]).refused(&[
         (Replay, "drop it; --window 0s..300s takes a span of trace time"),
         (Sweep, "drop it; --duration is the window of each load"),
@@ -181,13 +179,8 @@ const TABLE: &[OptionRow] = &[
     row("sample").of_a_trace(),
     row("secret-header").resumable(),
     row("segment").of_a_trace(),
-    row("session-header").refused(&[(Sweep, "drop it; the loads of a sweep have no sessions")]),
     row("session-rate").of_a_trace(),
-    row("sessions").rivals(&["turns"]).refused(&[
-        (Replay, NO_SESSIONS),
-        (Sweep, NO_RATE_OF_SESSIONS),
-        (Search, NO_RATE_OF_SESSIONS),
-    ]),
+    row("sessions").rivals(&["turns"]).refused(&[(Replay, NO_SESSIONS)]),
     row("shard").refused(&[
         (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
         (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
@@ -198,24 +191,19 @@ const TABLE: &[OptionRow] = &[
     row("start-at")
         .not_kept()
         .refused(&[(Sweep, "drop it; a sweep begins at once"), (Search, "drop it; a search begins at once")]),
-    row("sticky").refused(&[(Sweep, "drop it; the loads of a sweep have no sessions")]),
     row("system-tokens").rivals(&["cache-hit"]).refused(&[(Replay, NO_PREFIX)]),
     row("target").rivals(&["sim"]),
     row("think").refused(&[(
         Search,
         "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service",
     )]),
-    row("think-time").refused(&[(Replay, NO_SESSIONS), (Sweep, NO_RATE_OF_SESSIONS), (Search, NO_RATE_OF_SESSIONS)]),
+    row("think-time").refused(&[(Replay, NO_SESSIONS)]),
     row("time-scale").refused(&[(
         Search,
         "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one",
     )]),
     row("time-unit").of_a_trace(),
-    row("turns").rivals(&["sessions"]).refused(&[
-        (Replay, NO_SESSIONS),
-        (Sweep, NO_RATE_OF_SESSIONS),
-        (Search, NO_RATE_OF_SESSIONS),
-    ]),
+    row("turns").rivals(&["sessions"]).refused(&[(Replay, NO_SESSIONS)]),
     row("version").not_kept(),
     row("warmup").refused(&[
         (Replay, "drop it; the trace has no load of its own before its first row"),

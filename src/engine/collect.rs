@@ -83,7 +83,7 @@ impl Collection {
             let posted = live.take_posted();
             // Read after the records were taken, so that each request is announced before its record is folded.
             let now = live.clock.now();
-            announce(&mut to_come, now.min(live.stop_at()), &mut steering.borrow_mut());
+            announce(&mut to_come, &live, now, &mut steering.borrow_mut());
             self.fold(posted, &mut summary, &mut steering.borrow_mut());
             let counts = live.gauge.counts(now);
             if ended == Ended::Complete && drain_until.is_none() {
@@ -102,7 +102,7 @@ impl Collection {
                 break;
             }
         }
-        announce(&mut to_come, live.clock.now().min(live.stop_at()), &mut steering.borrow_mut());
+        announce(&mut to_come, &live, live.clock.now(), &mut steering.borrow_mut());
         self.fold(live.take_posted(), &mut summary, &mut steering.borrow_mut());
         // A stop takes effect shortly after it is requested; the drain cannot end before that.
         let drain_end = live.clock.now().max(if ended == Ended::Complete { Offset::ZERO } else { live.stop_at() });
@@ -195,10 +195,12 @@ impl Collection {
     }
 }
 
-/// Tells `steering` about the requests that have come due by `now`.
-fn announce(to_come: &mut Option<Peekable<Planned>>, now: Offset, steering: &mut Steering) {
+/// Tells `steering` about the requests that have come due by `now`: those of the plan until the stop, and later turns.
+fn announce(to_come: &mut Option<Peekable<Planned>>, live: &Live, now: Offset, steering: &mut Steering) {
     let Some(planned) = to_come else { return };
-    while let Some(arrival) = planned.next_if(|arrival| arrival.at <= now) {
+    let until = now.min(live.stop_at());
+    while let Some(arrival) = planned.next_if(|arrival| arrival.at <= until) {
         steering.came(arrival.at);
     }
+    live.released.take_came().into_iter().for_each(|at| steering.came(at));
 }

@@ -167,7 +167,7 @@ impl<C: Client> Desk<C> {
         departure.leave(ticket.begin());
         match advance(&mut sending) {
             Some(Poll::Pending) => _ = tokio::task::spawn_local(attend(Rc::clone(self), sending, ticket)),
-            Some(Poll::Ready(exchange)) => ticket.settle(exchange),
+            Some(Poll::Ready(exchange)) => _ = ticket.settle(exchange),
             // The request panicked: dropping its ticket writes the record.
             None => drop(ticket),
         }
@@ -197,5 +197,5 @@ async fn attend<C: Client>(desk: Rc<Desk<C>>, mut sending: Sending, ticket: Tick
         sending.as_mut().poll(cx)
     })
     .await;
-    ticket.settle(exchange);
+    _ = ticket.settle(exchange);
 }

@@ -10,7 +10,7 @@ use crate::clock::Pacer;
 use crate::engine::desk::Desk;
 use crate::engine::follow::follow;
 use crate::engine::segment::Live;
-use crate::engine::source::Supply;
+use crate::engine::source::{Supply, stage_turn};
 use crate::engine::ticket::Ticket;
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
@@ -120,10 +120,11 @@ async fn settle_overdue<C: Client>(
     }
 }
 
-/// Issues one worker's share of a closed loop: each slot sends its next request when its previous one has settled.
+/// Issues one worker's share of a closed loop: each slot sends its next request when its previous one has settled. In
+/// a loop over sessions this is the next turn of its session, or the first turn of the next one.
 pub(super) async fn issue_closed<C: Client>(
     client: &Rc<C>,
-    live: &Arc<Live>,
+    (live, encoder): (&Arc<Live>, &Arc<C::Encoder>),
     source: Supply<C>,
     worker: usize,
     closed: Closed,
@@ -134,22 +135,28 @@ pub(super) async fn issue_closed<C: Client>(
     let source = Rc::new(tokio::sync::Mutex::new(source));
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..slots {
-        running.spawn_local(release(Rc::clone(client), Arc::clone(live), Rc::clone(&source), worker, whole));
+        let all = (Arc::clone(live), Arc::clone(encoder));
+        running.spawn_local(release(Rc::clone(client), all, Rc::clone(&source), worker, whole));
     }
     while running.join_next().await.is_some() {}
 }
 
 async fn release<C: Client>(
     client: Rc<C>,
-    live: Arc<Live>,
+    (live, encoder): (Arc<Live>, Arc<C::Encoder>),
     source: Rc<tokio::sync::Mutex<Supply<C>>>,
     worker: usize,
     whole: Window,
 ) {
     let mut bodies = BodyFingerprint::default();
+    let mut next_turn = None;
     Pacer::new(live.clock, live.pacing).sleep_until(whole.start).await;
     loop {
-        let Some(mut staged) = source.lock().await.next().await else { break };
+        let staged = match next_turn.take() {
+            Some(turn) => Some(stage_turn::<C>(&live, &encoder, turn)),
+            None => source.lock().await.next().await,
+        };
+        let Some(mut staged) = staged else { break };
         let now = live.clock.now();
         if now >= whole.end || now >= live.stop_at() {
             break;
@@ -157,9 +164,10 @@ async fn release<C: Client>(
         staged.record.scheduled = now;
         bodies.merge(&staged.bodies);
         let cancel_after = staged.record.cancel_after;
-        let mut ticket = Ticket::new(staged.record, History::default(), Arc::clone(&live), worker);
+        let mut ticket = Ticket::new(staged.record, staged.history, Arc::clone(&live), worker);
         let departure = Departure::at(ticket.begin());
-        ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, cancel_after, departure).await);
+        next_turn =
+            ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, cancel_after, departure).await);
     }
     live.merge_bodies(&bodies);
 }

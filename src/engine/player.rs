@@ -160,11 +160,13 @@ impl LivePlayer {
         stop_rule: StopRule,
         observer: Box<dyn Observer>,
     ) -> Result<Issued<Settling>, Error> {
+        let steering = Steering::new(stop_rule, segment.frame(), &segment.objectives);
         let rules = Rules {
             pacing: self.pacing,
             timeout: self.settings.timeout,
             max_in_flight: self.settings.max_in_flight,
             workers: self.workers.len(),
+            tells_turns: steering.watches(),
         };
         let live = Arc::new(Live::new(Arc::clone(&segment.plan), clock, rules));
         self.interrupter.watch(&live);
@@ -173,7 +175,6 @@ impl LivePlayer {
         }
         let (sender, receiver) = oneshot::channel();
         let drain = [self.settings.drain, self.drain_most];
-        let steering = Steering::new(stop_rule, segment.frame(), &segment.objectives);
         let steering = Rc::new(RefCell::new(steering));
         let halt = self.halt.clone();
         let collection =

@@ -18,6 +18,8 @@ pub(super) struct Released {
     sessions: AtomicU64,
     /// Turns that never came due because the run ended first.
     given_up: AtomicU64,
+    /// The instants of the later turns that came due since the last look, if somebody looks.
+    came: Option<Mutex<Vec<Offset>>>,
 }
 
 /// One worker's turns whose previous turn has completed.
@@ -58,9 +60,24 @@ impl PartialEq for Turn {
 impl Eq for Turn {}
 
 impl Released {
-    pub(super) fn new(workers: usize) -> Self {
+    /// `tells`: the instants at which later turns come due are kept for [`Released::take_came`].
+    pub(super) fn new(workers: usize, tells: bool) -> Self {
         let completed = (0..workers).map(|_| Completed::default()).collect();
-        Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0) }
+        let came = tells.then(Mutex::default);
+        Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0), came }
+    }
+
+    /// Notes that a later turn has come due at `at`.
+    pub(super) fn note_came(&self, at: Offset) {
+        if let Some(came) = &self.came {
+            came.lock().unwrap_or_else(PoisonError::into_inner).push(at);
+        }
+    }
+
+    /// The instants of the later turns that came due since the last call.
+    pub(super) fn take_came(&self) -> Vec<Offset> {
+        let take = |came: &Mutex<Vec<_>>| std::mem::take(&mut *came.lock().unwrap_or_else(PoisonError::into_inner));
+        self.came.as_ref().map(take).unwrap_or_default()
     }
 
     /// Hands `turn` to the driver of `worker`, which releases it.

@@ -57,6 +57,8 @@ pub(super) struct Rules {
     pub(super) timeout: Duration,
     pub(super) max_in_flight: Option<u64>,
     pub(super) workers: usize,
+    /// Whether the collector asks for the instants at which later turns of sessions come due.
+    pub(super) tells_turns: bool,
 }
 
 impl Live {
@@ -75,7 +77,7 @@ impl Live {
             stop: Notify::new(),
             let_go: Notify::new(),
             let_go_at: AtomicU64::new(u64::MAX),
-            released: Released::new(rules.workers),
+            released: Released::new(rules.workers, rules.tells_turns),
             issuing: AtomicUsize::new(rules.workers),
             issued: Notify::new(),
             outboxes: (0..rules.workers).map(|_| Apart::default()).collect(),

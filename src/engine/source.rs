@@ -13,7 +13,7 @@ use crate::engine::segment::Live;
 use crate::error::Error;
 use crate::record::{Exchange, Record};
 use crate::units::Offset;
-use crate::workload::{BodyFingerprint, History, Load, Planned};
+use crate::workload::{BodyFingerprint, History, Load, Plan, Planned};
 
 /// How far ahead of its instant a request is encoded.
 const HORIZON: Duration = Duration::from_millis(500);
@@ -60,11 +60,13 @@ pub(super) struct Staged<C: Client> {
 /// Ids and instants of one worker's share of the plan, in order.
 enum Share {
     Open(Box<std::iter::StepBy<std::iter::Skip<Planned>>>),
-    /// Ids worker, worker + workers, …, below the end.
+    /// Requests worker, worker + workers, …, below the end.
     Closed {
         next: u64,
         step: u64,
         end: u64,
+        plan: Arc<Plan>,
+        concurrency: u32,
     },
 }
 
@@ -74,11 +76,11 @@ impl Iterator for Share {
     fn next(&mut self) -> Option<(u64, Offset)> {
         match self {
             Self::Open(arrivals) => arrivals.next().map(|arrival| (arrival.index, arrival.at)),
-            Self::Closed { next, step, end } => {
-                let id = *next;
-                (id < *end).then(|| {
+            Self::Closed { next, step, end, plan, concurrency } => {
+                let place = *next;
+                (place < *end).then(|| {
                     *next += *step;
-                    (id, Offset::ZERO)
+                    (plan.begins_at(place, *concurrency), Offset::ZERO)
                 })
             }
         }
@@ -89,7 +91,8 @@ fn share(live: &Live, worker: usize) -> Share {
     match live.plan.load() {
         Load::Open(_) => Share::Open(Box::new(live.plan.share().skip(worker).step_by(live.workers()))),
         Load::Closed(closed) => {
-            Share::Closed { next: worker as u64, step: live.workers() as u64, end: closed.most_requests() }
+            let (step, plan, concurrency) = (live.workers() as u64, Arc::clone(&live.plan), closed.concurrency);
+            Share::Closed { next: worker as u64, step, end: closed.most_requests(), plan, concurrency }
         }
     }
 }

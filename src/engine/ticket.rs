@@ -18,6 +18,8 @@ pub(super) struct Ticket {
     sent: Option<Offset>,
     /// The answers before it in its session, if the plan keeps them.
     history: History,
+    /// In a closed loop: the next turn of its session.
+    next: Option<Turn>,
 }
 
 impl Ticket {
@@ -30,8 +32,11 @@ impl Ticket {
                 (true, true) => live.end_session(),
                 (false, true) | (true, false) => {}
             }
+            if turns.is_later(record.id) {
+                live.released.note_came(record.scheduled);
+            }
         }
-        Self { record: Some(record), live, worker, sent: None, history }
+        Self { record: Some(record), live, worker, sent: None, history, next: None }
     }
 
     /// Notes that the send begins now; returns the instant.
@@ -42,15 +47,17 @@ impl Ticket {
         sent
     }
 
-    /// Posts the record of `exchange`.
-    pub(super) fn settle(mut self, exchange: Exchange) {
+    /// Posts the record of `exchange`. Returns the turn that its slot of a closed loop sends next, if its session goes
+    /// on.
+    pub(super) fn settle(mut self, exchange: Exchange) -> Option<Turn> {
         self.post(exchange);
+        self.next.take()
     }
 
     /// Posts the record of a request that was never sent.
     pub(super) fn settle_unsent(self, outcome: Outcome) {
         let ended = Some(self.live.clock.now());
-        self.settle(Exchange { ended, outcome, ..Exchange::default() });
+        _ = self.settle(Exchange { ended, outcome, ..Exchange::default() });
     }
 
     fn post(&mut self, exchange: Exchange) {
@@ -77,19 +84,18 @@ impl Ticket {
 impl Ticket {
     /// Tells the rest of a session how its turn ended. Returns the records of the turns that will be skipped.
     fn follow_up(&mut self, record: &mut Record, ended: Offset) -> Vec<Record> {
-        let live = &*self.live;
+        let live = Arc::clone(&self.live);
         let answer = if live.plan.keeps_answers() { self.taken(&mut record.exchange) } else { None };
+        if let Some(id) = live.plan.follows(record.id, &record.exchange.outcome) {
+            let history = self.continued(record, answer.as_deref());
+            self.next = Some(Turn { at: ended, id, history });
+            return Vec::new();
+        }
         match live.plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
             None => {}
             Some(Sequel::Release { id, at }) => {
-                let mut history = std::mem::take(&mut self.history);
-                if live.plan.keeps_answers() {
-                    // The server counts reasoning, too, which the conversation leaves out.
-                    let is_whole = answer.as_deref().is_some_and(|text| text.answer_from == Some(0));
-                    let tokens = record.exchange.server_output_tokens().filter(|_| is_whole);
-                    history.push(answer.as_deref().map_or(&[], AnswerText::answer), tokens);
-                }
-                live.released.add(self.worker, Turn { at, id, history });
+                let history = self.continued(record, answer.as_deref());
+                self.live.released.add(self.worker, Turn { at, id, history });
             }
             Some(Sequel::NotDue(rest)) => {
                 if let Some(next) = rest.first() {
@@ -102,6 +108,20 @@ impl Ticket {
             }
         }
         Vec::new()
+    }
+
+    /// The answers of the session with that of `record`, if the plan keeps them.
+    fn continued(&mut self, record: &Record, answer: Option<&AnswerText>) -> History {
+        let mut history = std::mem::take(&mut self.history);
+        if self.live.plan.keeps_answers() {
+            // The server counts reasoning, too, which the conversation leaves out.
+            let is_whole = answer.is_some_and(|text| text.answer_from == Some(0));
+            let tokens = record.exchange.server_output_tokens().filter(|_| is_whole);
+            // A session of a closed loop may begin in the middle, after planned answers.
+            history.begin_at(record.turn.unwrap_or(0) as usize);
+            history.push(answer.map_or(&[], AnswerText::answer), tokens);
+        }
+        history
     }
 
     /// The text of the answer. It stays in `exchange`, too, if a tokenizer is to count it.

@@ -43,7 +43,7 @@ pub(super) async fn work<C: Client>(
             Load::Closed(closed) => {
                 let spans = live.plan.spans();
                 let whole = Window { start: spans.warmup.start, end: spans.cooldown.end };
-                issue_closed(&client, &live, source, worker, *closed, whole).await;
+                issue_closed(&client, (&live, &encoder), source, worker, *closed, whole).await;
             }
         }
         drop(issuing);

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::{Pattern, RateStep};
+use crate::schedule::{Pattern, Process, RateStep, Timeline};
 use crate::units::{Shard, Window};
-use crate::workload::{CacheShare, Closed, Load, Plan, Provenance, Turns, infinite_cache};
+use crate::workload::{CacheShare, Closed, Load, Mix, Plan, Provenance, TurnMoments, Turns, infinite_cache};
 
 /// The kind of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,9 +43,11 @@ pub struct LoadFacts {
     pub kind: LoadKind,
     /// Whether the plan or completions set the instants.
     pub origin: LoadOrigin,
-    /// The mean rate of planned instants inside the window, in requests per second.
+    /// The mean rate of planned instants inside the window, in requests per second; with `sessions`, in sessions per
+    /// second.
     pub rate_per_s: Option<f64>,
-    /// The law of the gaps as typed (`poisson`, `gamma:2`); absent unless a law set the instants.
+    /// The law of the gaps as typed (`poisson`, `gamma:2`), or the law of each class (`chat poisson + batch gamma:4`);
+    /// absent unless a law set the instants.
     pub process: Option<String>,
     /// The profile and overlays, shortened where long; absent without any.
     pub profile: Option<String>,
@@ -54,6 +56,9 @@ pub struct LoadFacts {
     pub steps: Vec<RateStep>,
     /// Requests in flight of a closed loop; absent for an open load.
     pub concurrency: Option<u32>,
+    /// The turns of drawn sessions; absent if each planned instant is that of a request of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<TurnMoments>,
     /// The trace of a replay, and what was taken from the trace; absent for other loads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Provenance>,
@@ -98,13 +103,14 @@ impl LoadFacts {
                     LoadOrigin::Planned
                 },
                 rate_per_s: Some(timeline.rate_per_s()),
-                process: timeline.law().map(|(process, _)| process.to_string()),
+                process: timeline.law().map(|(process, _)| process_of(plan, timeline, process)),
                 profile: timeline.pattern().map(Pattern::brief),
                 steps: timeline.law().map(|(_, curve)| curve.steps()).unwrap_or_default(),
                 trace: plan.recording().zip(timeline.instants()).map(|(recording, instants)| Provenance {
                     time_scale: instants.scale().factor(),
                     ..recording.provenance().clone()
                 }),
+                sessions: plan.session_law().map(|law| law.moments()),
                 cache: infinite_cache(plan),
                 shard: plan.shard(),
                 ..Self::default()
@@ -117,11 +123,24 @@ impl LoadFacts {
                 },
                 origin: LoadOrigin::Released,
                 concurrency: Some(closed.concurrency),
+                sessions: plan.session_law().map(|law| law.moments()),
                 cache: infinite_cache(plan),
                 ..Self::default()
             },
         }
     }
+}
+
+/// The law of the gaps of a plan: one for all, or one for each class.
+fn process_of(plan: &Plan, timeline: &Timeline, process: Process) -> String {
+    let classes = plan.workload().source.mix().map_or(&[][..], Mix::classes);
+    let streams: Vec<String> = timeline
+        .streams()
+        .iter()
+        .zip(classes)
+        .map(|(stream, class)| format!("{} {}", class.name, stream.process))
+        .collect();
+    if streams.is_empty() { process.to_string() } else { streams.join(" + ") }
 }
 
 /// How the issuing of a segment ended.

@@ -1,7 +1,10 @@
-//! Owns the table of a result in CSV (RFC 4180): one row a trial, with the units in the header.
+//! Owns the table of a result in CSV (RFC 4180): one row a trial, and one for each class of its mix, with the units in
+//! the header.
 
-use crate::figures::{MetricView, StatsView, TrialView};
-use crate::metrics::{Direction, Known, Metric, Unit, VerdictResult};
+use std::collections::BTreeMap;
+
+use crate::figures::{ClassView, MetricView, Rates, StatsView, Throughput, TrialView};
+use crate::metrics::{Counts, Direction, Known, Metric, Unit, VerdictResult};
 use crate::report::numbers::machine;
 use crate::report::shown::shown as without_escapes;
 use crate::results::Report;
@@ -23,9 +26,44 @@ const FAST: [(&str, Pick); 3] = [("p50", |stats| stats.p50), ("p10", |stats| sta
 /// The figures of a number of tokens.
 const COUNTS: [(&str, Pick); 2] = [("mean", |stats| stats.mean.map(Known::At)), ("p99", |stats| stats.p99)];
 
-/// The trials of `report`: a header, then one row a trial. The figures have the digits of the console; times are in
-/// seconds and shares from 0 to 1. An unknown figure is empty; one of which only a bound is known begins with `>` or
-/// `<`.
+/// A row: a trial, or one class of its mix.
+#[derive(Debug, Clone, Copy)]
+struct CsvRow<'a> {
+    trial: &'a TrialView,
+    class: Option<(&'a str, &'a ClassView)>,
+}
+
+impl<'a> CsvRow<'a> {
+    fn requests(self) -> &'a Counts {
+        self.class.map_or(&self.trial.requests, |(_, class)| &class.requests)
+    }
+
+    fn rates(self) -> &'a Rates {
+        self.class.map_or(&self.trial.rates, |(_, class)| &class.rates)
+    }
+
+    fn throughput(self) -> &'a Throughput {
+        self.class.map_or(&self.trial.throughput, |(_, class)| &class.throughput)
+    }
+
+    fn metrics(self) -> &'a BTreeMap<Metric, MetricView> {
+        self.class.map_or(&self.trial.metrics, |(_, class)| &class.metrics)
+    }
+
+    fn attainment(self) -> Option<f64> {
+        self.class.map_or(self.trial.slo.attainment, |(_, class)| class.attainment)
+    }
+
+    /// The trial, where the figure is one of all classes together.
+    fn whole(self) -> Option<&'a TrialView> {
+        self.class.is_none().then_some(self.trial)
+    }
+}
+
+/// The trials of `report`: a header, then one row a trial. If one has classes, a column names the class: after the row
+/// of a trial, where it is empty, comes one for each class of its mix. The figures have the digits of the console;
+/// times are in seconds and shares from 0 to 1. An unknown figure is empty; one of which only a bound is known begins
+/// with `>` or `<`.
 #[must_use]
 pub fn render_csv(report: &Report) -> String {
     let report = &*without_escapes(report);
@@ -33,18 +71,22 @@ pub fn render_csv(report: &Report) -> String {
     let header: Vec<String> = columns(report, None).into_iter().map(|(name, _)| name).collect();
     push_line(&mut text, &header);
     for trial in &report.trials {
-        let row: Vec<String> = columns(report, Some(trial)).into_iter().map(|(_, value)| value).collect();
-        push_line(&mut text, &row);
+        let classes = trial.classes.iter().map(|(name, class)| Some((name.as_str(), class)));
+        for class in std::iter::once(None).chain(classes) {
+            let row = columns(report, Some(CsvRow { trial, class }));
+            push_line(&mut text, &row.into_iter().map(|(_, value)| value).collect::<Vec<_>>());
+        }
     }
     text
 }
 
-/// The columns with their values for the row of `trial`; without a trial only the names have a meaning.
-fn columns(report: &Report, trial: Option<&TrialView>) -> Vec<(String, String)> {
-    let word = |pick: &dyn Fn(&TrialView) -> String| trial.map_or_else(String::new, pick);
+/// The columns with their values for `row`; without a row only the names have a meaning.
+fn columns(report: &Report, row: Option<CsvRow<'_>>) -> Vec<(String, String)> {
+    let word = |pick: &dyn Fn(&TrialView) -> String| row.map_or_else(String::new, |row| pick(row.trial));
     let figure =
-        |unit: &str, pick: &dyn Fn(&TrialView) -> Option<f64>| machine(trial.and_then(pick).map(Known::At), unit);
-    let number = |pick: &dyn Fn(&TrialView) -> u64| trial.map_or_else(String::new, |trial| pick(trial).to_string());
+        |unit: &str, pick: &dyn Fn(CsvRow<'_>) -> Option<f64>| machine(row.and_then(pick).map(Known::At), unit);
+    let number = |pick: &dyn Fn(&Counts) -> u64| row.map_or_else(String::new, |row| pick(row.requests()).to_string());
+    let peak = row.and_then(|row| row.whole()?.concurrency.peak);
     let mut cells: Vec<(String, String)> = [
         ("model", report.target.model.clone()),
         ("label", report.label.clone().unwrap_or_default()),
@@ -52,36 +94,41 @@ fn columns(report: &Report, trial: Option<&TrialView>) -> Vec<(String, String)> 
         ("seed", report.seed.to_string()),
         ("trial", word(&|trial| trial.label.clone())),
         ("process", word(&|trial| trial.load.process.clone().unwrap_or_default())),
-        ("asked_rate_per_s", figure("", &|trial| trial.load.rate_per_s)),
+        ("asked_rate_per_s", figure("", &|row| row.whole()?.load.rate_per_s)),
         ("concurrency", word(&|trial| trial.load.concurrency.map_or_else(String::new, |number| number.to_string()))),
-        ("window_s", figure("s", &|trial| Some(trial.window.length_s()))),
-        ("planned_requests", number(&|trial| trial.requests.planned)),
-        ("sent_requests", number(&|trial| trial.requests.sent)),
-        ("completed_requests", number(&|trial| trial.requests.completed)),
-        ("failed_requests", number(&|trial| trial.requests.failed)),
-        ("timed_out_requests", number(&|trial| trial.requests.timed_out)),
-        ("unresolved_requests", number(&|trial| trial.requests.unresolved)),
-        ("shed_requests", number(&|trial| trial.requests.shed)),
-        ("cancelled_requests", number(&|trial| trial.requests.cancelled)),
-        ("skipped_requests", number(&|trial| trial.requests.skipped)),
-        ("abandoned_requests", number(&|trial| trial.requests.abandoned)),
-        ("offered_per_s", figure("", &|trial| trial.rates.offered_per_s)),
-        ("sent_per_s", figure("", &|trial| trial.rates.sent_per_s)),
-        ("completed_per_s", figure("", &|trial| trial.rates.completed_per_s)),
-        ("good_per_s", figure("", &|trial| trial.rates.good_per_s)),
-        ("throughput_requests_per_s", figure("", &|trial| trial.throughput.requests_per_s)),
-        ("throughput_input_tokens_per_s", figure("", &|trial| trial.throughput.input_tokens_per_s)),
-        ("throughput_output_tokens_per_s", figure("", &|trial| trial.throughput.output_tokens_per_s)),
-        ("in_flight_mean", figure("", &|trial| trial.concurrency.mean)),
-        ("in_flight_peak", word(&|trial| trial.concurrency.peak.map_or_else(String::new, |peak| peak.to_string()))),
-        ("attainment_share", figure("share", &|trial| trial.slo.attainment)),
-        ("verdict", word(&|trial| verdict(trial).to_owned())),
+        ("window_s", figure("s", &|row| Some(row.trial.window.length_s()))),
+        ("planned_requests", number(&|requests| requests.planned)),
+        ("sent_requests", number(&|requests| requests.sent)),
+        ("completed_requests", number(&|requests| requests.completed)),
+        ("failed_requests", number(&|requests| requests.failed)),
+        ("timed_out_requests", number(&|requests| requests.timed_out)),
+        ("unresolved_requests", number(&|requests| requests.unresolved)),
+        ("shed_requests", number(&|requests| requests.shed)),
+        ("cancelled_requests", number(&|requests| requests.cancelled)),
+        ("skipped_requests", number(&|requests| requests.skipped)),
+        ("abandoned_requests", number(&|requests| requests.abandoned)),
+        ("offered_per_s", figure("", &|row| row.rates().offered_per_s)),
+        ("sent_per_s", figure("", &|row| row.rates().sent_per_s)),
+        ("completed_per_s", figure("", &|row| row.rates().completed_per_s)),
+        ("good_per_s", figure("", &|row| row.rates().good_per_s)),
+        ("throughput_requests_per_s", figure("", &|row| row.throughput().requests_per_s)),
+        ("throughput_input_tokens_per_s", figure("", &|row| row.throughput().input_tokens_per_s)),
+        ("throughput_output_tokens_per_s", figure("", &|row| row.throughput().output_tokens_per_s)),
+        ("in_flight_mean", figure("", &|row| row.whole()?.concurrency.mean)),
+        ("in_flight_peak", peak.map_or_else(String::new, |peak| peak.to_string())),
+        ("attainment_share", figure("share", &|row| row.attainment())),
+        ("verdict", row.and_then(CsvRow::whole).map_or_else(String::new, |trial| verdict(trial).to_owned())),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
+    if report.trials.iter().any(|trial| !trial.classes.is_empty()) {
+        let class = row.and_then(|row| row.class).map_or_else(String::new, |(name, _)| name.to_owned());
+        let after_trial = cells.iter().position(|(name, _)| name == "trial").map_or(cells.len(), |place| place + 1);
+        cells.insert(after_trial, ("class".to_owned(), class));
+    }
     for metric in Metric::ALL {
-        let stats = trial.and_then(|trial| trial.metrics.get(&metric)).map(MetricView::headline);
+        let stats = row.and_then(|row| row.metrics().get(&metric)).map(MetricView::headline);
         let stats = stats.filter(|stats| stats.count + stats.missed + stats.censored > 0);
         let (picks, unit): (&[(&str, Pick)], _) = match (metric.row().better, metric.unit()) {
             (_, Unit::Tokens) => (&COUNTS, ""),

@@ -71,6 +71,33 @@ impl Grid {
         &self.rows
     }
 
+    /// The columns of text that the table takes on the console.
+    pub(super) fn width(&self) -> usize {
+        let of_column = |place: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(place)).chain(self.headings.get(place));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let columns = self.headings.len();
+        (0..columns).map(of_column).sum::<usize>() + 2 * columns.saturating_sub(1)
+    }
+
+    /// The table with `headings` from column `first` on replaced by (1), (2) and so on where it is wider than
+    /// [`WIDTH`]; and then the sentence that explains them.
+    pub(super) fn numbered(mut self, first: usize, headings: &[String]) -> (Self, Option<String>) {
+        if self.width() <= WIDTH {
+            return (self, None);
+        }
+        let mut told = Vec::new();
+        for (place, heading) in headings.iter().enumerate() {
+            let number = format!("({})", place + 1);
+            told.push(format!("{number} {heading}"));
+            if let Some(shown) = self.headings.get_mut(first + place) {
+                *shown = number;
+            }
+        }
+        (self, Some(told.join(", ")))
+    }
+
     /// The lines of the table on the console, with coloured headings and two blanks between columns.
     pub(super) fn render(self, ink: Ink) -> String {
         let columns = self.headings.len();

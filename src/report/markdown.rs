@@ -15,7 +15,9 @@ use crate::report::offered::offered_text;
 use crate::report::recovery::recovery_table;
 use crate::report::search::probe_table;
 use crate::report::shown::shown as without_escapes;
-use crate::report::sweep::{FLOW_NOTE, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of};
+use crate::report::sweep::{
+    FLOW_NOTE, class_table, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of,
+};
 use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, notes_of_run};
 use crate::results::{Comparison, Report};
@@ -51,8 +53,12 @@ pub fn render_markdown(report: &Report) -> String {
         page.paragraph(&heading(report, found));
         page.table(&flow_table(&rows), &[FLOW_NOTE.to_owned()]);
         page.table(&token_table(&rows), &[]);
+        if let Some(classes) = class_table(&rows) {
+            page.table(&classes, &[]);
+        }
         if is_judged(&rows) {
-            page.table(&judgement_table(&rows), &[]);
+            let (judged, numbers) = judgement_table(&rows);
+            page.table(&judged, &numbers.into_iter().collect::<Vec<_>>());
         }
         page.list(&told.plain);
         page.list(&told.warnings.iter().map(|line| format!("warning: {line}")).collect::<Vec<_>>());

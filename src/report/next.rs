@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::report::numbers::UNKNOWN;
 use crate::results::Report;
+use crate::search::Axis;
 use crate::units::plain;
 
 /// A command with its purpose.
@@ -39,8 +40,11 @@ fn commands_of(report: &Report) -> Vec<Next> {
     if let Some(found) = &report.search {
         let safe = found.figures.texts().map_or_else(|| UNKNOWN.to_owned(), |([safe, _], _)| safe);
         let mut commands = Vec::new();
-        if found.figures.over == crate::search::Axis::Rate && found.figures.safe.is_some() {
+        let over = found.figures.over;
+        if over == Axis::Rate && found.figures.safe.is_some() {
             commands.push(beside("How many replicas does a demand of 50 requests a second need?", size("result.json")));
+        }
+        if over.is_open() && found.figures.safe.is_some() {
             commands.push(next(
                 "Does the rate hold for longer?",
                 with("run", &format!(" --rate {safe} --duration 10m{slo}")),
@@ -69,8 +73,8 @@ fn commands_of(report: &Report) -> Vec<Next> {
         return vec![again(&format!("replay {}", quoted(file.text())))];
     }
     let cancels = config.mix.as_ref().is_some_and(|mix| mix.text().contains("\"cancel\""));
-    if config.turns.is_some() || config.sessions || config.cancel.is_some() || cancels {
-        // A sweep and a search send single requests, and none that are cancelled.
+    if config.cancel.is_some() || cancels {
+        // A sweep and a search send no requests that are cancelled.
         return vec![again("run")];
     }
     vec![
@@ -85,7 +89,7 @@ fn size(file: &str) -> String {
 }
 
 /// The options that decide which requests are sent, and to which service.
-const OF_REQUESTS: [&str; 23] = [
+const OF_REQUESTS: [&str; 27] = [
     "target",
     "model",
     "endpoint",
@@ -97,6 +101,10 @@ const OF_REQUESTS: [&str; 23] = [
     "tokenizer",
     "chat-template",
     "mix",
+    "turns",
+    "sessions",
+    "think-time",
+    "replies",
     "dataset",
     "dataset-format",
     "dataset-columns",

@@ -21,6 +21,9 @@ part of --input-tokens (in front of the rows of --dataset).
   --reset-cache          empty the server's cache before the load
   --prime, --no-prime    send each prefix once before the load, or not
 
+The classes of a --mix share them. A session begins with them, and its later
+turns carry them in its conversation (--cache-hit: not for sessions).
+
 The texts are drawn from seed and salt: the requests of one run share them, two
 runs do not (--salt). The loads of a sweep or a search share them, too, and are
 primed. Groups are drawn from the seed and the request's number.

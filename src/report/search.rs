@@ -71,8 +71,10 @@ pub(super) fn probe_table(findings: &SearchFindings) -> (Grid, String) {
         grid.row(row);
     }
     let means = if findings.mean_whole_s.is_empty() { "" } else { ", or the mean" };
+    let (grid, numbers) = grid.numbered(3, &findings.objectives);
+    let numbers = numbers.map_or_else(String::new, |numbers| format!("{numbers}; "));
     let note = format!(
-        "objectives: share of requests that missed{means}; ×N: the misses have N times the variance of \
+        "{numbers}objectives: share of requests that missed{means}; ×N: the misses have N times the variance of \
          independent misses"
     );
     (grid, note)

@@ -10,8 +10,8 @@ use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
 use crate::report::worded::{faults_of, notes_of_run, reasons_of, said_of_sweep};
 use crate::results::Report;
-use crate::search::{PointFindings, Stability, SweepFindings};
-use crate::units::{count, per_second, plain, seconds};
+use crate::search::{Axis, PointFindings, Stability, SweepFindings};
+use crate::units::{count, plain, seconds};
 
 /// Length of the longest bar, in cells.
 const BAR: usize = 14;
@@ -36,9 +36,18 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     text.push_str(&ink.paint(Tone::Faint, FLOW_NOTE));
     text.push_str("\n\n");
     text.push_str(&token_table(&rows).render(ink));
+    if let Some(classes) = class_table(&rows) {
+        text.push('\n');
+        text.push_str(&classes.render(ink));
+    }
     if is_judged(&rows) {
         text.push('\n');
-        text.push_str(&judgement_table(&rows).render(ink));
+        let (judged, numbers) = judgement_table(&rows);
+        text.push_str(&judged.render(ink));
+        if let Some(numbers) = numbers {
+            text.push_str(&ink.paint(Tone::Faint, &wrapped(&numbers, WIDTH, 0)));
+            text.push('\n');
+        }
     }
     text.push('\n');
     text.push_str(&chart(&rows, findings, ink));
@@ -75,9 +84,19 @@ pub(super) struct PointRow<'a> {
 }
 
 impl PointRow<'_> {
+    /// What the rate of the load counts.
+    fn over(&self) -> Axis {
+        if self.trial.load.sessions.is_some() { Axis::Sessions } else { Axis::Rate }
+    }
+
+    /// The load in a sentence.
+    fn called(&self) -> String {
+        self.point.rate_per_s.map_or_else(|| self.name(), |per_s| self.over().per_s(per_s))
+    }
+
     pub(super) fn name(&self) -> String {
         match (self.point.rate_per_s, self.point.concurrency) {
-            (Some(per_s), _) => per_second(per_s),
+            (Some(per_s), _) => self.over().level(per_s).figure(),
             (None, Some(in_flight)) => format!("closed {in_flight}"),
             (None, None) => self.point.label.clone(),
         }
@@ -85,7 +104,7 @@ impl PointRow<'_> {
 
     /// Good requests per second of an open load. `None` for a closed loop, because its cohort begins with a burst.
     pub(super) fn good_per_s(&self) -> Option<f64> {
-        self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == LoadOrigin::Planned)
+        self.trial.rates.good_per_s.filter(|_| self.trial.load.origin != LoadOrigin::Released)
     }
 
     pub(super) fn stats(&self, metric: Metric) -> Option<&StatsView> {
@@ -113,8 +132,15 @@ pub(super) fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Ve
     rows
 }
 
+/// The heading of the column of loads.
+fn load_heading(rows: &[PointRow<'_>]) -> &'static str {
+    let has_sessions = rows.iter().any(|row| row.over() == Axis::Sessions);
+    if has_sessions { Axis::Sessions.heading() } else { "load" }
+}
+
 pub(super) fn flow_table(rows: &[PointRow<'_>]) -> Grid {
-    let mut grid = Grid::new(&["load", "sent/s", "done/s", "in flight", "ttft p50", "p99", "e2e p50", "p99"]);
+    let mut grid =
+        Grid::new(&[load_heading(rows), "sent/s", "done/s", "in flight", "ttft p50", "p99", "e2e p50", "p99"]);
     for row in rows {
         let trial = row.trial;
         grid.row(vec![
@@ -132,7 +158,7 @@ pub(super) fn flow_table(rows: &[PointRow<'_>]) -> Grid {
 }
 
 pub(super) fn token_table(rows: &[PointRow<'_>]) -> Grid {
-    let mut grid = Grid::new(&["load", "tpot p50", "p99", "itl p50", "p99", "out tok/s"]);
+    let mut grid = Grid::new(&[load_heading(rows), "tpot p50", "p99", "itl p50", "p99", "out tok/s"]);
     for row in rows {
         grid.row(vec![
             row.name(),
@@ -150,14 +176,15 @@ pub(super) fn is_judged(rows: &[PointRow<'_>]) -> bool {
     rows.iter().any(|row| !row.trial.slo.objectives.is_empty())
 }
 
-/// The table of objectives by load: one column for each objective that decides, with its observed value.
-pub(super) fn judgement_table(rows: &[PointRow<'_>]) -> Grid {
+/// The table of objectives by load: one column for each objective that decides, with its observed value; and what the
+/// numbers in its heading mean, if the objectives do not fit there.
+pub(super) fn judgement_table(rows: &[PointRow<'_>]) -> (Grid, Option<String>) {
     let deciding = |trial: &TrialView| {
         trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
     };
     let texts: Vec<String> =
         rows.first().map(|row| deciding(row.trial)).unwrap_or_default().iter().map(|each| each.text.clone()).collect();
-    let mut headings = vec!["load", "good/s", "attained"];
+    let mut headings = vec![load_heading(rows), "good/s", "attained"];
     headings.extend(texts.iter().map(String::as_str));
     headings.push("verdict");
     let mut grid = Grid::new(&headings);
@@ -175,7 +202,35 @@ pub(super) fn judgement_table(rows: &[PointRow<'_>]) -> Grid {
         cells.push(verdict.to_owned());
         grid.row(cells);
     }
-    grid
+    grid.numbered(3, &texts)
+}
+
+/// The classes of a mix at each load; `None` without a mix.
+pub(super) fn class_table(rows: &[PointRow<'_>]) -> Option<Grid> {
+    rows.iter().find(|row| !row.trial.classes.is_empty())?;
+    let mut grid =
+        Grid::new(&[load_heading(rows), "class", "requests", "done", "ttft p50", "p99", "tpot p99", "e2e p99"]);
+    for row in rows {
+        for (name, class) in &row.trial.classes {
+            let show = |metric: Metric, pick: fn(&StatsView) -> Option<Known>| {
+                let stats = class.metrics.get(&metric).map(crate::figures::MetricView::headline);
+                stats
+                    .filter(|stats| stats.count > 0)
+                    .map_or_else(|| UNKNOWN.to_owned(), |stats| shown(pick(stats), "s"))
+            };
+            grid.row(vec![
+                row.name(),
+                name.clone(),
+                count(class.requests.planned),
+                count(class.requests.completed),
+                show(Metric::Ttft, |stats| stats.p50),
+                show(Metric::Ttft, |stats| stats.p99),
+                show(Metric::Tpot, |stats| stats.p99),
+                show(Metric::E2e, |stats| stats.p99),
+            ]);
+        }
+    }
+    Some(grid)
 }
 
 /// The chart: two bars for each load. The latency bar is on a logarithmic scale between powers of ten, which a note
@@ -198,7 +253,13 @@ fn chart(rows: &[PointRow<'_>], findings: &SweepFindings, ink: Ink) -> String {
         .fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), (value, _)| (low.min(value), high.max(value)));
     let (low_exponent, high_exponent) = (libm::floor(libm::log10(low_s)), libm::ceil(libm::log10(high_s)));
     let most = rows.iter().filter_map(done).fold(0.0, f64::max);
-    let head = format!("{:<10} {:<w$}  {}", "load", "p99 e2e", if judged { "good/s" } else { "done/s" }, w = BAR + 9);
+    let head = format!(
+        "{:<10} {:<w$}  {}",
+        load_heading(rows),
+        "p99 e2e",
+        if judged { "good/s" } else { "done/s" },
+        w = BAR + 9
+    );
     let mut text = ink.paint(Tone::Heading, &head) + "\n";
     for row in rows {
         let height = |value_s: f64| (libm::log10(value_s) - low_exponent) / (high_exponent - low_exponent).max(1.0);
@@ -285,20 +346,23 @@ pub(super) fn told_of(rows: &[PointRow<'_>]) -> Told {
     for row in rows {
         let (trial, reasons) = (row.trial, reasons_of(&row.trial.verdict));
         let reason = reasons.first();
-        if let (VerdictResult::Fail | VerdictResult::Inconclusive, LoadOrigin::Planned, Some(reason)) =
-            (trial.verdict.result, trial.load.origin, reason)
+        if let (
+            VerdictResult::Fail | VerdictResult::Inconclusive,
+            LoadOrigin::Planned | LoadOrigin::Mixed,
+            Some(reason),
+        ) = (trial.verdict.result, trial.load.origin, reason)
         {
-            lines.push(format!("{}: {reason}", row.name()));
+            lines.push(format!("{}: {reason}", row.called()));
         }
         let lost = losses_of(&trial.requests);
         if !lost.is_empty() {
-            lines.push(format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)));
+            lines.push(format!("{}: of {} requests {lost}", row.called(), count(trial.requests.planned)));
         }
-        lines.extend(most_frequent(trial).map(|words| format!("{}: {words}", row.name())));
+        lines.extend(most_frequent(trial).map(|words| format!("{}: {words}", row.called())));
         for fault in told(&trial.health).into_iter().filter(|fault| reason != Some(&fault.sentence)) {
             match faults.iter_mut().find(|(told, _)| told.is_like(&fault)) {
-                Some((_, loads)) => loads.push(row.name()),
-                None => faults.push((fault, vec![row.name()])),
+                Some((_, loads)) => loads.push(row.called()),
+                None => faults.push((fault, vec![row.called()])),
             }
         }
     }

@@ -54,7 +54,17 @@ pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> R
             measures.push(allowance.measure);
         }
     }
-    let loads = matched.iter().map(|trials| load_of(trials, &measures)).collect();
+    let several = matched.len() > 1;
+    let loads = matched.iter().flat_map(|trials| {
+        let classes = by_class(trials, several);
+        std::iter::once(load_of(trials, &measures))
+            .chain(classes.into_iter().map(|(name, trials)| {
+                let load = load_of(&trials.iter().collect::<Vec<_>>(), &measures);
+                ComparedLoad { loads: load.loads.iter().map(|load| format!("{name} of {load}")).collect(), ..load }
+            }))
+            .collect::<Vec<_>>()
+    });
+    let loads = loads.collect();
     let runs = sides.iter().map(run_of).collect();
     Ok(Comparison {
         runs,
@@ -177,6 +187,28 @@ fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
         window_s: trials.iter().map(|trial| trial.view.window.length_s()).collect(),
         rows: rows.collect(),
     }
+}
+
+/// The classes that all `trials` have, each with the figures of that class of each trial, and their stored intervals.
+fn by_class(trials: &[&SideTrial], several: bool) -> Vec<(String, Vec<SideTrial>)> {
+    let Some((first, _)) = trials.split_first() else { return Vec::new() };
+    let of_class = |name: &String, trial: &SideTrial| {
+        let class = trial.view.classes.get(name)?;
+        let mut view = trial.view.clone();
+        let label = if several { format!("{}, class {name}", view.label) } else { format!("class {name}") };
+        view.slo.goodput_per_s = class.rates.good_per_s;
+        view.requests.clone_from(&class.requests);
+        view.rates.clone_from(&class.rates);
+        view.throughput.clone_from(&class.throughput);
+        view.metrics.clone_from(&class.metrics);
+        Some(SideTrial { view: TrialView { label, ..view }, varies: trial.varies, folded: None })
+    };
+    let names = first.view.classes.keys();
+    let all = names.filter_map(|name| {
+        let classes: Option<Vec<SideTrial>> = trials.iter().map(|trial| of_class(name, trial)).collect();
+        Some((format!("class {name}"), classes?))
+    });
+    all.collect()
 }
 
 /// The values of `measures` in a trial, with their estimates from the records or from the stored intervals.

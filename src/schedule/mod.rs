@@ -15,6 +15,7 @@ mod profile;
 mod quota;
 mod replay;
 mod shape;
+mod superposed;
 mod timeline;
 mod warp;
 
@@ -32,4 +33,5 @@ pub use quota::{Gate, Period, Quota};
 pub use replay::{Recorded, TimeScale};
 pub(crate) use shape::Observer;
 pub use shape::{Dispersion, GapShape};
+pub use superposed::ArrivalStream;
 pub use timeline::{Arrival, Arrivals, Spans, Timeline};

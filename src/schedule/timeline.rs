@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::schedule::curve::Walk;
 use crate::schedule::gaps::UnitArrivals;
+use crate::schedule::superposed::Superposed;
 use crate::schedule::warp::warped;
-use crate::schedule::{Curve, Extent, Overlay, Pattern, Process, Recorded};
+use crate::schedule::{ArrivalStream, Curve, Extent, Overlay, Pattern, Process, Recorded};
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
@@ -76,8 +77,14 @@ pub struct Timeline {
 /// Where instants come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum ArrivalSource {
-    /// Drawn by a law.
-    Drawn { process: Process, curve: Curve, seed: Seed },
+    /// Drawn by a law; by several, each for its share of the rate, if there are `streams`.
+    Drawn {
+        process: Process,
+        curve: Curve,
+        seed: Seed,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        streams: Vec<ArrivalStream>,
+    },
     /// Recorded in a trace.
     Recorded(Recorded),
 }
@@ -103,7 +110,7 @@ impl Timeline {
                 }
             }
         };
-        let source = ArrivalSource::Drawn { process, curve: rate.into(), seed };
+        let source = ArrivalSource::Drawn { process, curve: rate.into(), seed, streams: Vec::new() };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
         Self { source, spans, most_in_window: most_of(extent), pattern: None }
     }
@@ -157,7 +164,7 @@ impl Timeline {
         let spans = Spans::consecutive(warmup, window_end, cooldown);
         let most_in_window = extent.and_then(most_of);
         Ok(Self {
-            source: ArrivalSource::Drawn { process, curve, seed },
+            source: ArrivalSource::Drawn { process, curve, seed, streams: Vec::new() },
             spans,
             most_in_window,
             pattern: Some(Arc::new(pattern)),
@@ -181,6 +188,29 @@ impl Timeline {
             }
             source => Self { source, ..self },
         })
+    }
+
+    /// The same load as the superposition of `streams`, each of its share of the rate and drawn by itself. Arrival j of
+    /// stream s of S has the number jS + s. `None`: the timeline as it is. A window by count keeps its end, so that it
+    /// holds about that many requests. A recorded timeline does not change.
+    #[must_use]
+    pub fn superposed(self, streams: Option<Vec<ArrivalStream>>) -> Self {
+        match (self.source, streams) {
+            (ArrivalSource::Drawn { process, curve, seed, .. }, Some(streams)) => {
+                let source = ArrivalSource::Drawn { process, curve, seed, streams };
+                Self { source, most_in_window: None, ..self }
+            }
+            (source, _) => Self { source, ..self },
+        }
+    }
+
+    /// The streams of which the load is the superposition; empty if it has one law.
+    #[must_use]
+    pub fn streams(&self) -> &[ArrivalStream] {
+        match &self.source {
+            ArrivalSource::Drawn { streams, .. } => streams,
+            ArrivalSource::Recorded(_) => &[],
+        }
     }
 
     /// Warm-up, window, cool-down.
@@ -233,7 +263,12 @@ impl Timeline {
     pub fn arrivals(&self) -> Arrivals {
         Arrivals {
             instants: match &self.source {
-                ArrivalSource::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
+                ArrivalSource::Drawn { process, curve, seed, streams } if streams.is_empty() => {
+                    Instants::new(*process, curve, *seed)
+                }
+                ArrivalSource::Drawn { curve, seed, streams, .. } => {
+                    Instants::Superposed(Superposed::new(streams, curve, *seed))
+                }
                 ArrivalSource::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
             },
             window: self.spans.window,
@@ -295,6 +330,7 @@ fn instant(reached: f64, rate: Rate) -> Offset {
 #[derive(Debug, Clone)]
 enum Instants {
     Drawn { unit: Box<UnitArrivals>, walk: Walk },
+    Superposed(Superposed),
     Recorded { recorded: Recorded, next: usize },
 }
 
@@ -309,6 +345,7 @@ impl Instants {
     fn advance(&mut self) -> Offset {
         match self {
             Self::Drawn { unit, walk } => walk.instant(unit.advance()),
+            Self::Superposed(superposed) => superposed.advance(),
             Self::Recorded { recorded, next } => {
                 let at = recorded.instants().get(*next).copied().unwrap_or(Offset::NEVER);
                 *next += 1;
@@ -345,7 +382,10 @@ impl Iterator for Arrivals {
                 }
                 self.left_in_window -= 1;
             }
-            let index = self.next_index;
+            let index = match &self.instants {
+                Instants::Superposed(superposed) => superposed.number,
+                Instants::Drawn { .. } | Instants::Recorded { .. } => self.next_index,
+            };
             self.next_index += 1;
             return Some(Arrival { index, at });
         }

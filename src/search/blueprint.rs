@@ -63,7 +63,7 @@ impl Blueprint {
             Level::Concurrency(in_flight) => {
                 Load::Closed(Closed::concurrent(in_flight, extent, point.discard, self.cooldown)?)
             }
-            Level::RatePerS(per_s) => {
+            Level::RatePerS(per_s) | Level::SessionsPerS(per_s) => {
                 let rate = Rate::new(per_s)?;
                 Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed))
             }
@@ -75,7 +75,7 @@ impl Blueprint {
                 Load::Open(Timeline::recorded(recorded.faster(TimeScale::new(scale)?)))
             }
         };
-        let quota = self.quota.filter(|_| matches!(point.level, Level::RatePerS(_)));
+        let quota = self.quota.filter(|_| point.level.rate_per_s().is_some());
         let mut workload = self.workload.clone();
         if self.recorded.is_some() {
             // The text of a trace's prefix blocks depends on the salt alone. The same text in two loads would be

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::figures::TrialView;
-use crate::metrics::Metric;
+use crate::metrics::{LoadFacts, Metric};
 
 /// Largest and least number of batches of the window from which the uncertainty is estimated. The number is small,
 /// so that each batch is long compared with the bursts in which requests complete.
@@ -23,6 +23,12 @@ pub struct CompletionRate {
 impl CompletionRate {
     fn within(per_s: f64, relative: f64) -> Self {
         Self { per_s, interval95_per_s: [(per_s * (1.0 - relative)).max(0.0), per_s * (1.0 + relative)] }
+    }
+
+    /// The rate in another unit, of which each has `requests` requests.
+    pub(super) fn divided_by(self, requests: f64) -> Self {
+        let Self { per_s, interval95_per_s } = self;
+        Self { per_s: per_s / requests, interval95_per_s: interval95_per_s.map(|end| end / requests) }
     }
 
     /// A rate estimated from a Poisson count.
@@ -56,6 +62,11 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
         (Some(whole), Some(window)) if whole.per_s <= window.interval95_per_s[1] => Some(window),
         (whole, window) => whole.or(window),
     }
+}
+
+/// Requests for each arrival of a load: the mean number of turns of its sessions, or 1.
+pub(super) fn requests_each(load: &LoadFacts) -> f64 {
+    load.sessions.map_or(1.0, |turns| turns.turns_mean)
 }
 
 /// The rate at which `trial` completed requests, from its window alone.

@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::figures::TrialView;
 use crate::metrics::{LoadKind, VerdictResult};
 use crate::search::saturation::{compare, saturation};
-use crate::search::{Finished, Knee, Level, PointFindings, Saturation, unloaded_per_s};
+use crate::search::{Axis, Finished, Knee, Level, PointFindings, Saturation, requests_each, unloaded_per_s};
 
-/// The `sweep` object of `result.json`. Rates are requests per second.
+/// The `sweep` object of `result.json`. Rates are requests per second; if `over` is `sessions`, sessions per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SweepFindings {
+    /// What the rates count: `sessions`; absent for requests.
+    #[serde(default, skip_serializing_if = "Axis::is_rate")]
+    pub over: Axis,
     /// Why the sweep ended by itself; `null` while it is running, and if it was stopped.
     pub finished: Option<Finished>,
     /// The findings of each trial, in the order of `trials`.
@@ -41,12 +44,14 @@ impl SweepFindings {
         let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
         let rate = |trial: &TrialView| Level::of(&trial.load)?.rate_per_s();
         let knee = Knee::of(&points, saturation.as_ref());
+        let has_sessions = trials.iter().any(|trial| trial.load.sessions.is_some());
         Self {
+            over: if has_sessions { Axis::Sessions } else { Axis::Rate },
             finished,
             unloaded_per_s: trials
                 .iter()
                 .find(|trial| trial.load.kind == LoadKind::Synchronous)
-                .and_then(unloaded_per_s),
+                .and_then(|trial| Some(unloaded_per_s(trial)? / requests_each(&trial.load))),
             knee_per_s: knee.as_ref().and_then(|knee| knee.low_per_s),
             knee,
             saturation,

@@ -24,6 +24,7 @@ pub use axis::{Axis, Level};
 pub use blueprint::Blueprint;
 pub use campaign::{Campaign, Event, Kept, Next, NextLoad};
 pub(crate) use capacity::mean_e2e_s;
+use capacity::requests_each;
 pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
 pub use drive::drive;
 pub use findings::SweepFindings;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::figures::TrialView;
 use crate::search::signs::read_signs;
 use crate::search::{
-    CompletionRate, Level, Reading, Stability, Steadiness, completion_rate, is_unanswered, stability_of, steadiness,
+    CompletionRate, Level, Reading, Stability, Steadiness, completion_rate, is_unanswered, requests_each, stability_of,
+    steadiness,
 };
 
 /// The findings of one trial.
@@ -15,7 +16,7 @@ pub struct PointFindings {
     pub label: String,
     /// Hash of its plan; each trial has its own.
     pub plan_fingerprint: String,
-    /// The offered rate in requests per second; `null` for a closed loop.
+    /// The offered rate in requests per second, or in sessions per second; `null` for a closed loop.
     pub rate_per_s: Option<f64>,
     /// Requests in flight of a closed loop; `null` for an open load.
     pub concurrency: Option<u32>,
@@ -26,7 +27,8 @@ pub struct PointFindings {
     /// Whether the number in flight moved so little that the rate lies below the capacity; `null` for a closed loop.
     #[serde(default)]
     pub steadiness: Option<Steadiness>,
-    /// The rate at which the service completed requests.
+    /// The rate at which the service completed requests, in the unit of the offered rate: for sessions, requests ÷ the
+    /// mean number of turns.
     pub completion: Option<CompletionRate>,
     /// Whether the generator followed the plan. If it did not, the generator itself may have caused a sign.
     pub generator_healthy: bool,
@@ -53,7 +55,7 @@ impl PointFindings {
             stability: rate_per_s.filter(|_| !is_unanswered(trial)).map(|_| shown),
             signs,
             steadiness,
-            completion: completion_rate(trial),
+            completion: completion_rate(trial).map(|rate| rate.divided_by(requests_each(&trial.load))),
             generator_healthy: trial.health.healthy,
         }
     }

@@ -103,12 +103,14 @@ impl Stability {
     }
 }
 
-/// The signs of an open load's trial for which it has enough requests. Empty if completions release requests,
-/// because such a load adapts to the service.
+/// The signs of an open load's trial for which it has enough requests. Empty if completions release all requests or the
+/// turns of a trace, because such a load adapts to the service. A load of drawn sessions is open: new sessions come
+/// whatever the service does, and what its later turns leave of an overload shows in all signs alike.
 #[must_use]
 pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let n = trial.requests.planned;
-    if trial.load.origin != LoadOrigin::Planned || n == 0 {
+    let is_open = trial.load.origin == LoadOrigin::Planned || trial.load.sessions.is_some();
+    if !is_open || trial.load.concurrency.is_some() || n == 0 {
         return Vec::new();
     }
     let window_s = trial.window.length_s();

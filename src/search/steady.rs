@@ -6,6 +6,7 @@ use crate::figures::TrialView;
 use crate::metrics::SamplePoint;
 use crate::schedule::Process;
 use crate::search::capacity::mean_e2e_s;
+use crate::workload::TurnMoments;
 
 /// The overload, as a share of the capacity, that a load of smooth arrivals would have shown. Poisson and burstier
 /// arrivals show any overload.
@@ -57,19 +58,30 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     let (low, high) = samples
         .iter()
         .fold((f64::INFINITY, 0.0_f64), |(low, high), sample| (low.min(sample.in_flight), high.max(sample.in_flight)));
-    let arrivals = samples.iter().map(|sample| sample.scheduled).sum::<u64>() as f64;
+    // The random walk of a load of sessions moves at least with the arrivals of the sessions.
+    let turns = trial.load.sessions.unwrap_or(TurnMoments::SINGLE);
+    let arrivals = samples.iter().map(|sample| sample.scheduled).sum::<u64>() as f64 / turns.turns_mean;
     let many = samples.len() as f64;
-    let cv = trial.load.process.as_deref().and_then(|text| text.parse::<Process>().ok()).map_or(0.0, Process::cv);
+    let cv = trial.load.process.as_deref().and_then(least_cv).unwrap_or(0.0);
     let (by_chance, by_drift) = limits(cv, arrivals, many);
+    let by_drift = by_drift * turns.turns_mean * turns.shown();
     let (range, limit) = (high - low, by_chance.max(by_drift));
     let steady = range < limit;
     let window_s = trial.window.length_s();
     let times = LONGER * range / limit;
     let wanted_s = window_s * if by_drift > by_chance { times } else { times * times };
-    let shows_s = SHOWS_AFTER * window_s / (trial.requests.planned.max(1)) as f64;
+    let shown = turns.shown() * turns.shown();
+    let shows_s = SHOWS_AFTER * window_s / (trial.requests.planned.max(1)) as f64 / shown;
     let longer_s = if shows_s > window_s { wanted_s.min(shows_s) } else { wanted_s };
     let tells_in_s = (!steady && arrivals > 0.0).then(|| longer_s.max(1.25 * window_s));
     Some(Steadiness { range, limit, steady, tells_in_s })
+}
+
+/// The smallest coefficient of variation of the laws in `process`: one law, or `chat poisson + batch gamma:4`. `None`
+/// if none can be read.
+fn least_cv(process: &str) -> Option<f64> {
+    let laws = process.split(" + ").filter_map(|text| text.rsplit(' ').next()?.parse::<Process>().ok());
+    laws.map(Process::cv).reduce(f64::min)
 }
 
 /// Two limits of the range, which a rate above the capacity rarely stays below, over `samples` samples with
@@ -108,6 +120,13 @@ mod tests {
         let (low, high) =
             held.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), held| (low.min(*held), high.max(*held)));
         high - low
+    }
+
+    #[test]
+    fn of_several_laws_the_smoothest_counts() {
+        for (process, cv) in [("gamma:2", Some(2.0)), ("a gamma:4 + b poisson", Some(1.0)), ("recorded", None)] {
+            assert_eq!(least_cv(process), cv, "{process}");
+        }
     }
 
     #[test]

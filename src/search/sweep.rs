@@ -10,9 +10,9 @@ use crate::play::LiveCounts;
 use crate::search::capacity::mean_e2e_s;
 use crate::search::rates::significant;
 use crate::search::signs::{knee, read_signs};
-use crate::search::{Level, Point, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::search::{Axis, Level, Point, Stability, completion_rate, requests_each, stability_of, unloaded_per_s};
 use crate::units::Rate;
-use crate::workload::Closed;
+use crate::workload::{Closed, SessionLaw};
 
 /// Discard before a window, as a share of the window; the second value applies after an overload, when the service
 /// starts empty.
@@ -55,6 +55,9 @@ pub struct Sweep {
     /// the time that requests spent in the system at the rate before (three times that of a lone request before the
     /// throughput load).
     pub discard: Option<Duration>,
+    /// The sessions of the workload, if each arrival begins one. Rates are then sessions per second, and a discard that
+    /// was not given lasts until the load of sessions has settled.
+    pub sessions: Option<SessionLaw>,
 }
 
 /// A load that has been issued and whose cohort is still followed.
@@ -139,7 +142,8 @@ impl Sweep {
     #[must_use]
     pub fn about_s(&self) -> f64 {
         let window_s = self.window.as_secs_f64();
-        let discard_s = self.discard.map_or(DISCARD * window_s, |discard| discard.as_secs_f64());
+        let settles_s = self.sessions.as_ref().map_or(0.0, |sessions| sessions.settles_s(0.0));
+        let discard_s = self.discard.map_or((DISCARD * window_s).max(settles_s), |discard| discard.as_secs_f64());
         self.most_points() as f64 * (discard_s + window_s)
     }
 
@@ -156,9 +160,11 @@ impl Sweep {
                 None => SweepStep::Finish(Finished::NoAnswer),
             };
         };
+        let each = self.sessions.as_ref().map_or(1.0, |sessions| sessions.moments().turns_mean);
         let (Some(unloaded), Some(full)) = (unloaded_per_s(first), completion_rate(second)) else {
             return SweepStep::Finish(Finished::NoAnswer);
         };
+        let (unloaded, full) = (unloaded / each, full.divided_by(each));
         let tried = tried(trials);
         let rates: Vec<f64> = tried
             .iter()
@@ -202,7 +208,7 @@ impl Sweep {
         let saturated = tried(trials).iter().any(|tried| tried.stability == Stability::Saturated);
         match rates.get(played) {
             _ if pending.is_some_and(|pending| is_backlogged(pending, trials)) => SweepStep::Wait,
-            Some(rate) if !saturated => self.play((*rate).into(), trials, pending),
+            Some(rate) if !saturated => self.play(self.level(*rate), trials, pending),
             _ if pending.is_some() => SweepStep::Wait,
             Some(_) => SweepStep::Finish(Finished::Saturated),
             None => SweepStep::Finish(Finished::Played),
@@ -212,9 +218,16 @@ impl Sweep {
     /// Runs an open load at `per_s`, rounded to three digits: `result.json` holds the same rate.
     fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         match Rate::new(significant(per_s, 3)) {
-            Ok(rate) => self.play(rate.into(), trials, pending),
+            Ok(rate) => self.play(self.level(rate), trials, pending),
             Err(_) => SweepStep::Finish(Finished::Resolved),
         }
+    }
+
+    /// The level of an open load with `rate` arrivals per second.
+    #[must_use]
+    pub fn level(&self, rate: Rate) -> Level {
+        let over = if self.sessions.is_some() { Axis::Sessions } else { Axis::Rate };
+        over.level(rate.per_s())
     }
 
     fn play(&self, level: Level, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
@@ -238,8 +251,10 @@ impl Sweep {
             _ => stability_of(&read_signs(trial)) != Stability::Saturated,
         };
         let in_system_s = trials.iter().rev().find(steady).and_then(mean_e2e_s).unwrap_or(0.0);
-        let share = if rest && matches!(level, Level::RatePerS(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };
-        Duration::from_secs_f64((times * in_system_s).clamp(share * window_s, MOST_DISCARD * window_s))
+        let share = if rest && level.rate_per_s().is_some() { DISCARD_AFTER_DRAIN } else { DISCARD };
+        let filled_s = (times * in_system_s).clamp(share * window_s, MOST_DISCARD * window_s);
+        let sessions = self.sessions.as_ref().filter(|_| level.rate_per_s().is_some());
+        Duration::from_secs_f64(filled_s.max(sessions.map_or(0.0, |sessions| sessions.settles_s(in_system_s))))
     }
 }
 
@@ -332,6 +347,7 @@ fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
     let Some(per_s) = pending.point.level.rate_per_s() else { return false };
     // Without an earlier trial it is not known how many are too many.
     let Some(in_system_s) = trials.iter().filter_map(mean_e2e_s).reduce(f64::max) else { return true };
+    let per_s = per_s * trials.last().map_or(1.0, |trial| requests_each(&trial.load));
     let due = pending.counts.due as f64;
     pending.counts.in_flight as f64 > 2.0 * per_s * in_system_s + 2.0 * libm::sqrt(2.0 * due)
 }

@@ -13,6 +13,7 @@ mod live;
 mod local;
 mod model;
 mod play;
+mod released;
 mod script;
 mod server;
 mod service;

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::future::Ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,11 +18,12 @@ use crate::sim::fleet::Fleet;
 use crate::sim::flight::{Flight, later};
 use crate::sim::local::target;
 use crate::sim::model::Answer;
+use crate::sim::released::Released;
 use crate::sim::service::{Brought, Call, Service};
 use crate::sim::station::Station;
 use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Routing, ServiceProfile};
 use crate::units::{Offset, Window};
-use crate::workload::{Closed, Load, Plan, Sequel};
+use crate::workload::{Closed, Load, Plan};
 
 /// Runs `plan` with streamed responses against a new server of `profile`, whose random numbers come from `seed`.
 /// Returns the records, sorted by id.
@@ -154,8 +154,15 @@ impl VirtualPlayer {
         while flight.is_before(until) && flight.advance() {}
         flight.let_go(until);
         let (drained, concurrency) = (flight.now(), flight.concurrency());
-        // Turns that sessions would have sent after the stop.
-        not_due += released.turns.borrow().iter().map(|Reverse((_, id))| plan.requests_from(*id)).sum::<u64>();
+        // Turns that sessions would have sent after the stop; a closed loop plans none.
+        let turns_due = plan.turns().is_some();
+        not_due += released
+            .turns
+            .borrow()
+            .iter()
+            .filter(|_| turns_due)
+            .map(|Reverse((_, id))| plan.requests_from(*id))
+            .sum::<u64>();
         if let Some(fleet) = before_drain {
             self.fleet = fleet;
         }
@@ -265,30 +272,6 @@ impl Play for VirtualPlayer {
     }
 }
 
-/// Turns whose previous turn has completed, by the instant of their release.
-#[derive(Debug, Default)]
-struct Released {
-    turns: RefCell<BinaryHeap<Reverse<(Offset, u64)>>>,
-}
-
-impl Released {
-    /// Records how a turn ended; returns the records of the turns that its session will not send.
-    fn hear(&self, plan: &Plan, record: &Record) -> Vec<Record> {
-        let ended = record.exchange.ended.unwrap_or(record.scheduled);
-        match plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
-            Some(Sequel::Release { id, at }) => self.turns.borrow_mut().push(Reverse((at, id))),
-            Some(Sequel::Skip(rest)) => return rest.map(|id| plan.skipped(id, record)).collect(),
-            Some(Sequel::NotDue(_)) | None => {}
-        }
-        Vec::new()
-    }
-
-    /// The next released turn: its instant and its id.
-    fn next(&self) -> Option<(Offset, u64)> {
-        self.turns.borrow().peek().map(|Reverse(turn)| *turn)
-    }
-}
-
 struct Playing<'a, F, E> {
     /// The names of targets and model in records.
     names: (&'a [Arc<str>], Arc<str>),
@@ -338,7 +321,8 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
         // `Offset::NEVER` when the loop ends by count.
         let until = self.plan.spans().cooldown.end;
-        for id in 0..closed.most_requests() {
+        let mut begun = 0;
+        loop {
             while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
             let at = self.flight.now();
             if at >= until {
@@ -347,9 +331,20 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             if let Some(at) = self.stopped_by(at) {
                 return (Ended::Stopped, at, 0);
             }
-            self.send(id, at);
+            // The next turn of the session whose turn ended, or the next session.
+            let turn = self.released.turns.borrow_mut().pop().map(|Reverse((_, id))| id);
+            let id = turn.or_else(|| {
+                let place = begun;
+                begun += 1;
+                (place < closed.most_requests()).then(|| self.plan.begins_at(place, closed.concurrency))
+            });
+            match id {
+                Some(id) => self.send(id, at),
+                // A turn that is still answered may have a next one.
+                None if self.plan.workload().sessions.is_some() && self.flight.advance() => {}
+                None => return (Ended::Complete, self.flight.now(), 0),
+            }
         }
-        (Ended::Complete, self.flight.now(), 0)
     }
 
     /// Lets time pass until `at`; returns the instant at which the stop rule stopped the segment, if it did.

@@ -7,7 +7,7 @@ use crate::figures::TrialView;
 use crate::metrics::Objectives;
 use crate::sizing::judged::rows_of;
 use crate::sizing::{Class, Measured, RateDoubt, RateInterval, Standing};
-use crate::units::Rate;
+use crate::units::{Rate, plain};
 
 /// The source of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,6 +90,12 @@ pub(crate) struct SearchFigures {
     /// The lower bound, in requests per second; `null` if no rate met the objectives.
     #[serde(default)]
     pub safe_rate_per_s: Option<f64>,
+    /// In a search over sessions: the lower bound, in sessions per second.
+    #[serde(default)]
+    pub safe_sessions_per_s: Option<f64>,
+    /// In a search over sessions: requests for each session.
+    #[serde(default)]
+    pub turns_mean: Option<f64>,
     /// The best estimate, in requests per second.
     #[serde(default)]
     pub best_rate_per_s: Option<f64>,
@@ -164,6 +170,16 @@ fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
 /// The capacity that a search found. Refused if the search varied anything but the rate, or has no answer: not
 /// finished, infeasible, target lost, generator unfit.
 pub(crate) fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
+    if found.over.as_deref() == Some("sessions") {
+        let turns = found.turns_mean.unwrap_or(1.0);
+        let why = format!(
+            "the search was over sessions of {} requests on average, and a fleet is sized by a rate of requests",
+            plain(turns)
+        );
+        let rate = found.safe_sessions_per_s.map_or_else(String::new, |safe| format!(" {}/s", plain(safe * turns)));
+        let instead = format!("state the requests of its lower bound with the option replica-rate{rate}");
+        return Err(Refusal::new(why, instead));
+    }
     if let Some(over) = found.over.as_deref().filter(|over| *over != "rate") {
         let why = format!(
             "the search was over {}, but a fleet is sized by a rate that does not depend on the service",

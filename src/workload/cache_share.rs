@@ -19,7 +19,8 @@ pub struct CacheShare {
     pub asked: Option<f64>,
     /// The share that an infinite cache would hold: of the prompt tokens of the window's requests, those in whole
     /// blocks of [`Prefixes::BLOCK_TOKENS`] that an earlier request of the plan, or the priming, has sent. Chat
-    /// templates are not counted. `null` without requests in the window.
+    /// templates are not counted. `null` without requests in the window, and for sessions, whose later turns find the
+    /// conversation before them, too, if it is still cached.
     pub infinite: Option<f64>,
     /// The number of requests in `infinite`: those of the window, or the first of them in a long plan.
     pub requests: u64,
@@ -59,6 +60,11 @@ impl Held {
 pub fn infinite_cache(plan: &Plan) -> Option<CacheShare> {
     let sharing = plan.sharing()?;
     let prefixes = sharing.prefixes();
+    let groups = if prefixes.length.is_some() { prefixes.groups } else { 0 };
+    if plan.workload().sessions.is_some() {
+        let asked = prefixes.asked_share();
+        return Some(CacheShare { asked, groups, primed: prefixes.primed, ..CacheShare::default() });
+    }
     let mut held = Held { system: 0, groups: vec![0; prefixes.groups.max(1) as usize] };
     if prefixes.primed {
         (0..plan.primers()).for_each(|group| _ = held.take(plan.primed(group)));
@@ -94,7 +100,7 @@ pub fn infinite_cache(plan: &Plan) -> Option<CacheShare> {
         asked: prefixes.asked_share(),
         infinite: (all > 0).then(|| hit as f64 / all as f64),
         requests,
-        groups: if prefixes.length.is_some() { prefixes.groups } else { 0 },
+        groups,
         primed: prefixes.primed,
         cut,
     })

@@ -1,9 +1,12 @@
 //! Owns the conversation that a request carries: the texts of the earlier turns of its session and the answers to them.
 
+use crate::record::Outcome;
 use crate::workload::conversations::Conversations;
 use crate::workload::dataset::DataRow;
 use crate::workload::tokenizer::Frame;
-use crate::workload::{Few, Fit, History, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Turns};
+use crate::workload::{
+    Few, Fit, History, Load, Message, Outline, Plan, Prefix, Replies, RequestSpec, Role, Shared, Turns,
+};
 
 impl Plan {
     /// Whether later turns carry the answers that the server gives in the run. The run must then keep them.
@@ -86,8 +89,8 @@ impl Plan {
     }
 
     /// The blocks of the prompt of request `id` for a prefix cache: those of a trace, if it has any. The turns of a
-    /// drawn session share the blocks of `block_tokens` tokens of the conversation before them, and no block with
-    /// another session.
+    /// drawn session share the blocks of `block_tokens` tokens of the conversation before them. With another session
+    /// they share the whole blocks of the prefix with which both begin, if it is cut into blocks of this size.
     #[must_use]
     pub(crate) fn blocks(&self, id: u64, block_tokens: u32) -> Prefix {
         let Some(_) = self.conversations() else { return self.prefix(id) };
@@ -101,7 +104,10 @@ impl Plan {
             first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
             u64::from_le_bytes(first)
         };
-        Prefix { ids: (0..full).map(hash).collect(), block_tokens }
+        let begun = self.shared(Conversations::session(id)).map(Shared::blocks).unwrap_or_default();
+        let begun = if begun.block_tokens == block_tokens { begun.ids } else { Vec::new() };
+        let own = (begun.len() as u32..full).map(hash);
+        Prefix { ids: begun.iter().copied().chain(own).take(full as usize).collect(), block_tokens }
     }
 
     /// Request `id` as far as the plan alone knows it, and whether that is all of it: answers of the server are left
@@ -124,11 +130,31 @@ impl Plan {
         }
     }
 
-    /// The drawn sessions, if there are any.
-    fn conversations(&self) -> Option<&Conversations> {
-        match self.turns() {
+    /// The drawn sessions, if there are any, in a closed loop, too.
+    pub(super) fn conversations(&self) -> Option<&Conversations> {
+        match self.source().turns() {
             Some(Turns::Drawn(turns)) => Some(turns),
             Some(Turns::Arranged(_)) | None => None,
         }
+    }
+
+    /// The request with which slot `slot` of a closed loop begins, if it is the loop's request number `place`. In a
+    /// loop over sessions each slot plays sessions turn by turn. The first ones begin in the middle, spread evenly, so
+    /// that the loop has the mix of turns of an open load from its first instant; slot 0 begins at a first turn.
+    #[must_use]
+    pub(crate) fn begins_at(&self, place: u64, concurrency: u32) -> u64 {
+        /// The fractional part of the golden ratio: its multiples are spread evenly over 0 to 1.
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let Some(turns) = self.conversations().filter(|_| place < u64::from(concurrency)) else { return place };
+        let spread = place as f64 * GOLDEN;
+        let before = ((spread - libm::floor(spread)) * f64::from(turns.turns(place))) as usize;
+        std::iter::once(place).chain(turns.after(place)).nth(before).unwrap_or(place)
+    }
+
+    /// The turn that follows turn `id` of a closed loop at once, without a think time, if turn `id` completed.
+    #[must_use]
+    pub(crate) fn follows(&self, id: u64, outcome: &Outcome) -> Option<u64> {
+        let is_closed = matches!(self.load(), Load::Closed(_)) && *outcome == Outcome::Completed;
+        self.conversations().filter(|_| is_closed)?.after(id).first()
     }
 }

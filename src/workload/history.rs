@@ -52,7 +52,8 @@ impl fmt::Display for Replies {
 /// The answers of the server to the earlier turns of a session, in their order. It exists while the session lives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    answers: Vec<Answered>,
+    /// `None`: an answer of the plan.
+    answers: Vec<Option<Answered>>,
 }
 
 /// One answer.
@@ -83,11 +84,17 @@ impl History {
     /// Adds the answer to the latest turn, with the server's count of its tokens, if that is known. Bytes that are not
     /// UTF-8 become U+FFFD, because a request is JSON.
     pub fn push(&mut self, answer: &[u8], tokens: Option<u32>) {
-        self.answers.push(Answered { text: String::from_utf8_lossy(answer).into(), served: tokens, counted: None });
+        let text = String::from_utf8_lossy(answer).into();
+        self.answers.push(Some(Answered { text, served: tokens, counted: None }));
+    }
+
+    /// Marks the answers before turn `turn` that are not known as answers of the plan.
+    pub(crate) fn begin_at(&mut self, turn: usize) {
+        self.answers.resize(self.answers.len().max(turn), None);
     }
 
     /// The answer to turn `turn` (from 0), if it is known.
     pub(super) fn answer_mut(&mut self, turn: usize) -> Option<&mut Answered> {
-        self.answers.get_mut(turn)
+        self.answers.get_mut(turn)?.as_mut()
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::record::ONLY_CLASS;
+use crate::schedule::{ArrivalStream, Process};
 use crate::seed::{Stream, open_unit};
 use crate::units::plain;
 use crate::workload::shares::Shares;
@@ -28,6 +29,10 @@ pub struct MixClass {
     /// Its requests that are cancelled; `None`: what the workload says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
+    /// The law of its arrivals; `None`: the law of the load. As soon as one class has its own, the arrivals of each
+    /// class are drawn apart from those of the others ([`Mix::streams`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     /// The model that its requests name; `None`: the models of the load, in turn.
     pub model: Option<Arc<str>>,
 }
@@ -91,9 +96,29 @@ impl Mix {
         self.shares.share(place)
     }
 
-    /// The class of request `id`, drawn from `stream` by the weights.
+    /// The arrivals of each class as a stream of its own, in the order of the classes, if one of them has a process of
+    /// its own. The other classes then have the process `usual`, each by itself.
+    #[must_use]
+    pub fn streams(&self, usual: Process) -> Option<Vec<ArrivalStream>> {
+        let stream = |(place, class): (usize, &MixClass)| ArrivalStream {
+            process: class.process.unwrap_or(usual),
+            share: self.share(place),
+        };
+        self.has_streams().then(|| self.classes.iter().enumerate().map(stream).collect())
+    }
+
+    /// Whether the arrivals of each class are drawn apart.
+    fn has_streams(&self) -> bool {
+        self.classes.iter().any(|class| class.process.is_some())
+    }
+
+    /// The class of request `id`, drawn from `stream` by the weights. If the arrivals of each class are drawn apart,
+    /// it is the class whose arrival has this number.
     #[must_use]
     pub fn class_of(&self, stream: &Stream, id: u64) -> &MixClass {
+        if self.has_streams() {
+            return &self.classes[(id % self.classes.len() as u64) as usize];
+        }
         &self.classes[self.shares.place(open_unit(&mut stream.at(id)))]
     }
 }
@@ -136,6 +161,7 @@ mod tests {
             output: LengthSpec::DEFAULT_OUTPUT,
             text: None,
             cancel: None,
+            process: None,
             model: None,
         }
     }
@@ -155,6 +181,19 @@ mod tests {
         }
         let backwards: Vec<_> = (0..50).rev().map(of).collect();
         assert_eq!(backwards.into_iter().rev().collect::<Vec<_>>(), (0..50).map(of).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_class_with_a_process_of_its_own_makes_every_class_a_stream_of_its_own() {
+        let mut classes = vec![class("a", 3.0), class("b", 1.0)];
+        assert_eq!(Mix::new(classes.clone()).unwrap().streams(Process::Poisson), None);
+        classes[1].process = Some(Process::Even);
+        let mix = Mix::new(classes).unwrap();
+        let of = |process, share| ArrivalStream { process, share };
+        assert_eq!(mix.streams(Process::Poisson), Some(vec![of(Process::Poisson, 0.75), of(Process::Even, 0.25)]));
+        let stream = Seed::new(3).stream("classes");
+        let names: Vec<&str> = (0..4).map(|id| &*mix.class_of(&stream, id).name).collect();
+        assert_eq!(names, ["a", "b", "a", "b"], "the number of an arrival says its class");
     }
 
     #[test]

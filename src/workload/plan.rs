@@ -58,6 +58,14 @@ impl Plan {
         let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, &workload.source, seed));
         let synthetic = Synthetic::new(&workload, seed).with_kinds(kinds);
         let cancels = CancelStreams::new(seed);
+        let load = match load {
+            Load::Open(timeline) => {
+                let process = timeline.law().map(|(process, _)| process);
+                let streams = process.zip(workload.source.mix()).and_then(|(usual, mix)| mix.streams(usual));
+                Load::Open(timeline.superposed(streams))
+            }
+            closed @ Load::Closed(_) => closed,
+        };
         Self { load, workload, quota, shard: None, seed, source, synthetic, sharing, cancels }
     }
 
@@ -209,7 +217,7 @@ impl Plan {
             // Each text of a batch is a row of its own.
             Some(_) => {
                 let rows: u32 = self.rows_of(id).map(|row| self.source.request(row).input_tokens).sum();
-                rows.saturating_add(self.sharing().map_or(0, |sharing| sharing.asked(id).tokens()))
+                rows.saturating_add(self.opened_by(&outline).map_or(0, |sharing| sharing.asked(id).tokens()))
             }
             None => outline.input_tokens.saturating_mul(self.workload.texts),
         };
@@ -244,10 +252,18 @@ impl Plan {
         if has_blocks { self.source.prefix(id) } else { Prefix::default() }
     }
 
-    /// What the prompt of request `id` shares with other prompts; `None` without prefixes. A batch of texts has none.
+    /// What the prompt of request `id` shares with other prompts; `None` without prefixes, and for the later turns of a
+    /// session, which carry the prefix of its first turn. A batch of texts has none.
     #[must_use]
     pub fn shared(&self, id: u64) -> Option<Shared> {
-        self.sharing().map(|sharing| sharing.of(id, self.outline(id).input_tokens))
+        self.sharing()?;
+        let outline = self.outline(id);
+        self.opened_by(&outline).map(|sharing| sharing.of(id, outline.input_tokens))
+    }
+
+    /// The prefixes, if the text of `outline` begins with one.
+    fn opened_by(&self, outline: &Outline) -> Option<&Sharing> {
+        self.sharing().filter(|_| outline.turn.is_none_or(|turn| turn == 0))
     }
 
     pub(super) fn synthetic(&self) -> &Synthetic {
@@ -371,7 +387,7 @@ impl Plan {
         if self.workload.texts > 1 {
             return (self.batch(outline, prefix), None);
         }
-        let shared = self.sharing().map(|sharing| sharing.of(outline.id, outline.input_tokens));
+        let shared = self.opened_by(&outline).map(|sharing| sharing.of(outline.id, outline.input_tokens));
         if let Some(shared) = shared.filter(|shared| shared.tokens() > 0) {
             return self.synthetic.sharing(outline, shared);
         }
@@ -399,7 +415,8 @@ impl Plan {
 
     /// The request of `outline` with the messages of its row, or of its rows if it has several texts.
     fn listed(&self, outline: Outline) -> RequestSpec {
-        let shared = self.sharing().map(|sharing| sharing.asked(outline.id)).filter(|shared| shared.tokens() > 0);
+        let shared = self.opened_by(&outline).map(|sharing| sharing.asked(outline.id));
+        let shared = shared.filter(|shared| shared.tokens() > 0);
         let (system, marker) = match shared {
             Some(shared) => self.synthetic.openings(shared),
             None => (None, self.synthetic.marker()),

@@ -229,14 +229,19 @@ impl Sharing {
 
 /// The tokens of the longest prefix that is a share of a prompt; 0 without a share.
 fn longest_share(prefixes: &Prefixes, source: &SourceSpec) -> u32 {
-    let (Some(PrefixLength::Share(share)), SourceSpec::Drawn { input, .. }) = (&prefixes.length, source) else {
-        return 0;
+    let Some(PrefixLength::Share(share)) = &prefixes.length else { return 0 };
+    let most_of = |input: &LengthSpec| {
+        let drawn = || {
+            let stream = prefixes.seed.stream("input_lengths");
+            (0..DRAWN).map(|id| input.tokens(&stream, id)).max().unwrap_or(0)
+        };
+        input.bounds().map_or_else(drawn, |(_, most)| most)
     };
-    let drawn = || {
-        let stream = prefixes.seed.stream("input_lengths");
-        (0..DRAWN).map(|id| input.tokens(&stream, id)).max().unwrap_or(0)
+    let longest = match source {
+        SourceSpec::Drawn { input, .. } => most_of(input),
+        SourceSpec::Mixed(mix) => mix.classes().iter().map(|class| most_of(&class.input)).max().unwrap_or(0),
+        SourceSpec::Recorded(_) | SourceSpec::Listed(_) => return 0,
     };
-    let longest = input.bounds().map_or_else(drawn, |(_, most)| most);
     let blocks = libm::ceil(share.share() * f64::from(longest) / f64::from(Prefixes::BLOCK_TOKENS)) as u32;
     blocks.min(longest.saturating_sub(1) / Prefixes::BLOCK_TOKENS) * Prefixes::BLOCK_TOKENS
 }

@@ -182,6 +182,8 @@ const MESSAGES: &str = r#"{"messages":[{"role":"user","content":"one"},{"role":"
 fn conversations_of_a_data_set_are_sent_turn_by_turn() {
     let folder = folder();
     std::fs::write(folder.path().join("s.json"), SHAREGPT).expect("a file");
+    let whole = r#"[{"conversations":[{"from":"human","value":"why"},{"from":"gpt","value":"because"}]}]"#;
+    std::fs::write(folder.path().join("t.json"), whole).expect("a file");
     std::fs::write(folder.path().join("m.jsonl"), MESSAGES.replace('\n', "")).expect("a file");
     let load = ["--rate", "50/s", "--requests", "2", "--no-preflight", "--quiet", "--process", "even"];
     for (file, replies, turns, recorded) in [
@@ -230,7 +232,11 @@ fn conversations_of_a_data_set_are_sent_turn_by_turn() {
             (&["run", "--dataset", "b.jsonl", "--sessions"], &["b.jsonl:2"]),
             (&["run", "--dataset", "s.json", "--sessions", "--turns", "3"], &["--turns", "--sessions"]),
             (&["run", "--dataset", "s.json", "--sessions", "--load", "synchronous"], &["--sessions", "--load"]),
-            (&["sweep", "--dataset", "s.json", "--sessions"], &["--sessions", "tonnage run --rate 2/s"]),
+            (&["sweep", "--dataset", "s.json", "--sessions", "--concurrency", "1"], &["--sessions", "--concurrency"]),
+            (
+                &["run", "--dataset", "t.json", "--sessions", "--output-tokens", "9"],
+                &["--output-tokens", "recorded answer"],
+            ),
             (&["run", "--sticky"], &["--sticky", "--turns 8"]),
             (&["run", "--session-header", "X-Session-ID"], &["--session-header", "--turns 8"]),
             (&["run", "--turns", "3", "--sticky"], &["--sticky", "one target"]),
@@ -352,10 +358,14 @@ fn what_sessions_cannot_be_combined_with_is_refused_by_name() {
         (&["run", "--turns", "3", "--images", "1"], &["--images", "--turns"]),
         (&["run", "--turns", "3", "--choices", "2"], &["--turns", "--choices"]),
         (&["run", "--turns", "3", "--extra-body", "{\"n\":2}"], &["--turns", "several answers"]),
-        (&["sweep", "--turns", "3"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
+        (&["sweep", "--turns", "3", "--concurrency", "1,2"], &["--turns", "--concurrency"]),
+        (&["sweep", "--turns", "3", "--quota", "5/s"], &["--quota", "drop it, or --turns"]),
         (&["sweep", "--sticky"], &["--sticky", "no sessions"]),
-        (&["sweep", "--replies", "real"], &["--replies", "tonnage run --rate 2/s --turns 8"]),
-        (&["search", "--turns", "3", "--slo", "p99 ttft<=1s"], &["--turns", "tonnage run --rate 2/s --turns 8"]),
+        (&["sweep", "--replies", "real"], &["--replies", "add --turns 8"]),
+        (
+            &["search", "--turns", "3", "--over", "concurrency", "--slo", "p99 ttft<=1s"],
+            &["--turns", "--over concurrency"],
+        ),
         (&["replay", "t.csv", "--turns", "3"], &["--turns", "--think after-completion"]),
         (&["replay", "t.csv", "--think-time", "3s"], &["--think-time", "--think after-completion"]),
     ];

@@ -25,6 +25,7 @@ fn class(name: &str, weight: f64, input: &str, output: &str) -> MixClass {
         output: output.parse().expect("a length"),
         text: None,
         cancel: None,
+        process: None,
         model: None,
     }
 }
@@ -59,6 +60,81 @@ fn each_class_has_the_latencies_that_follow_from_its_own_lengths() {
             assert!(matches!(seen, Some(Known::At(seen_s)) if (seen_s - e2e_s).abs() < 0.002), "{name}: {seen:?}");
         }
     }
+}
+
+/// Three classes, and each of them alone, on a service that no request slows down for another.
+#[test]
+fn each_class_of_a_mix_has_the_figures_of_a_run_of_that_class_alone() {
+    let classes = [
+        class("chat", 6.0, "64..192", "8..24"),
+        class("code", 3.0, "512", "41"),
+        class("batch", 1.0, "2048", "99..201"),
+    ];
+    let objectives =
+        Objectives::parse(&["chat: ttft<=21ms; chat: e2e<=100ms; code: e2e<=221ms; batch: e2e<=700ms"], None, None);
+    let objectives = Arc::new(objectives.expect("objectives"));
+    let played = |workload: Workload, per_s: f64| {
+        let (rate, length) = (Rate::new(per_s).expect("a rate"), Extent::Duration(Duration::from_mins(4)));
+        let timeline = Timeline::new(Process::Poisson, rate, length, Duration::ZERO, Duration::ZERO, Seed::new(1));
+        let plan = Plan::new(Load::Open(timeline), workload, Seed::new(1), None);
+        let mut player = VirtualPlayer::new("delay:ttft=20ms,itl=5ms".parse().expect("a profile"), Seed::new(1));
+        let mut records = Vec::new();
+        let played = player.play_into(&plan, true, &StopRule::Never, |record| records.push(record));
+        let frame = tonnage::metrics::Frame { window: played.window, load_end: played.load_end, streamed: true };
+        let mut summary = Summary::new(frame, Arc::clone(&objectives));
+        for record in &records {
+            summary.add(record);
+        }
+        summary
+    };
+    let together = played(mixed(classes.to_vec()), 100.0);
+    for class in classes {
+        let (name, share) = (Arc::clone(&class.name), class.weight / 10.0);
+        let alone = played(mixed(vec![class]), 100.0 * share);
+        let (of_mix, oracle) = (&together.classes()[&*name], &alone.classes()[&*name]);
+        let (planned, expected) = (of_mix.cohort().planned as f64, oracle.cohort().planned as f64);
+        assert!((planned - expected).abs() < 4.0 * (planned + expected).sqrt(), "{name}: {planned} and {expected}");
+        for metric in [Metric::Ttft, Metric::Tpot, Metric::E2e, Metric::InputTokens, Metric::OutputTokens] {
+            for share in [0.1, 0.5, 0.9] {
+                let at = |summary: &Summary| summary.distribution(metric, OriginOf::Scheduled).at_share(share);
+                let (Some(Known::At(seen)), Some(Known::At(told))) = (at(of_mix), at(oracle)) else {
+                    panic!("{name}: {metric:?}")
+                };
+                assert!((seen / told - 1.0).abs() < 0.05, "{name}: {metric:?} at {share}: {seen} and {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_class_with_a_process_of_its_own_has_arrivals_of_its_own() {
+    let own = |process: &str| Some(process.parse::<Process>().expect("a process"));
+    let classes = vec![
+        MixClass { process: own("even"), ..class("beat", 1.0, "1", "1") },
+        MixClass { process: own("gamma:3"), ..class("burst", 2.0, "1", "1") },
+        class("rest", 1.0, "1", "1"),
+    ];
+    let (rate, length) = (Rate::new(40.0).expect("a rate"), Extent::Duration(Duration::from_mins(10)));
+    let timeline = Timeline::new(Process::Poisson, rate, length, Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let plan = Plan::new(Load::Open(timeline), mixed(classes), Seed::new(1), None);
+    let all: Vec<_> = plan.arrivals().collect();
+    assert!(all.windows(2).all(|pair| pair[0].at <= pair[1].at), "in order");
+    let ids: std::collections::BTreeSet<u64> = all.iter().map(|arrival| arrival.index).collect();
+    assert_eq!(ids.len(), all.len(), "each has its own number");
+    for (name, per_s, cv) in [("beat", 10.0, 0.0), ("burst", 20.0, 3.0), ("rest", 10.0, 1.0)] {
+        let of_class = all.iter().filter(|arrival| *plan.outline(arrival.index).class == *name);
+        let at: Vec<f64> = of_class.map(|arrival| arrival.at.as_secs()).collect();
+        let gaps: Vec<f64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let square = gaps.iter().map(|gap| (gap - mean) * (gap - mean)).sum::<f64>() / gaps.len() as f64;
+        let error = 4.0 * f64::max(cv, 1e-6) / (gaps.len() as f64).sqrt();
+        assert!((mean * per_s - 1.0).abs() < error, "{name}: a gap of {mean} s");
+        assert!((square.sqrt() / mean - cv).abs() < 0.1 * cv + 1e-6, "{name}: {}", square.sqrt() / mean);
+    }
+    assert_eq!(
+        tonnage::metrics::LoadFacts::of(&plan).process.as_deref(),
+        Some("beat even + burst gamma:3 + rest poisson")
+    );
 }
 
 /// In M/M/1 with 10 services/s the time in the system is exponential with rate 10 − λ. `chat` holds its p90 of 1 s up
@@ -139,6 +215,13 @@ fn a_mix_is_reported_class_by_class_and_repeated_from_what_is_stored() {
     assert!(!std::fs::read_to_string(place.join("out/result.json")).expect("a file").contains("(secret)"));
     let again = text(&run(place, &["report", "out"]).stdout);
     assert!(again.contains("class  requests  done") && again.contains("code: p99 itl<=50ms"), "{again}");
+    let compared = text(&run(place, &["compare", "out", "out"]).stdout);
+    assert!(compared.contains("class chat of") && compared.contains("class code of"), "{compared}");
+    let written = run(place, &["report", "out", "--to", "csv", "--out", "pages"]);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    let csv = std::fs::read_to_string(place.join("pages/report.csv")).expect("a file");
+    let rows: Vec<&str> = csv.lines().filter_map(|line| line.split(',').nth(5)).collect();
+    assert_eq!(rows, ["class", "", "chat", "code"], "one row for the run, and one for each class");
     // Another mix brings its own objectives.
     let (_, other) = played(
         place,
@@ -177,6 +260,13 @@ fn what_a_mix_cannot_be_is_refused_with_what_it_can_be() {
         (&["run", "--mix", "{a-name-without-end: {}}"], &["--mix", "1 to 16 letters"]),
         (&["replay", "t.csv", "--mix", "{a: {}}"], &["--mix", "drop it"]),
         (&["run", "--mix", "{a: {}}", "--dataset", "x.txt"], &["x.txt"]),
+        (&["run", "--mix", ""], &["--mix", "is empty", "help mix"]),
+        (&["run", "--mix", "{a: {process: often}}"], &["--mix", "the process of the class a", "poisson"]),
+        (&["run", "--mix", "{a: {process: even}}", "--process", "even"], &["--process", "has no effect"]),
+        (&["run", "--mix", "{a: {process: even}, b: {}}", "--requests", "9"], &["--requests", "class a", "--duration"]),
+        (&["run", "--mix", "{a: {process: even}}", "--load", "synchronous"], &["--load", "class a"]),
+        (&["run", "--mix", "{a: {input-tokens: 9}}", "--system-tokens", "9"], &["--system-tokens", "class a"]),
+        (&["size", "r", "--demand", "5/s", "--slo", "a: p99 ttft<=1s"], &["--slo", "class `a`", "tonnage search"]),
     ] {
         let output = run(folder.path(), words);
         let stderr = text(&output.stderr);

@@ -199,3 +199,36 @@ fn the_prefixes_of_other_tools_have_their_lengths_and_groups() {
         assert_eq!(primer.outline.output_tokens, 1);
     }
 }
+
+#[test]
+fn a_session_begins_with_the_prefix_and_its_later_turns_carry_it_once() {
+    let prefixes = Prefixes {
+        system_message: true,
+        system_tokens: 32,
+        ..Prefixes::groups(4, PrefixLength::Tokens(law("48")), Seed::new(5))
+    };
+    let sessions = tonnage::workload::SessionSpec::new(law("3"), "0s".parse().unwrap()).unwrap();
+    let sessions = sessions.answered_by(tonnage::workload::Replies::Planned);
+    let plan = of(Some(prefixes), "128", "s");
+    let plan = Plan::new(plan.load().clone(), plan.workload().clone().in_sessions(Some(sessions)), Seed::new(5), None);
+    let turns = plan.turns().unwrap();
+    for session in 0..20 {
+        let first = plan.spec(session);
+        assert_eq!(plan.shared(session).unwrap().tokens(), 80);
+        assert_eq!(first.outline.input_tokens, 128, "the prefix is a part of the prompt");
+        for (turn, id) in (1..).zip(turns.after(session)) {
+            assert_eq!(plan.shared(id), None);
+            let spec = plan.spec(id);
+            let roles: Vec<Role> = spec.messages.iter().map(|message| message.role).collect();
+            assert_eq!(roles.len(), 2 + 2 * turn, "system, then user and assistant in turn");
+            assert!(roles[0] == Role::System && roles[1..].iter().all(|role| *role != Role::System));
+            assert_eq!(spec.messages[0], first.messages[0]);
+            assert_eq!(spec.messages[1], first.messages[1]);
+        }
+    }
+    // First turns find 80 of their 128 tokens, the second turns 128 of 264 (whole blocks of the first prompt), and the
+    // third turns 256 of 400.
+    let share = measured(&plan);
+    assert!((share - 464.0 / 792.0).abs() < 0.01, "{share}");
+    assert_eq!(infinite_cache(&plan).unwrap().infinite, None);
+}

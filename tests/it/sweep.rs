@@ -39,7 +39,12 @@ fn workload(input: u32, output: u32) -> Workload {
 }
 
 fn between(points: u32, window_s: u64) -> Sweep {
-    Sweep { course: SweepCourse::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
+    Sweep {
+        course: SweepCourse::Between { points, most: None },
+        window: Duration::from_secs(window_s),
+        discard: None,
+        sessions: None,
+    }
 }
 
 /// Runs `sweep` with any player.
@@ -208,7 +213,8 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
 #[test]
 fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     let rates = parse_rates("20..200:20").unwrap();
-    let sweep = Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let sweep =
+        Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None, sessions: None };
     let Swept { findings, points, trials } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
     let played: Vec<f64> = points.iter().filter_map(|point| point.level.rate_per_s()).collect();
@@ -238,7 +244,8 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
 #[test]
 fn what_never_saturates_is_said_to_carry_at_least_that() {
     let rates = parse_rates("10,40").unwrap();
-    let sweep = Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let sweep =
+        Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None, sessions: None };
     let findings = swept(&sweep, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(8, 16), 5).findings;
     assert_eq!((findings.finished, findings.knee_per_s), (Some(Finished::Played), Some(40.0)));
     assert_eq!(findings.saturation.map(|saturation| saturation.bound), Some(Bound::AtLeast));
@@ -251,6 +258,7 @@ fn signs_stay_down_below_capacity_and_rise_above_it() {
         course: SweepCourse::Rates(parse_rates("24,60").unwrap()),
         window: Duration::from_secs(12),
         discard: None,
+        sessions: None,
     };
     for seed in 1..5 {
         let findings = swept(&sweep, "mmc:servers=4,service=100ms".parse().unwrap(), workload(8, 1), seed).findings;
@@ -317,6 +325,7 @@ async fn the_live_engine_plays_the_same_sweep() {
         course: SweepCourse::Rates(parse_rates("20,60,160,240").unwrap()),
         window: Duration::from_secs(8),
         discard: None,
+        sessions: None,
     };
     let findings = played(&mut live(profile), &sweep, workload(8, 1), 5).await.findings;
     let seen: Vec<_> = findings.points.iter().map(|point| (point.rate_per_s, point.stability)).collect();
@@ -330,7 +339,7 @@ async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is
     // Responses take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
     let mut session = live("delay:ttft=3s,itl=0".parse().unwrap());
     let course = SweepCourse::Rates(parse_rates("5,10,15,20").unwrap());
-    let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO) };
+    let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO), sessions: None };
     let clock = RunClock::starting_in(Duration::ZERO);
     let trials = played(&mut session, &sweep, workload(8, 1), 1).await.trials;
     assert_eq!(trials.len(), 4);
@@ -352,6 +361,7 @@ fn a_limit_is_never_exceeded() {
         course: SweepCourse::Between { points: 5, most: Some(most) },
         window: Duration::from_secs(10),
         discard: None,
+        sessions: None,
     };
     let Swept { points, findings, .. } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
@@ -368,6 +378,7 @@ fn stages_find_the_best_configuration_and_advise() {
         course: SweepCourse::Concurrencies(list.to_vec()),
         window: Duration::from_secs(10),
         discard: None,
+        sessions: None,
     };
     let of = |list: &[u32]| swept(&stages(list), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
     let said = |list: &[u32]| {
@@ -404,7 +415,7 @@ proptest! {
         let capacity_per_s = f64::from(servers) * 1e3 / service_ms as f64;
         let most = most_share.map(|share| Rate::new(share * capacity_per_s).unwrap());
         let sweep = Sweep { course: SweepCourse::Between { points, most }, window: Duration::from_millis(window_ms),
-            discard: None };
+            discard: None, sessions: None };
         let profile = ServiceProfile::mdc(servers, Duration::from_millis(service_ms)).unwrap();
         let Swept { points, findings, .. } = swept(&sweep, profile, workload(8, 1), 1);
         prop_assert!(points.len() <= sweep.most_points());

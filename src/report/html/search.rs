@@ -71,6 +71,7 @@ fn key_figures(found: &SearchFindings) -> Vec<(&'static str, String, String)> {
 fn level_axis(over: Over) -> Axis {
     let (name, show): (&str, fn(f64) -> String) = match over {
         Over::Rate => ("offered requests per second", per_second),
+        Over::Sessions => ("new sessions per second", plain),
         Over::Concurrency => ("users in flight", plain),
         Over::TimeScale => ("speed of the trace", plain),
     };
@@ -174,6 +175,7 @@ fn order(report: &Report, found: &SearchFindings) -> Chart {
         let on_axis = matches!(
             (found.figures.over, level),
             (Over::Rate, Level::RatePerS(_))
+                | (Over::Sessions, Level::SessionsPerS(_))
                 | (Over::Concurrency, Level::Concurrency(_))
                 | (Over::TimeScale, Level::TimeScale(_))
         );

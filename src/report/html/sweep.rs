@@ -8,7 +8,7 @@ use crate::report::chart::{Axis, Chart, Form, Kind, Point};
 use crate::report::html::course::{known, latency_axis, plain_axis, with_objectives};
 use crate::report::html::parts::{Page, explained, section, sentences, table, warnings};
 use crate::report::sweep::{
-    FLOW_NOTE, PointRow, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of,
+    FLOW_NOTE, PointRow, class_table, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of,
 };
 use crate::results::Report;
 use crate::search::{Bound, SweepFindings};
@@ -28,12 +28,17 @@ pub(super) fn content(page: &Page, report: &Report, found: &SweepFindings) -> Ma
             (table(&flow_table(&rows), "loads"))
             p.note { (FLOW_NOTE) }
             (table(&token_table(&rows), "time between tokens by load"))
+            @if let Some(classes) = class_table(&rows) { (table(&classes, "classes by load")) }
             (explained(&["p50, p90, p99", "95 % interval", "planned instant", "ttft", "e2e", "tpot", "itl", "knee",
                 "saturation rate", "strained, saturated", "closed loop"]))
         }))
         (section("Throughput against load", &html! {
             (page.figures(&[throughput(&rows, found), speed(&rows)]))
-            @if is_judged(&rows) { (table(&judgement_table(&rows), "objectives by load")) }
+            @if is_judged(&rows) {
+                @let (judged, numbers) = judgement_table(&rows);
+                (table(&judged, "objectives by load"))
+                @if let Some(numbers) = numbers { p.note { (numbers) } }
+            }
             (explained(&["goodput", "attained", "good request", "output_speed", "saturation rate"]))
         }))
     }
@@ -43,7 +48,10 @@ pub(super) fn content(page: &Page, report: &Report, found: &SweepFindings) -> Ma
 fn places<'a>(rows: &'a [PointRow<'a>]) -> (Axis, Vec<(f64, &'a PointRow<'a>)>) {
     let with_rate: Vec<_> = rows.iter().filter_map(|row| Some((row.point.rate_per_s?, row))).collect();
     if !with_rate.is_empty() {
-        let axis = Axis { name: "offered requests per second".to_owned(), kind: Kind::Linear, show: per_second };
+        let has_sessions = rows.iter().any(|row| row.trial.load.sessions.is_some());
+        let (name, show): (&str, fn(f64) -> String) =
+            if has_sessions { ("new sessions per second", plain) } else { ("offered requests per second", per_second) };
+        let axis = Axis { name: name.to_owned(), kind: Kind::Linear, show };
         return (axis, with_rate);
     }
     let axis = plain_axis("requests in flight (closed loop)");
@@ -53,14 +61,14 @@ fn places<'a>(rows: &'a [PointRow<'a>]) -> (Axis, Vec<(f64, &'a PointRow<'a>)>) 
 /// `chart` with the knee and the saturation rate.
 fn marked(mut chart: Chart, found: &SweepFindings, has_rates: bool) -> Chart {
     if let Some(knee) = found.knee_per_s.filter(|_| has_rates) {
-        chart = chart.mark(&format!("knee {}", per_second(knee)), knee);
+        chart = chart.mark(&format!("knee {}", found.over.per_s(knee)), knee);
     }
     if let Some(saturation) = found.saturation.as_ref().filter(|_| has_rates) {
         let name = match saturation.bound {
             Bound::Measured => "saturation",
             Bound::AtLeast => "completes at least",
         };
-        chart = chart.mark(&format!("{name} {}", per_second(saturation.per_s)), saturation.per_s);
+        chart = chart.mark(&format!("{name} {}", found.over.per_s(saturation.per_s)), saturation.per_s);
     }
     chart
 }
@@ -120,7 +128,7 @@ fn throughput(rows: &[PointRow<'_>], found: &SweepFindings) -> Chart {
         chart = chart.series("good", Form::MarkedLine, good);
     }
     if has_rates {
-        let all = placed.iter().map(|(x, _)| Point::at(*x, Some(*x))).collect();
+        let all = placed.iter().map(|(x, row)| Point::at(*x, Some(*x * requests_each(row.trial)))).collect();
         chart = chart.series("all offered", Form::Line, all);
     }
     marked(chart, found, has_rates)
@@ -147,4 +155,9 @@ fn speed(rows: &[PointRow<'_>]) -> Chart {
         plain_axis("output tokens per second of one user, median"),
     )
     .series("loads", Form::MarkedLine, points)
+}
+
+/// Requests for each arrival of a load: the mean number of turns of its sessions, or 1.
+fn requests_each(trial: &TrialView) -> f64 {
+    trial.load.sessions.map_or(1.0, |turns| turns.turns_mean)
 }

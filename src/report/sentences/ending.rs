@@ -3,13 +3,13 @@
 use crate::search::Axis;
 use crate::search::maximum::{Outcome, SearchFindings};
 use crate::search::step::{Capacity, Doubt, MOST_PROBES};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, seconds};
 
 /// The two flags that bound the level of a search, the lower bound first.
 #[must_use]
 pub(crate) const fn bounds_of(over: Axis) -> [&'static str; 2] {
     match over {
-        Axis::Rate => ["--min-rate", "--max-rate"],
+        Axis::Rate | Axis::Sessions => ["--min-rate", "--max-rate"],
         Axis::Concurrency => ["--min-concurrency", "--max-concurrency"],
         Axis::TimeScale => ["--min-time-scale", "--max-time-scale"],
     }
@@ -27,7 +27,7 @@ pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
         ),
         (Outcome::Infeasible, _) => {
             let least = match over {
-                Axis::Rate | Axis::TimeScale => "4 % of the rate that it completes",
+                Axis::Rate | Axis::Sessions | Axis::TimeScale => "4 % of the rate that it completes",
                 Axis::Concurrency => "1",
             };
             format!(
@@ -35,10 +35,10 @@ pub(super) fn end_of(found: &SearchFindings) -> Option<String> {
                  service misses without load"
             )
         }
-        (Outcome::MostReached(Axis::Rate), Some(Capacity::Above(per_s))) => format!(
+        (Outcome::MostReached(Axis::Rate | Axis::Sessions), Some(Capacity::Above(per_s))) => format!(
             "the service keeps up with {}, and no higher rate was offered: a higher {max} shows how much more it \
              carries",
-            per_second(per_s)
+            found.figures.over.per_s(per_s)
         ),
         (Outcome::MostReached(_), _) => {
             format!("no objective limits it up to that {noun}: a higher {max} shows how much more it carries")

@@ -1,5 +1,6 @@
 //! Owns the sentences of a search: the answer first, then the evidence for it, with advice.
 
+use crate::report::numbers::UNKNOWN;
 use crate::report::sentences::ending::{bounds_of, doubt_of, end_of};
 use crate::search::maximum::{Certificate, Outcome, SearchFindings};
 use crate::search::step::{Capacity, Certified, Direct, End};
@@ -37,13 +38,13 @@ fn capacity_text(found: &SearchFindings, capacity: Capacity) -> String {
     match capacity {
         Capacity::Reached(per_s) => format!(
             "when saturated, it completes {}{}",
-            per_second(per_s),
-            found.figures.best.filter(|_| found.figures.over == Axis::Rate).map_or_else(String::new, |best| format!(
+            found.figures.over.per_s(per_s),
+            found.figures.best.filter(|_| found.figures.over.is_open()).map_or_else(String::new, |best| format!(
                 ": the best estimate is {:.0} % of that",
                 100.0 * best / per_s
             ))
         ),
-        Capacity::Above(per_s) => format!("{} did not saturate it", per_second(per_s)),
+        Capacity::Above(per_s) => format!("{} did not saturate it", found.figures.over.per_s(per_s)),
         Capacity::Refuses(_) => {
             "the server refuses requests above the load that it accepts (429 or 503): each refusal \
             is a miss, and the answer is the load that it accepts"
@@ -62,6 +63,13 @@ fn holds_for(found: &SearchFindings, safe: f64) -> Vec<String> {
                 found.process
             )
         }
+        Axis::Sessions => format!(
+            "each session has {} requests on average, so this is {} requests/s; the answer holds for {} arrivals of \
+             sessions only, with these turns and think times",
+            found.turns_mean.map_or_else(|| UNKNOWN.to_owned(), plain),
+            found.turns_mean.map_or_else(|| UNKNOWN.to_owned(), |turns| plain(turns * safe)),
+            found.process
+        ),
         Axis::Concurrency => "closed loop: each answer releases the next request, so a slow service gets fewer \
             requests, and latency counts from the release. The result holds for users who wait for their answers, and \
             is no measurement of an open load (search without --over)"

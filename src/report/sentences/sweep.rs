@@ -5,7 +5,7 @@ use crate::metrics::{Known, Objective, VerdictResult};
 use crate::report::sentences::growth::{failing, growth};
 use crate::report::sentences::stages::stage_sentences;
 use crate::search::{Bound, Finished, Knee, Level, PointFindings, Sign, Stability, SweepFindings, is_unanswered};
-use crate::units::{count, per_second, plain};
+use crate::units::{count, plain};
 
 /// The sentences for what `found` says about `trials`, with advice.
 #[must_use]
@@ -33,7 +33,7 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
     }
     if let Some(saturation) = &found.saturation {
         let [low, high] = saturation.interval95_per_s;
-        let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
+        let (figure, from) = (found.over.per_s(saturation.per_s), saturation.from.join(", "));
         sentences.push(match saturation.bound {
             Bound::Measured => {
                 format!(
@@ -56,15 +56,15 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
             }
         });
     }
-    sentences.extend(found.knee.as_ref().map(|knee| knee_text(knee, &found.points)));
+    sentences.extend(found.knee.as_ref().map(|knee| knee_text(found, knee)));
     sentences.extend(found.points.iter().filter_map(evidence));
     if let Some(met) = found.met_per_s {
         sentences.push(format!(
             "the objectives were met up to {}, the highest measured rate that met them",
-            per_second(met)
+            found.over.per_s(met)
         ));
     } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
-        sentences.push(undecided(trials));
+        sentences.push(undecided(found, trials));
     }
     if found.finished == Some(Finished::Saturated) {
         sentences.push("the higher rates were not offered".to_owned());
@@ -73,8 +73,9 @@ fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
 }
 
 /// The sentence that places the knee, with advice.
-fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
-    let list = knee.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
+fn knee_text(found: &SweepFindings, knee: &Knee) -> String {
+    let points = &found.points;
+    let list = knee.undecided_per_s.iter().map(|per_s| found.over.per_s(*per_s)).collect::<Vec<_>>().join(", ");
     let longer = knee.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
     let open =
         if list.is_empty() { String::new() } else { format!("; its window is too short to tell at {list}{longer}") };
@@ -82,22 +83,26 @@ fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
     match (knee.low_per_s, knee.high_per_s) {
         (Some(low), Some(high)) if list.is_empty() => {
             let above = if raised { "the service does not carry" } else { "the service never completed" };
-            format!("knee at {}: the highest stable rate; {above} {} or more", per_second(low), per_second(high))
+            format!(
+                "knee at {}: the highest stable rate; {above} {} or more",
+                found.over.per_s(low),
+                found.over.per_s(high)
+            )
         }
         (Some(low), Some(high)) => {
-            format!("knee at least {} (stable), and below {}{open}", per_second(low), per_second(high))
+            format!("knee at least {} (stable), and below {}{open}", found.over.per_s(low), found.over.per_s(high))
         }
         (Some(low), None) => {
-            format!("knee at least {}: stable, and no higher rate saturates the service{open}", per_second(low))
+            format!("knee at least {}: stable, and no higher rate saturates the service{open}", found.over.per_s(low))
         }
         (None, _) if knee.undecided_per_s.is_empty() => {
             let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
             format!(
                 "no knee: the lowest rate, {}, already shows signs of saturation; try lower --rates",
-                per_second(lowest)
+                found.over.per_s(lowest)
             )
         }
-        (None, Some(high)) => format!("knee not known, but below {}{open}", per_second(high)),
+        (None, Some(high)) => format!("knee not known, but below {}{open}", found.over.per_s(high)),
         (None, None) => format!("knee not known{open}"),
     }
 }
@@ -131,7 +136,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Why no rate certainly met the objectives, and the largest rate whose observed figures met them.
-fn undecided(trials: &[TrialView]) -> String {
+fn undecided(found: &SweepFindings, trials: &[TrialView]) -> String {
     let within = |objective: &ObjectiveView| {
         // Attainment and goodput have a lower limit; they are ignored here.
         let most = matches!(objective.asked(), Some(Objective::Latency(_) | Objective::ErrorRate(_)));
@@ -146,7 +151,7 @@ fn undecided(trials: &[TrialView]) -> String {
         Some(per_s) => format!(
             "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives \
              up to {} (uncertified); try a longer --duration",
-            per_second(per_s)
+            found.over.per_s(per_s)
         ),
         None => "no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned(),
     }

@@ -281,7 +281,9 @@ pub(crate) fn reason(objective: &str, reason: &Reason) -> String {
         }
         Reason::MeanAbove { .. } => "the mean is above the limit; lower the rate or raise the limit".to_owned(),
         Reason::NothingMeasured => {
-            "no request fell into the measured window; let the run reach it, or give a shorter --warmup".to_owned()
+            "no request that counts for it fell into the measured window; give a longer --duration, a shorter \
+             --warmup, or its class a larger weight"
+                .to_owned()
         }
         Reason::NothingSeen { .. } => {
             "no answer shows any text: the server hides all output tokens; see the warning below".to_owned()

@@ -10,7 +10,7 @@ use crate::search::maximum::state::{Begun, Ordered, SearchCampaign};
 use crate::search::maximum::watch::seen_of;
 use crate::search::maximum::{Conclusion, Purpose};
 use crate::search::step::{Answer, History, Picture, Step, step_seen};
-use crate::search::{Campaign, Kept, Level, Next};
+use crate::search::{Campaign, Kept, Next};
 
 impl Campaign for SearchCampaign {
     type Purpose = Purpose;
@@ -81,7 +81,7 @@ impl Campaign for SearchCampaign {
             begun.seen = watched.map(|watched| seen_of(&self.aim, &order, &counts, watched));
         }
         if let Ordered::Probe(order) = begun.ordered {
-            self.rests = !matches!(order.level, Level::RatePerS(_))
+            self.rests = order.level.rate_per_s().is_none()
                 || begun.seen.as_ref().is_some_and(|seen| seen.probe.leaves_a_backlog());
         }
     }

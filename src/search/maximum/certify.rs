@@ -1,7 +1,6 @@
 //! Owns the loads that run once there is an answer: whether the saturated service is measured again, and which
 //! answers get a certificate.
 
-use crate::search::Axis;
 use crate::search::maximum::Wanted;
 use crate::search::maximum::figures::Figures;
 use crate::search::maximum::state::SearchCampaign;
@@ -22,8 +21,9 @@ impl SearchCampaign {
         };
         let requests = completions + 2 * u64::from(in_flight);
         let spent = history.spent();
+        let per_s = per_s * question.requests_each();
         let all = Spent { requests: spent.requests + requests, seconds: spent.seconds + requests as f64 / per_s };
-        question.over() == Axis::Rate
+        question.over().is_open()
             && !self.saturated_again
             && is_claimed
             && !history.probes.is_empty()

@@ -34,7 +34,7 @@ fn clusters_of(aim: &Aim, level: Level, order: &[Came]) -> Vec<Option<Clusters>>
         let seen = |came: &Came| came.missed(asked.place).map(|missed| Seen { missed, in_flight: came.in_flight });
         let seen: Vec<Seen> = order.iter().filter_map(seen).collect();
         match level {
-            Level::RatePerS(_) | Level::TimeScale(_) => clusters(&seen),
+            Level::RatePerS(_) | Level::SessionsPerS(_) | Level::TimeScale(_) => clusters(&seen),
             Level::Concurrency(in_flight) => clusters_in_rounds(&seen, in_flight),
         }
     };
@@ -56,7 +56,7 @@ pub(super) fn probe_of(
     let has_missed = |came: &Came| aim.asked().iter().any(|asked| came.missed(asked.place) == Some(true));
     let seen: Vec<Seen> =
         came.iter().map(|came| Seen { missed: has_missed(came), in_flight: came.in_flight }).collect();
-    let is_open = matches!(order.level, Level::RatePerS(_));
+    let is_open = order.level.rate_per_s().is_some();
     // In a window that was cut short, requests not sent are assumed to meet every objective.
     let all = if end == End::Overloaded { planned } else { 0 };
     Probe {
@@ -76,7 +76,9 @@ pub(super) fn probe_of(
 pub(super) fn planned(aim: &Aim, order: &Order) -> u64 {
     match (aim.question.pass(), order.level) {
         (Some(pass), _) => pass.requests(),
-        (None, Level::RatePerS(per_s)) => (per_s * order.window_s) as u64,
+        (None, Level::RatePerS(_) | Level::SessionsPerS(_)) => {
+            (aim.question.requests_per_s(order.level) * order.window_s) as u64
+        }
         (None, Level::Concurrency(_) | Level::TimeScale(_)) => 0,
     }
 }

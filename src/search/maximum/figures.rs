@@ -69,7 +69,7 @@ impl Serialize for Figures {
         let [safe, best, interval] = self.over.keys();
         let number = |level: Option<f64>| match self.over {
             Axis::Concurrency => Value::from(level.map(|level| level as u64)),
-            Axis::Rate | Axis::TimeScale => Value::from(level),
+            Axis::Rate | Axis::Sessions | Axis::TimeScale => Value::from(level),
         };
         let mut map = serializer.serialize_map(Some(4))?;
         map.serialize_entry("over", &self.over)?;

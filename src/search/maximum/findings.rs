@@ -19,16 +19,20 @@ const PRICED_AT: f64 = 0.8;
 /// The value of `limited_by` if no objective limits the rate, but the highest rate that the service keeps up with.
 const CAPACITY: &str = "capacity";
 
-/// The `search` object of `result.json`. Rates are requests per second.
+/// The `search` object of `result.json`. Rates are requests per second; if `over` is `sessions`, levels and the
+/// capacity are sessions per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SearchFindings {
     /// How the search ended; `null` while it is running, or if the user ended it.
     pub finished: Option<Outcome>,
-    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency`,
-    /// `safe_time_scale` and so on.
+    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_sessions_per_s`,
+    /// `safe_concurrency`, `safe_time_scale` and so on.
     #[serde(flatten)]
     pub figures: Figures,
+    /// For sessions: the mean number of turns of a session, so requests for each session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns_mean: Option<f64>,
     /// For closed loops: the requests completed per second in the probes near the lower bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_completed_per_s: Option<f64>,
@@ -146,7 +150,7 @@ impl SearchFindings {
             figures: Figures { over: question.over(), ..Figures::default() },
             confidence: Question::CONFIDENCE,
             process: match question.over() {
-                Axis::Rate => process,
+                Axis::Rate | Axis::Sessions => process,
                 Axis::Concurrency => "closed loop".to_owned(),
                 Axis::TimeScale => "recorded".to_owned(),
             },
@@ -181,13 +185,14 @@ impl SearchFindings {
         {
             let tried = match history.end(&question) {
                 // Before a probe fails, the upper end is not known.
-                Some(Capacity::Above(level)) if question.over() != Axis::Rate => Some(level),
+                Some(Capacity::Above(level)) if !question.over().is_open() => Some(level),
                 _ => question.most(),
             };
             findings.figures = Figures::of(question.over(), picture.bracket(), tried);
             findings.limited_by = Some(aim.text(picture.limited_by()).to_owned());
         }
         findings.safe_completed_per_s = findings.completed_per_s();
+        findings.turns_mean = (question.over() == Axis::Sessions).then(|| question.requests_each());
         if let Some((pass, safe)) = question.pass().zip(findings.figures.safe) {
             findings.safe_mean_rate_per_s = Some(pass.mean_per_s(safe));
             findings.safe_peak_rate_per_s = Some(pass.peak_per_s(safe));
@@ -256,7 +261,7 @@ impl SearchFindings {
         let price = price(question, PRICED_AT);
         let is_short = left_requests.is_some_and(|left| left < price)
             || left_s.zip(needed_s).is_some_and(|(left_s, needed_s)| left_s < needed_s);
-        question.over() == Axis::Rate && aim.question.most().is_none() && is_short
+        question.over().is_open() && aim.question.most().is_none() && is_short
     }
 
     /// What is left of the budget, and what an answer costs.
@@ -265,7 +270,7 @@ impl SearchFindings {
         let left_s = Some(left.seconds).filter(|left_s| left_s.is_finite());
         let needed_s = self.capacity.map(|capacity| {
             let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
-            price(question, PRICED_AT) as f64 / (PRICED_AT * per_s)
+            price(question, PRICED_AT) as f64 / (PRICED_AT * per_s * question.requests_each())
         });
         Shortfall { left_requests: left_s.is_none().then_some(left.requests), left_s, needed_s }
     }
@@ -295,7 +300,7 @@ impl SearchFindings {
     pub fn left(&self, question: &Question) -> Option<u64> {
         let (best, spent) = (self.figures.best?, self.requests);
         let left = match (self.figures.over, self.capacity) {
-            (Axis::Rate, Some(capacity)) => {
+            (Axis::Rate | Axis::Sessions, Some(capacity)) => {
                 let per_s = match capacity {
                     Capacity::Reached(per_s) => per_s,
                     // The same assumption as in the step.
@@ -312,7 +317,7 @@ impl SearchFindings {
                 let wide = (high? / low?.max(1e-3) - 1.0) / (2.0 * question.precision());
                 (spent as f64 * (wide * wide - 1.0).clamp(0.0, 99.0)) as u64
             }
-            (Axis::Rate, None) => return None,
+            (Axis::Rate | Axis::Sessions, None) => return None,
         };
         Some(question.budget().requests.map_or(left, |most| left.min(most.saturating_sub(spent))))
     }

@@ -85,16 +85,19 @@ impl SearchCampaign {
     /// work off the backlog. If a highest rate is set, it is offered first; if the service keeps up with it,
     /// nothing more is sent. If the service refuses requests, the saturation ends at once.
     pub(super) fn saturate(&mut self, completions: u64, most_per_s: Option<f64>) -> NextLoad<Purpose> {
-        let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) else {
+        let Some(most) = most_per_s.filter(|per_s| Rate::new(*per_s).is_ok()) else {
             let saturating = self.stages(completions);
             return self.stage(saturating);
         };
         let left = self.left();
+        let question = &self.aim.question;
+        let level = question.over().level(most);
         let requests = (AT_MOST as f64).min(BUDGET_SHARE * left.requests as f64);
-        let window_s = (requests / most.per_s()).min(BUDGET_SHARE * left.seconds);
+        let discard_s = question.settles_s(self.journal.unloaded_s.unwrap_or(0.0));
+        let window_s = (requests / question.requests_per_s(level)).min(BUDGET_SHARE * left.seconds);
         let full = WatchRule::InFlight(u64::from(Closed::THROUGHPUT));
-        self.ordered = Some(Ordered::Most { per_s: most.per_s(), completions });
-        first(Purpose::Saturation, most.into(), [0.0, window_s], format!("the most, {most}"), full)
+        self.ordered = Some(Ordered::Most { per_s: most, completions });
+        first(Purpose::Saturation, level, [discard_s, window_s], format!("the most, {level}"), full)
     }
 
     /// The stages of a saturation, before the first of them. The budget share leaves room for the probes.
@@ -192,7 +195,7 @@ impl SearchCampaign {
             }
             Ordered::Again => {
                 if let Some(rate) = in_window(view).filter(|_| is_evidence) {
-                    self.journal.history.saturated_again(rate.per_s);
+                    self.journal.history.saturated_again(rate.per_s / self.aim.question.requests_each());
                 }
             }
             Ordered::Floor | Ordered::Probe(_) | Ordered::Certificate(_) => {}
@@ -212,9 +215,11 @@ impl SearchCampaign {
     fn learn_stage(&mut self, (in_flight, most_s): (u32, f64), reason: Option<StopReason>, view: &TrialView) {
         let is_last = in_flight == Closed::THROUGHPUT;
         let (lone_s, history) = (self.journal.unloaded_s, &mut self.journal.history);
+        // A capacity is compared with levels, in their unit.
+        let each = self.aim.question.requests_each();
         if reason == Some(StopReason::Refused) {
             // The service answered requests that were sent one at a time.
-            history.capacity = Some(Capacity::Refuses(lone_s.map_or(1.0, |lone_s| 1.0 / lone_s)));
+            history.capacity = Some(Capacity::Refuses(lone_s.map_or(1.0, |lone_s| 1.0 / lone_s) / each));
             return;
         }
         let is_loaded = mean_e2e_s(view).zip(lone_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
@@ -224,7 +229,7 @@ impl SearchCampaign {
         let found = in_window(view).map_or(least, |rate| rate.per_s);
         let late = view.drain_end_s >= most_s;
         if reason.map_or(is_last, |reason| reason == StopReason::Saturated) && is_loaded {
-            history.capacity = Some(Capacity::Reached(found));
+            history.capacity = Some(Capacity::Reached(found / each));
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
             history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
@@ -232,7 +237,7 @@ impl SearchCampaign {
             // be too short to hold a completion.
             let lone_per_s = lone_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
-            history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
+            history.capacity = Some(Capacity::Above(carried.max(lone_per_s) / each));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::Axis;
 use crate::search::maximum::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
 
@@ -40,7 +39,7 @@ impl Journal {
     pub fn question(&self, aim: &Aim) -> Question {
         let question = &aim.question;
         match self.history.capacity {
-            Some(Capacity::Above(per_s)) if question.over() == Axis::Rate && question.most().is_none() => {
+            Some(Capacity::Above(per_s)) if question.over().is_open() && question.most().is_none() => {
                 let least = question.least().filter(|least| *least < per_s);
                 question.clone().between(least, Some(per_s)).unwrap_or_else(|_| question.clone())
             }

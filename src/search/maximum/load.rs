@@ -36,7 +36,7 @@ impl SearchCampaign {
         let [blocks, limits, times] = FOLLOWED;
         let limit_s = question.demands().iter().filter_map(Demand::limit_s).fold(0.0, f64::max);
         let follow_s = match order.level {
-            Level::RatePerS(_) => {
+            Level::RatePerS(_) | Level::SessionsPerS(_) => {
                 (blocks * order.window_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0))
             }
             // At least twice the time in the system: nearly all requests released inside the window end in it.

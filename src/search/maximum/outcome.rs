@@ -26,9 +26,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const WORDS: [(Self, &'static str); 9] = [
+    const WORDS: [(Self, &'static str); 10] = [
         (Self::Found, "found"),
         (Self::MostReached(Axis::Rate), "max_rate_reached"),
+        (Self::MostReached(Axis::Sessions), "max_session_rate_reached"),
         (Self::MostReached(Axis::Concurrency), "max_concurrency_reached"),
         (Self::MostReached(Axis::TimeScale), "max_time_scale_reached"),
         (Self::BudgetSpent, "budget_spent"),

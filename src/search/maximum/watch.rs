@@ -33,11 +33,14 @@ pub(super) fn rule_of(aim: &Aim, picture: &Picture, order: &Order, follow_s: f64
     let alarm = |(demand, asked): (usize, &Asked)| miss_alarm(question, picture, order, [demand, asked.place]);
     WatchRule::Probe(ProbeRule {
         kind: match order.level {
-            Level::RatePerS(rate_per_s) => ProbeKind::Open { rate_per_s },
+            Level::RatePerS(_) | Level::SessionsPerS(_) => {
+                ProbeKind::Open { rate_per_s: question.requests_per_s(order.level) }
+            }
             Level::Concurrency(_) => ProbeKind::Closed,
             Level::TimeScale(_) => ProbeKind::Trace,
         },
-        resolution: order.resolution,
+        // Of an overload by sessions, a part shows.
+        resolution: order.resolution * question.turns().shown(),
         discard_s: order.discard_s,
         most_extensions: MOST_EXTENSIONS,
         sample_s: order.window_s / SAMPLES,
@@ -47,7 +50,7 @@ pub(super) fn rule_of(aim: &Aim, picture: &Picture, order: &Order, follow_s: f64
         ends_s: left_s.is_finite().then_some(left_s),
         lost_in_a_row: LOST,
         misses: aim.asked().iter().enumerate().map(alarm).collect(),
-        backlog: backlog_alarm(order),
+        backlog: backlog_alarm(question, order),
     })
     .into()
 }

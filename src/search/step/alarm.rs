@@ -37,7 +37,7 @@ pub fn alarm(
     if counts.iter().enumerate().any(refutes) {
         return Some(Alarm::Misses);
     }
-    backlog_alarm(order).is_raised(signs).then_some(Alarm::Backlog)
+    backlog_alarm(question, order).is_raised(signs).then_some(Alarm::Backlog)
 }
 
 /// The alarm over the misses of demand number `demand`, which is objective number `place`.
@@ -53,6 +53,6 @@ pub(in crate::search) fn miss_alarm(
 }
 
 /// The alarm over the number in flight.
-pub(in crate::search) fn backlog_alarm(order: &Order) -> BacklogAlarm {
-    BacklogAlarm { growing: GROWING, short: SHORT * order.resolution }
+pub(in crate::search) fn backlog_alarm(question: &Question, order: &Order) -> BacklogAlarm {
+    BacklogAlarm { growing: GROWING, short: SHORT * order.resolution * question.turns().shown() }
 }

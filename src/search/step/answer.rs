@@ -180,7 +180,7 @@ pub(in crate::search) fn step_seen(question: &Question, history: &History, pictu
     let Some(picture) = picture else {
         return Step::Saturate {
             completions: SATURATION_REQUESTS,
-            most_per_s: question.most().filter(|_| question.over() == Axis::Rate),
+            most_per_s: question.most().filter(|_| question.over().is_open()),
         };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, picture, finding)));
@@ -204,7 +204,7 @@ pub(in crate::search) fn step_seen(question: &Question, history: &History, pictu
         if question.over() == Axis::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
-    let is_visited = near >= VISITS && (question.over() != Axis::Rate || history.probes.len() >= LEAST_PROBES);
+    let is_visited = near >= VISITS && (!question.over().is_open() || history.probes.len() >= LEAST_PROBES);
     let is_narrow = is_whole || high / low <= 1.0 + 2.0 * precision;
     let is_end_tried = is_end_tried(question, history, picture.bracket());
     if visited && is_narrow && is_visited && is_end_tried && picture.has_enough_episodes() {
@@ -243,7 +243,7 @@ fn fails_unloaded(history: &History, floor: &[Count], place: usize) -> Answer {
 fn least_of_interest(question: &Question, history: &History, picture: &Picture) -> f64 {
     question.least().unwrap_or(match question.over() {
         // A trace that fails at this share of the capacity fails for another reason than load.
-        Axis::Rate => LEAST_SHARE * picture.end(),
+        Axis::Rate | Axis::Sessions => LEAST_SHARE * picture.end(),
         Axis::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
         Axis::Concurrency => 1.0,
     })
@@ -251,17 +251,19 @@ fn least_of_interest(question: &Question, history: &History, picture: &Picture) 
 
 /// `order` with windows of a half, a quarter, … of its window, down to `least` requests; only over rates.
 fn shortened(question: &Question, order: Order, least: f64) -> impl Iterator<Item = Order> {
-    let is_over_rates = question.over() == Axis::Rate;
+    let is_over_rates = question.over().is_open();
+    let per_s = question.requests_per_s(order.level);
+    let settles_s = question.settles_s(0.0);
     let orders = (1..=8).map(move |half| {
         let by = f64::from(1 << half);
         let order = Order { window_s: order.window_s / by, ..order };
-        if order.window_s < LEAST_REQUESTS / order.level.value() {
-            Order { discard_s: order.discard_s / by, ..order }
+        if order.window_s < LEAST_REQUESTS / per_s {
+            Order { discard_s: (order.discard_s / by).max(settles_s), ..order }
         } else {
             order
         }
     });
-    orders.filter(move |order| is_over_rates && order.window_s >= least / order.level.value())
+    orders.filter(move |order| is_over_rates && order.window_s >= least / per_s)
 }
 
 /// Whether more probes will hardly narrow the interval: it took too many of them already, or the service collapses at
@@ -303,14 +305,15 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     let time_s = last.map_or(0.0, |probe| probe.time_in_system_s);
     let per_s = match order.level {
         Level::Concurrency(in_flight) => f64::from(in_flight) / time_s.max(1e-3),
-        Level::RatePerS(level) | Level::TimeScale(level) => level,
+        Level::RatePerS(_) | Level::SessionsPerS(_) => question.requests_per_s(order.level),
+        Level::TimeScale(level) => level,
     };
     let seconds = order.discard_s + order.window_s;
     // The requests of the window are followed while the load continues.
     let followed_s = question.longest_limit_s().min(order.window_s) + time_s;
     let expected = per_s * seconds;
     // A budget is not exceeded because a little more than expected arrived.
-    let margin = CHANCE * libm::sqrt(question.arrival_cv2() * expected);
+    let margin = CHANCE * libm::sqrt(question.variability(0.0) * expected);
     Spent { requests: (expected + margin) as u64, seconds: seconds + followed_s }
 }
 
@@ -319,8 +322,8 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
 /// about 2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
-        Axis::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
-        Axis::Rate | Axis::Concurrency | Axis::TimeScale => 1.0,
+        over if over.is_open() && !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
+        _ => 1.0,
     };
     question.precision().min(wall.max(question.precision() / 4.0))
 }
@@ -331,11 +334,11 @@ pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
 fn growth(question: &Question, history: &History) -> Option<Order> {
     let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
     match history.end(question)? {
-        Capacity::Above(level) if (over != Axis::Rate || history.shape(question) == Shape::Open) && level < most => {
+        Capacity::Above(level) if (!over.is_open() || history.shape(question) == Shape::Open) && level < most => {
             let level = over.level((GROWTH * level).max(question.least().unwrap_or(0.0)).min(most));
             Some(match question.pass() {
                 Some(pass) => whole(pass, level, COARSEST),
-                None if over == Axis::Rate => lasting(question, history, level, COARSEST),
+                None if over.is_open() => lasting(question, history, level, COARSEST),
                 None => rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]),
             })
         }
@@ -369,14 +372,14 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         Some(Capacity::Above(most)) if turn == 0 => most,
         Some(Capacity::Reached(per_s)) if turn == 0 => FIRST * per_s,
         _ if turn >= LEAST_PROBES && !is_end_tried(question, history, picture.bracket()) => high,
-        _ if turn < QUANTILES.len() || question.over() != Axis::Rate => picture.bracket().best,
+        _ if turn < QUANTILES.len() || !question.over().is_open() => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
     let level =
         question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
     let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
     let order = lasting(question, history, level, resolution);
-    if question.over() != Axis::Rate {
+    if !question.over().is_open() {
         return order;
     }
     let place = picture.limited_by();
@@ -394,7 +397,7 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let spent = history.spent().requests as f64;
     let least = if turn as f64 > MANY_PROBES { LEAST_SHARE_OF_ALL * spent } else { 0.0 };
     let requests = requests.min(LARGEST * spent).max(least);
-    Order { window_s: order.window_s.max(requests / level.value()), ..order }
+    Order { window_s: order.window_s.max(requests / question.requests_per_s(level)), ..order }
 }
 
 /// A probe at a moderate rate, once it is known which rates are moderate. It shows which share of the misses load
@@ -416,11 +419,18 @@ fn moderate(question: &Question, history: &History, picture: &Picture, resolutio
     if history.probes.len() < QUANTILES.len() || known >= wanted {
         return None;
     }
-    let per_s = HALF * picture.bracket().best;
-    let level = Level::RatePerS(per_s.max(question.least().unwrap_or(0.0)));
+    let half = HALF * picture.bracket().best;
+    let level = question.over().level(half.max(question.least().unwrap_or(0.0)));
     let order = lasting(question, history, level, resolution);
-    let requests = (wanted - known) * picture.phi(question, place, per_s) / allowed;
+    let requests = (wanted - known) * picture.phi(question, place, half) / allowed;
+    let per_s = half * question.requests_each();
     Some(Order { window_s: order.window_s.max(FLOOR_MORE * requests / per_s), ..order })
+}
+
+/// Least requests of a window. The number in flight forgets its state as much more slowly, in requests, as an overload
+/// shows in it more slowly.
+fn least_requests(question: &Question) -> f64 {
+    LEAST_REQUESTS / question.turns().shown()
 }
 
 /// A probe at `level`, long enough for an overload by `resolution` to be visible.
@@ -435,11 +445,14 @@ pub(super) fn lasting(question: &Question, history: &History, level: Level, reso
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
     let window_s = (question.longest_limit_s() / resolution)
-        .max(LEAST_REQUESTS / level.value())
+        .max(least_requests(question) / question.requests_per_s(level))
         .max(LEAST_TIMES * time_in_system_s);
-    let emptied = last.is_none_or(Probe::leaves_a_backlog);
+    // A load of sessions begins without the later turns of the sessions before it, so with less than a steady state.
+    let emptied = question.over() == Axis::Sessions || last.is_none_or(Probe::leaves_a_backlog);
     let discard_s =
         (window_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
+    // Each load begins without sessions: its later turns come only as the first sessions go on.
+    let discard_s = discard_s.max(question.settles_s(time_in_system_s));
     Order { level, discard_s, window_s, resolution }
 }
 

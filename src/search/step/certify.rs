@@ -46,7 +46,7 @@ pub fn certificate(question: &Question, history: &History, level: Level) -> Opti
     let most = (0..question.demands().len()).map(requests).fold(0.0, f64::max);
     let order = lasting(question, history, level, precision_at(question, &picture));
     let window_s = match level {
-        Level::RatePerS(per_s) => order.window_s.max(most / per_s),
+        Level::RatePerS(_) | Level::SessionsPerS(_) => order.window_s.max(most / question.requests_per_s(level)),
         // A window holds at least `LEAST_REQUESTS`, whatever the latency.
         Level::Concurrency(_) => order.window_s * (most / LEAST_REQUESTS).max(1.0),
         Level::TimeScale(_) => return None,

@@ -4,7 +4,6 @@
 //! hardly depend on the rate and are known to a few per cent from each probe; whether the service kept up; and the
 //! throughput of the saturated service, at first and when there is an answer.
 
-use crate::search::Axis;
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Shares of the probes after which earlier and later ones are compared.
@@ -29,7 +28,7 @@ const LEAST_CALM: u64 = 30;
 /// Whether the service changed during the search. Only for rates: a search over users begins at a very low level,
 /// and its first probes do not know the end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
-    question.over() == Axis::Rate
+    question.over().is_open()
         && (answers_differ(question, history)
             || calm_times_differ(history)
             || growth_contradicts(history)

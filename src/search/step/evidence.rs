@@ -70,7 +70,8 @@ impl Weighed {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capacity {
-    /// The service completes this many requests per second under overload. For closed loops: an objective is
+    /// The service completes this many requests per second under overload; in a search over sessions, this many
+    /// sessions per second: the requests ÷ the mean number of turns. For closed loops: an objective is
     /// clearly missed at this level.
     Reached(f64),
     /// The service kept up with this rate, the highest that may be sent. For closed loops: the highest level tried
@@ -155,7 +156,7 @@ pub struct Saturation {
     pub in_flight: u32,
     /// Requests that completed while it was measured.
     pub completions: u64,
-    /// The result of the repeated measurement, when the probes had an answer, in requests per second; `None`
+    /// The result of the repeated measurement, when the probes had an answer, in the unit of the capacity; `None`
     /// before.
     pub again_per_s: Option<f64>,
 }
@@ -172,8 +173,8 @@ const LEAST_CAPACITY_CHANGE: f64 = 0.15;
 pub struct History {
     /// The counts of the unloaded service, with one request at a time or nearly so.
     pub floor: Option<Vec<Count>>,
-    /// The capacity by the saturated service, in requests per second; `None` for closed loops, whose probes show
-    /// it.
+    /// The capacity by the saturated service, in requests or sessions per second; `None` for closed loops, whose probes
+    /// show it.
     pub capacity: Option<Capacity>,
     /// The probes, in order of time.
     pub probes: Vec<Probe>,
@@ -206,7 +207,7 @@ impl History {
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
-            (Axis::Rate, _) => match self.capacity? {
+            (Axis::Rate | Axis::Sessions, _) => match self.capacity? {
                 Capacity::Reached(per_s) => match self.carried_beyond(question, per_s) {
                     Some(carried) => carried,
                     None => return self.capacity,
@@ -231,7 +232,7 @@ impl History {
             Some(Capacity::Above(_)) | None => true,
             Some(Capacity::Refuses(_)) => false,
         };
-        if question.over() == Axis::Rate && has_wall { Shape::Wall } else { Shape::Open }
+        if question.over().is_open() && has_wall { Shape::Wall } else { Shape::Open }
     }
 
     /// The highest rate with which the service kept up, if it is well above the throughput of the saturated

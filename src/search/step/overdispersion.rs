@@ -90,16 +90,17 @@ pub(super) fn nearness(over: Axis, level: f64, centre: f64) -> f64 {
 
 /// φ expected at a level by queueing theory.
 ///
-/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N requests in flight, each wait is a sum of the service times
+/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`; a session brings the work of all its turns, which makes the sum larger
+/// ([`crate::workload::TurnMoments::variability`]). With N requests in flight, each wait is a sum of the service times
 /// of the requests in front. Two successive requests share all but one of these terms. Exceedances of the level z
 /// of such a sum come in clusters with mean size N/z² (Aldous, *Poisson clumping*, C12), and S² ÷ S is twice that:
 /// 0.4 N at p99 and 1.2 N at p90. The code takes N/2.
 pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64, end: f64) -> f64 {
     match question.over() {
-        Axis::Rate => {
+        Axis::Rate | Axis::Sessions => {
             let busy = (level / end).min(MOST_BUSY);
             let service_cv2 = service_cv2.unwrap_or(UNKNOWN_CV2).max(LEAST_CV2);
-            (2.0 * (question.arrival_cv2() + service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
+            (2.0 * question.variability(service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
         Axis::Concurrency => (level / 2.0).max(1.0),
         // The variation between passes is counted elsewhere (`between_passes`).

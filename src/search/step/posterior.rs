@@ -133,7 +133,7 @@ impl Picture {
             let shift = |level: f64| reach(shape, libm::log(level), end) - reach(shape, answer, end);
             let fitted = |level: f64| curve::share(allowed, floor, bend, shift(level));
             let overdispersion = match question.over() {
-                Axis::Rate | Axis::Concurrency => {
+                Axis::Rate | Axis::Sessions | Axis::Concurrency => {
                     overdispersion(question, history, place, (shape, end, guess.centre), fitted)
                 }
                 Axis::TimeScale => between_passes(history, place, guess.centre),

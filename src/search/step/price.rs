@@ -48,11 +48,10 @@ fn at(question: &Question, share: f64, precision: f64) -> f64 {
     let precision = asked.min(1.0 - share);
     let of = |allowed: f64| {
         let depth = libm::log(allowed);
-        let law =
-            3.84 * 2.0 * (question.arrival_cv2() + 1.0) / (allowed * depth * depth * share * precision * precision);
+        let law = 3.84 * 2.0 * question.variability(1.0) / (allowed * depth * depth * share * precision * precision);
         let wall = 1.0 + WALL * ((reach - WALL_FROM) / (1.0 - WALL_FROM)).clamp(0.0, 1.0);
         let episodes =
-            OF_EPISODES * 2.0 * (question.arrival_cv2() + 1.0) * share / ((1.0 - share) * (1.0 - share)) / allowed;
+            OF_EPISODES * 2.0 * question.variability(1.0) * share / ((1.0 - share) * (1.0 - share)) / allowed;
         APPROACH / allowed + (BEYOND_THE_LAW * wall * law).max(episodes)
     };
     FIRST_STEPS + question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max)

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::search::{Axis, Pass};
+use crate::search::{Axis, Level, Pass};
+use crate::workload::{SessionLaw, TurnMoments};
 
 /// One objective as a search sees it: a share of requests that may miss it. Every objective of the grammar becomes
 /// one, except maxima and goodput.
@@ -106,6 +107,8 @@ pub struct Question {
     axis: Axis,
     /// For a replay: the trace whose time scale is varied.
     pass: Option<Pass>,
+    /// For a rate of sessions: their turns.
+    sessions: Option<SessionLaw>,
     demands: Vec<Demand>,
     precision: f64,
     arrival_cv2: f64,
@@ -136,6 +139,7 @@ impl Question {
         Ok(Self {
             axis: Axis::Rate,
             pass: None,
+            sessions: None,
             demands,
             precision,
             arrival_cv2: 1.0,
@@ -148,13 +152,19 @@ impl Question {
     /// The question for closed loops: the most requests in flight, each sent when another one has completed.
     #[must_use]
     pub fn in_flight(self) -> Self {
-        Self { axis: Axis::Concurrency, pass: None, ..self }
+        Self { axis: Axis::Concurrency, pass: None, sessions: None, ..self }
     }
 
     /// The question for a recorded trace: the highest multiple of its recorded speed.
     #[must_use]
     pub fn replaying(self, pass: Pass) -> Self {
-        Self { axis: Axis::TimeScale, pass: Some(pass), ..self }
+        Self { axis: Axis::TimeScale, pass: Some(pass), sessions: None, ..self }
+    }
+
+    /// The question for sessions: the highest rate of new sessions. `sessions` are those of the workload.
+    #[must_use]
+    pub fn beginning(self, sessions: SessionLaw) -> Self {
+        Self { axis: Axis::Sessions, pass: None, sessions: Some(sessions), ..self }
     }
 
     /// The question for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV²
@@ -207,8 +217,34 @@ impl Question {
         self.precision
     }
 
-    pub(super) const fn arrival_cv2(&self) -> f64 {
-        self.arrival_cv2
+    /// The turns of a session, in numbers; a single request is a session of one turn.
+    #[must_use]
+    pub fn turns(&self) -> TurnMoments {
+        self.sessions.as_ref().map_or(TurnMoments::SINGLE, SessionLaw::moments)
+    }
+
+    /// Requests for each arrival: the mean number of turns of a session, or 1.
+    #[must_use]
+    pub fn requests_each(&self) -> f64 {
+        self.turns().turns_mean
+    }
+
+    /// The requests per second of an open load at `level`.
+    #[must_use]
+    pub fn requests_per_s(&self, level: Level) -> f64 {
+        level.value() * self.requests_each()
+    }
+
+    /// How long the load of new sessions grows, in seconds, if an answer takes `in_system_s` seconds: 0 for single
+    /// requests.
+    #[must_use]
+    pub fn settles_s(&self, in_system_s: f64) -> f64 {
+        self.sessions.as_ref().map_or(0.0, |sessions| sessions.settles_s(in_system_s))
+    }
+
+    /// The variance of arrivals and service for each request; see [`TurnMoments::variability`].
+    pub(super) fn variability(&self, service_cv2: f64) -> f64 {
+        self.turns().variability(self.arrival_cv2, service_cv2)
     }
 
     /// The lowest level of interest.

@@ -2,13 +2,13 @@
 //! stability.
 //!
 //! In a probe at rate r the number in flight grows by max(0, r − C) requests per second, with a standard error that
-//! the probe itself shows. C is the capacity: the highest rate that the service keeps up with. The throughput of
-//! the saturated service is only a prior of C: a service that collapses, warms up or refuses requests completes
-//! less or more than one that keeps up.
+//! the probe itself shows; in a load of sessions it grows more slowly
+//! ([`shown`](crate::workload::TurnMoments::shown)). C is the capacity: the highest rate that the service keeps up
+//! with. The throughput of the saturated service is only a prior of C: a service that collapses, warms up or refuses
+//! requests completes less or more than one that keeps up.
 
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
-use crate::search::Axis;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
 /// Relative spread of the prior of C around the throughput of the saturated service. The prior has the heavy tails
@@ -29,13 +29,14 @@ const FAR: f64 = 6.0;
 /// P(the service keeps up with more than a level) at each of `levels` (logarithms, rising). It is 1 for closed
 /// loops and traces, which have no stability limit.
 pub(super) fn carried(question: &Question, history: &History, end: f64, levels: &[f64]) -> Vec<f64> {
-    if question.over() != Axis::Rate {
+    if !question.over().is_open() {
         return vec![1.0; levels.len()];
     }
     let (Some(first), Some(last)) = (levels.first(), levels.last()) else { return Vec::new() };
     let (from, until) = (first - libm::log(2.0), last.max(libm::log(end)) + libm::log(BEYOND));
     let place = |point: usize| from + (until - from) * point as f64 / (POINTS - 1) as f64;
-    let logs: Vec<f64> = (0..POINTS).map(|point| log_weight(history, place(point))).collect();
+    let grows = question.requests_each() * question.turns().shown();
+    let logs: Vec<f64> = (0..POINTS).map(|point| log_weight(history, place(point), grows)).collect();
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = logs.iter().map(|log| libm::exp(log - most)).collect();
     let total: f64 = weights.iter().sum();
@@ -50,7 +51,7 @@ pub(super) fn carried(question: &Question, history: &History, end: f64, levels: 
     levels.iter().map(|level| beyond(*level)).collect()
 }
 
-fn log_weight(history: &History, capacity: f64) -> f64 {
+fn log_weight(history: &History, capacity: f64, grows: f64) -> f64 {
     let prior = match history.capacity {
         Some(Capacity::Reached(per_s)) => {
             let off = (capacity - libm::log(per_s)) / SATURATED_SPREAD;
@@ -58,15 +59,15 @@ fn log_weight(history: &History, capacity: f64) -> f64 {
         }
         Some(Capacity::Above(_) | Capacity::Refuses(_)) | None => 0.0,
     };
-    prior + history.probes.iter().map(|probe| of_probe(probe, libm::exp(capacity))).sum::<f64>()
+    prior + history.probes.iter().map(|probe| of_probe(probe, libm::exp(capacity), grows)).sum::<f64>()
 }
 
-fn of_probe(probe: &Probe, capacity: f64) -> f64 {
+fn of_probe(probe: &Probe, capacity: f64, grows: f64) -> f64 {
     let level = probe.level.value();
     match probe.growth {
         Some(growth) if growth.error_per_s > 0.0 => {
             let seen = growth.per_s / growth.error_per_s;
-            log_likelihood(seen, (level - capacity).max(0.0) / growth.error_per_s).max(-MOST_OF_ONE)
+            log_likelihood(seen, grows * (level - capacity).max(0.0) / growth.error_per_s).max(-MOST_OF_ONE)
         }
         // Results of earlier versions: an overload is evidence against its rate.
         _ if probe.end == End::Overloaded && capacity > level => -2.0,

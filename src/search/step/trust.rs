@@ -83,7 +83,7 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
             found.push(Doubt::Drift);
         }
     }
-    let is_over_rates = question.over() == Axis::Rate;
+    let is_over_rates = question.over().is_open();
     if claims
         && is_over_rates
         && !picture.is_limited_by_capacity()
@@ -158,7 +158,7 @@ fn misses_below_capacity(question: &Question, history: &History, picture: &Pictu
 /// the curve. Needed over rates, where the curve has a wall.
 pub(super) fn is_end_tried(question: &Question, history: &History, Bracket { high, .. }: Bracket) -> bool {
     let end = AT_THE_END * high.min(question.most().unwrap_or(f64::INFINITY));
-    question.over() != Axis::Rate || history.probes.iter().any(|probe| probe.level.value() >= end)
+    !question.over().is_open() || history.probes.iter().any(|probe| probe.level.value() >= end)
 }
 
 /// Whether the probes from the best estimate to a little above the upper end failed: one was overloaded, or together

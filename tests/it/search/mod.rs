@@ -11,6 +11,7 @@ pub(crate) mod play;
 mod played;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
+mod sessions;
 
 use queue::{Cell, cells, search, search_changing};
 use tonnage::metrics::Objectives;
