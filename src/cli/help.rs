@@ -9,7 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::{help_endpoints, help_prefixes, help_profiles, help_slo};
+use crate::report::{help_datasets, help_endpoints, help_prefixes, help_profiles, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -20,6 +20,7 @@ use crate::sim::help_sim;
   tonnage help slo        how objectives are written and decided
   tonnage help endpoints  what each endpoint sends and measures
   tonnage help profiles   how a rate over time is written
+  tonnage help datasets   where requests come from; other tools' data sets
   tonnage help prefixes   what prompts can share, for prefix caches
   tonnage help sim        what the simulated servers are
   tonnage help run        the options of a verb
@@ -27,7 +28,7 @@ use crate::sim::help_sim;
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, endpoints, profiles, prefixes, sim, or a verb
+    /// metrics, slo, endpoints, profiles, datasets, prefixes, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
@@ -40,6 +41,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some("slo") => help_slo(),
         Some("endpoints") => help_endpoints(),
         Some("profiles") => help_profiles(),
+        Some("datasets") => help_datasets(),
         Some("prefixes") => help_prefixes(),
         Some("sim") => {
             let where_given = "--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:";
@@ -48,7 +50,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             let accepted = format!(
-                "accepted is metrics, slo, endpoints, profiles, prefixes, sim, or a verb: {}",
+                "accepted is metrics, slo, endpoints, profiles, datasets, prefixes, sim, or a verb: {}",
                 verbs.join(", ")
             );
             let found = command.find_subcommand_mut(verb);

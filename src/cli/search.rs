@@ -16,7 +16,7 @@ use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::salt_of;
-use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
+use crate::cli::many::{begun_in, finished, hear, refuse_others};
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Screen;
@@ -136,7 +136,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         return Err(Error::usage("--mix", why, "drop one of them"));
     }
     let trace = match &file {
-        Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone())?),
+        Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone(), streamed)?),
         None => None,
     };
     let recorded = trace
@@ -278,7 +278,7 @@ async fn play(
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
     announce(&mut job, &found);
     let report = if let Some(mut report) = begun {
-        refuse_another_target(&job, &found, &report)?;
+        refuse_others(&job, &found, &report)?;
         refuse_another_trace(blueprint, &report)?;
         preflight_again(&mut report, &found);
         report.notes.push(format!(

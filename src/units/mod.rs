@@ -1,5 +1,6 @@
 //! Owns the units of measurement: instants, rates, shares, quantiles, and how they are read and shown.
 
+pub(crate) mod estimate;
 mod format;
 mod quantile;
 mod rate;

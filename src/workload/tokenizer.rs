@@ -13,7 +13,7 @@ use crate::workload::pieces::Pieces;
 use crate::workload::{ChatTemplate, Message, joined_text};
 
 /// Number of corpora of natural text.
-pub(super) const CORPORA: usize = 4;
+pub(super) const CORPORA: usize = 5;
 
 /// A chat template, with what it puts around the message of a first turn and of a later one.
 struct Templated {

@@ -28,6 +28,7 @@ mod mix;
 mod open_loop;
 mod overlays;
 mod plan;
+mod pool;
 mod prefixes;
 mod prefixes_cli;
 mod preflight;
