@@ -6,7 +6,7 @@ use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::error::Error;
 use crate::report::with_flags;
 use crate::seed::Seed;
-use crate::trace::{Choice, ClientPool, Selection};
+use crate::trace::{Choice, ClientPool, RateScale, Selection};
 use crate::units::{Offset, Window, count, pace, seconds};
 use crate::workload::{Moved, requests_of_pool};
 
@@ -43,7 +43,7 @@ pub(super) fn selection_of_pool(
     let expected = pool.expected(start_s, end_s);
     let own_per_s = expected / (end_s - start_s);
     let factor = match schedule.rate {
-        Some(_) if options.rate_scale.factor() != 1.0 => {
+        Some(_) if options.rate_scale != RateScale::ONE => {
             let why = "and --rate-scale both say how fast the clients are";
             return Err(Error::usage("--rate", why, "drop one of them"));
         }

@@ -11,8 +11,8 @@ use crate::cli::terminal::say;
 use crate::error::Error;
 use crate::report::with_flags;
 use crate::seed::Seed;
-use crate::trace::{Choice, ClientPool, Pauses, RateScale, Reading, Reshape, Selection, Think, Trace};
-use crate::units::{count, pace, seconds};
+use crate::trace::{Choice, ClientPool, Format, Pauses, RateScale, Reading, Reshape, Selection, Think, Trace};
+use crate::units::{Window, count, pace, seconds};
 use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of, replay_after_completion};
 
 /// Reads the trace in `path`.
@@ -266,7 +266,9 @@ pub(super) fn notes_of_trace(trace: &Provenance, plan: &Plan) -> Vec<String> {
     if trace.out_of_order > 0 {
         notes.push(sorted(trace));
     }
-    if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
+    // The last request of a pool always comes before the end of its span.
+    let outlives = |window: &Window| window.end.as_secs() > recorded_s && trace.format != Format::ServeGen;
+    if let Some(window) = trace.window.filter(outlives) {
         notes.push(format!(
             "the window ends at {}, and the last row is at {}: nothing is sent in between",
             seconds(window.end.as_secs()),

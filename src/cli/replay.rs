@@ -37,6 +37,7 @@ use crate::workload::Salt;
     help_template = TEMPLATE
 )]
 pub(super) struct ReplayArguments {
+    #[expect(clippy::doc_markdown, reason = "a help text, printed as it stands")]
     /// The trace, in any format of --format; or a folder of clients as ServeGen publishes them (chunk-0-trace.csv,
     /// chunk-0-dataset.json, …), from which requests are drawn, at their own rate or at --rate
     #[arg(value_name = "FILE")]
@@ -73,8 +74,10 @@ pub(super) fn job_of_replay(arguments: ReplayArguments, parsed: &mut Parsed) -> 
     let (replay, load) = (arguments.replay, arguments.load);
     let salt = salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?
         .map_or_else(|| salt_of(&load.wire.salt), Ok)?;
-    let plan = plan_of_trace(&file, &replay, &load.schedule, salt.clone(), Some(is_streamed(&load.target)))?;
+    let plan = plan_of_trace(&file, &replay, &load.schedule, salt, Some(is_streamed(&load.target)))?;
     let notes = plan.recording().map(|recording| notes_of_trace(recording.provenance(), &plan)).unwrap_or_default();
+    // A trace of bodies takes no salt.
+    let salt = plan.workload().salt.clone();
     let mut job = Job::new("replay", load, plan, &salt, parsed)?;
     job.notes.splice(..0, notes);
     Ok(job)

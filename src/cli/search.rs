@@ -16,7 +16,7 @@ use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::salt_of;
-use crate::cli::many::{begun_in, finished, hear, refuse_others};
+use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_other_data};
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Screen;
@@ -85,6 +85,9 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate() == Wanted::Always))
     {
         return finished(&job, report);
+    }
+    if let Some(report) = &begun {
+        refuse_other_data(&job, report)?;
     }
     if folder.is_some() {
         (job.out, job.replace) = (folder, Replace::Resumed);
@@ -166,6 +169,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO)
     };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
+    // A trace of bodies takes no salt.
+    let salt = plan.workload().salt.clone();
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.spec.duration = None;
     blueprint.objectives = Arc::clone(&job.objectives);
@@ -278,7 +283,7 @@ async fn play(
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
     announce(&mut job, &found);
     let report = if let Some(mut report) = begun {
-        refuse_others(&job, &found, &report)?;
+        refuse_another_target(&job, &found, &report)?;
         refuse_another_trace(blueprint, &report)?;
         preflight_again(&mut report, &found);
         report.notes.push(format!(

@@ -54,6 +54,8 @@ evalscope workload_trace, at the recorded instants; ServeGen's clients:
   tonnage replay FILE
   tonnage replay data/language/m-large --window 0s..1h --rate 20/s
 
+A Parquet file needs a build with cargo's feature `parquet`; its rows are read
+as those of jsonl, messages or sharegpt, by its columns.
 A data set of a hub is not a file: download it (`hf download NAME --repo-type
 dataset`) and give the path of a file in it.
 ";

@@ -34,6 +34,7 @@ struct Line<'a> {
 
 /// What a body tells about its answer.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "these are keys of bodies, of which one may have several")]
 struct Told<'a> {
     #[serde(borrow)]
     max_completion_tokens: Option<Figure<'a>>,

@@ -1,4 +1,4 @@
-//! Owns the reading of a pool of clients, as ServeGen publishes them: a folder with `chunk-N-trace.csv` (windows of one
+//! Owns the reading of a pool of clients, as `ServeGen` publishes them: a folder with `chunk-N-trace.csv` (windows of one
 //! client's rate and burstiness) and `chunk-N-dataset.json` (its lengths).
 
 use std::borrow::Cow;

@@ -226,7 +226,7 @@ impl Trace {
     pub(crate) fn of_pool(mut rows: Vec<PoolRow>, start: Offset) -> Option<Self> {
         rows.sort_by_key(|row| row.at_ns);
         let mut trace = Pending::of_pool(rows)?;
-        let before_ns = trace.first_ns.abs_diff(start.as_nanos() as i64);
+        let before_ns = u64::try_from(trace.first_ns).unwrap_or(0).saturating_sub(start.as_nanos());
         for row in &mut trace.rows {
             row.at = Offset::from_nanos(row.at.as_nanos() + before_ns);
         }

@@ -13,13 +13,13 @@ pub(crate) fn yaml_words(error: &serde_saphyr::Error) -> String {
             let words = other.to_string();
             let place = other.location().map(|place| format!(" at line {}, column {}", place.line(), place.column()));
             let words = place.and_then(|place| words.strip_suffix(&place).map(str::to_owned)).unwrap_or(words);
-            plainly(words)
+            plainly(&words)
         }
     }
 }
 
 /// `words` of the parser, in those of a user where they speak of the parser's own steps.
-fn plainly(words: String) -> String {
+fn plainly(words: &str) -> String {
     let rows = [
         ("found a tab", "a tab stands where YAML takes only blanks; replace it"),
         ("did not find expected key", "a line is indented unlike the lines around it, or lacks its colon"),
@@ -27,7 +27,7 @@ fn plainly(words: String) -> String {
         ("expected mapping start", "no `key: value` stands here, but another value"),
         ("mapping values are not allowed", "a second colon stands in a value; put the value in quotes"),
     ];
-    rows.iter().find(|(theirs, _)| words.contains(theirs)).map_or(words.clone(), |(_, plain)| (*plain).to_owned())
+    rows.iter().find(|(theirs, _)| words.contains(theirs)).map_or(words, |(_, plain)| *plain).to_owned()
 }
 
 #[cfg(test)]

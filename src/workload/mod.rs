@@ -17,6 +17,7 @@ mod exact;
 mod export;
 mod fingerprint;
 mod fits;
+mod guarded;
 mod hashed;
 mod history;
 mod image;

@@ -72,7 +72,7 @@ enum Order {
     /// All turns at recorded instants. Holds the turn of each row in its session; empty without sessions.
     Recorded(Vec<u32>),
     /// Each turn after the end of the previous turn.
-    AfterCompletion(Turns),
+    AfterCompletion(Box<Turns>),
 }
 
 impl Recording {
@@ -211,7 +211,14 @@ pub fn replay_after_completion(
     }
     Some((
         Timeline::recorded(recorded),
-        Recording { rows, blocks, bodies, sessions, turns: Order::AfterCompletion(Turns::Arranged(turns)), provenance },
+        Recording {
+            rows,
+            blocks,
+            bodies,
+            sessions,
+            turns: Order::AfterCompletion(Box::new(Turns::Arranged(turns))),
+            provenance,
+        },
     ))
 }
 

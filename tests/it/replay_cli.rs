@@ -346,6 +346,10 @@ fn a_trace_of_bodies_is_sent_as_it_is() {
     assert_eq!(trial["run_totals"]["completed"], 10, "{said}");
     // Bodies ask for 3 to 12 tokens.
     assert_eq!(trial["tokens"]["output"]["server"], 7.5, "{trial}");
+    let again = run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two"]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    let again = json(&std::fs::read(folder.path().join("two/result.json")).expect("a result"));
+    assert_eq!(again["body_fingerprint"], result["body_fingerprint"], "a stored configuration repeats the bytes");
     let other = rows.replace("\"hi\"", "\"ho\"");
     std::fs::write(folder.path().join("other.jsonl"), &other).expect("a file");
     let print = |file: &str| {

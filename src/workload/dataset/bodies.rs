@@ -57,8 +57,11 @@ pub(super) fn one(text: &str, streamed: Option<bool>, gaps: Gaps) -> Result<Data
     };
     let mut body = text.to_owned();
     if let Some(inner) = inner {
-        (_, read) = told(inner.trim()).map_err(unlike)?;
         inner.trim().clone_into(&mut body);
+        if !body.starts_with('{') {
+            return Err(format!("has the body `{}`, and no JSON object", shown(&body)));
+        }
+        (_, read) = told(&body).map_err(unlike)?;
     }
     if gaps == Gaps::Filled && read.stream.is_none() && streamed == Some(true) {
         // The last key of an object may be followed by no comma.

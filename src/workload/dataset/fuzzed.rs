@@ -79,35 +79,6 @@ proptest! {
     }
 }
 
-/// Reads drawn bytes for `TONNAGE_FUZZ_SECONDS` (300 by default) with the reader of each format.
-#[test]
-#[ignore = "takes minutes"]
-fn many_inputs_never_panic() {
-    use rand_chacha::rand_core::Rng as _;
-    let seconds = std::env::var("TONNAGE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
-    let clock = crate::clock::RunClock::starting_in(std::time::Duration::ZERO);
-    let mut inputs = 0_u64;
-    while clock.now().as_secs() < f64::from(seconds) {
-        let mut generator = crate::seed::Seed::new(1).stream("fuzz").at(inputs);
-        let bytes = FILES[(inputs % FILES.len() as u64) as usize].2;
-        let mut below = |bound: usize| (generator.next_u64() % bound.max(1) as u64) as usize;
-        let (start, length) = (below(bytes.len()), below(2_000));
-        let mut cut = bytes[start..bytes.len().min(start + length)].to_vec();
-        for _ in 0..below(6) {
-            let place = below(cut.len());
-            match below(3) {
-                _ if cut.is_empty() => {}
-                0 => cut[place] = below(256) as u8,
-                1 => _ = cut.remove(place),
-                _ => cut.insert(place, b"\"{}[],:\n\\"[below(9)]),
-            }
-        }
-        try_all(&cut);
-        inputs += 1;
-    }
-    assert!(inputs > 0);
-}
-
 #[test]
 fn the_files_of_datasets_are_recognised_and_read() {
     for (format, name, bytes) in FILES {

@@ -20,9 +20,7 @@ pub(super) fn read(text: &str, streamed: Option<bool>) -> Result<(Vec<DataRow>, 
             Some(b'{') if is_json(line) => one(line, streamed, Gaps::Filled).map(Some),
             Some(b'[') if is_json(line) => chats::conversation(line),
             // A text in quotes, as JSON writes it.
-            Some(b'"') => {
-                Ok(Some(serde_json::from_str(line).unwrap_or_else(|_| line.to_owned())).map(DataRow::question))
-            }
+            Some(b'"') => Ok(Some(DataRow::question(serde_json::from_str(line).unwrap_or_else(|_| line.to_owned())))),
             Some(_) => Ok(Some(DataRow::question(line.to_owned()))),
         };
         match row.map_err(|why| Fault::new(number, why))? {

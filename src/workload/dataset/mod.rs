@@ -9,6 +9,8 @@ mod fault;
 mod fields;
 mod format;
 mod lines;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plain;
 mod row;
 mod sampling;
