@@ -1,5 +1,5 @@
-//! Owns the tests of client pools in ServeGen's format: rates, gaps and lengths of the drawn requests against the laws
-//! of the files, and the verb `replay` on a folder of them.
+//! Owns the tests of client pools in the format of `ServeGen`: rates, gaps and lengths of the drawn requests against
+//! the laws of the files, and the verb `replay` on a folder of them.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -136,8 +136,8 @@ fn a_priming_that_is_interrupted_says_how_far_it_came() {
 #[test]
 fn a_row_that_comes_again_is_in_an_infinite_cache() {
     let folder = folder();
-    let rows: String = (0..50).map(|row| format!("{} {row}\n", "word ".repeat(400))).collect();
-    std::fs::write(folder.path().join("rows.txt"), rows).expect("a file");
+    let rows: Vec<String> = (0..50).map(|row| format!("{} {row}", "word ".repeat(400))).collect();
+    std::fs::write(folder.path().join("rows.txt"), rows.join("\n")).expect("a file");
     let words = ["--dataset", "rows.txt", "--prefix-tokens", "64", "--sim", "8b-h100", "--salt", "s", "--json"];
     let load = ["run", "--rate", "50", "--requests", "100", "--output-tokens", "4"];
     let output = run(folder.path(), &[&load[..], &words].concat());
