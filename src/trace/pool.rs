@@ -1,5 +1,5 @@
-//! Owns the reading of a pool of clients, as `ServeGen` publishes them: a folder with `chunk-N-trace.csv` (windows of one
-//! client's rate and burstiness) and `chunk-N-dataset.json` (its lengths).
+//! Owns the reading of a pool of clients, as `ServeGen` publishes them: a folder with `chunk-N-trace.csv` (windows of
+//! one client's rate and burstiness) and `chunk-N-dataset.json` (its lengths).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
