@@ -195,7 +195,11 @@ pub(super) fn refuse_beside_data(
 ) -> Result<(), Error> {
     if plan.recording().is_some_and(|recording| recording.with_body() > 0) {
         let salted = parsed.given.contains("salt") && wire.salt != "off";
-        return refuse_changes("the trace", salted, target, wire);
+        refuse_changes("the trace", salted, target, wire)?;
+        if plan.workload().salt == Salt::Off {
+            parsed.spec.salt = "off".parse().ok();
+        }
+        return Ok(());
     }
     let Some(listed) = plan.workload().source.listed() else { return Ok(()) };
     if parsed.given.contains("input-tokens") {
