@@ -15,7 +15,7 @@ use crate::client::Endpoint;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::results::{Limit, read_bytes};
-use crate::workload::{ChatTemplate, DataFormat, Plan, Tokenizer};
+use crate::workload::{ChatTemplate, Plan, Tokenizer};
 
 /// The flag, for refusals.
 const FLAG: &str = "--chat-template";
@@ -70,7 +70,9 @@ pub(super) fn counter_of(
 
 /// Whether prompts are put into a chat template by the server.
 fn is_templated(endpoint: Endpoint, plan: &Plan) -> bool {
-    let has_bodies = plan.workload().source.listed().is_some_and(|listed| listed.data().format() == DataFormat::Bodies);
+    let of_trace = plan.recording().is_some_and(|recording| recording.with_body() == recording.requests());
+    let has_bodies =
+        of_trace || plan.workload().source.listed().is_some_and(|listed| listed.data().bodies() == listed.data().len());
     endpoint.capabilities().chat_template && !endpoint.has_template() && !has_bodies
 }
 

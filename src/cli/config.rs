@@ -208,8 +208,12 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
                 }
             }
         } else {
-            let mut given = texts(&key, value)
-                .ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))?;
+            let mut given = texts(&key, value).ok_or_else(|| {
+                Error::input(
+                    path,
+                    format!("{key}: takes one value, or a list of values, and holds more levels; write `{key}: VALUE`"),
+                )
+            })?;
             if given.len() > 1 && matches!(argument.get_action(), ArgAction::Set) {
                 // A list for an option that takes one text: `rates: [1, 2, 4.5]`.
                 given = vec![given.join(",")];

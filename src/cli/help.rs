@@ -9,7 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::{help_endpoints, help_mix, help_prefixes, help_profiles, help_sessions, help_slo};
+use crate::report::{help_datasets, help_endpoints, help_mix, help_prefixes, help_profiles, help_sessions, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -20,6 +20,7 @@ use crate::sim::help_sim;
   tonnage help slo        how objectives are written and decided
   tonnage help endpoints  what each endpoint sends and measures
   tonnage help profiles   how a rate over time is written
+  tonnage help datasets   where requests come from; other tools' data sets
   tonnage help prefixes   what prompts can share, for prefix caches
   tonnage help mix        how classes of requests are written
   tonnage help sessions   what conversations are, and their rate
@@ -29,7 +30,7 @@ use crate::sim::help_sim;
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, endpoints, profiles, prefixes, mix, sessions, sim, or a verb
+    /// metrics, slo, endpoints, profiles, datasets, prefixes, mix, sessions, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
@@ -42,6 +43,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some("slo") => help_slo(),
         Some("endpoints") => help_endpoints(),
         Some("profiles") => help_profiles(),
+        Some("datasets") => help_datasets(),
         Some("prefixes") => help_prefixes(),
         Some("mix") => help_mix(),
         Some("sessions") => help_sessions(),
@@ -52,7 +54,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             let accepted = format!(
-                "accepted is metrics, slo, endpoints, profiles, prefixes, mix, sessions, sim, or a verb: {}",
+                "accepted is metrics, slo, endpoints, profiles, datasets, prefixes, mix, sessions, sim, or a verb: {}",
                 verbs.join(", ")
             );
             let found = command.find_subcommand_mut(verb);

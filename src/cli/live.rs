@@ -1,5 +1,6 @@
 //! Owns the common steps of verbs that run loads: finding the target, room for connections, announcements, the session.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -39,9 +40,17 @@ pub(super) fn on_target(
 /// is released.
 pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Service, Option<Folder>)>, Error> {
     let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
+    let primed = Cell::new(0);
     let found = tokio::select! {
-        found = ready(job) => found.map(Some),
-        () = signals.next() => Ok(None),
+        found = ready(job, &primed) => found.map(Some),
+        () = signals.next() => {
+            let primed = match primed.get() {
+                0 => String::new(),
+                sent => format!(", after {} of {} prefixes", count(sent), count(job.plan.primers().into())),
+            };
+            say(&format!("interrupted before the load{primed}: nothing was measured, and no result is written"));
+            Ok(None)
+        }
     };
     if let Ok(Some(found)) = found {
         return Ok(Some((found, claimed)));
@@ -94,6 +103,7 @@ pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command:
         metadata: job.metadata.clone(),
         token_estimate: job.plan.workload().counter(),
         notes: job.notes.clone(),
+        data_digest: job.plan.workload().source.listed().map(|listed| listed.data().digest().to_owned()),
         ..begun
     }
 }

@@ -232,7 +232,15 @@ pub(super) fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
                 File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check {flag}")))?;
             LengthSpec::from_lines(BufReader::new(file), path)
         }
-        None => text.parse().map_err(|refusal: Refusal| refusal.at(flag)),
+        None => text.parse().map_err(|refusal: Refusal| match flag {
+            // The forms are those of lengths, but turns are no tokens.
+            "--turns" => Error::usage(
+                flag,
+                format!("`{text}` is not a number of turns, nor a law of one"),
+                "accepted is 1 to 1000, as in 8, 2..10, normal:8,2, lognormal:8,0.5 or file:PATH",
+            ),
+            _ => refusal.at(flag),
+        }),
     }
 }
 

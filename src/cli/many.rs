@@ -58,6 +58,16 @@ pub(super) fn finished(job: &Job, report: &Report) -> Result<ExitCode, Error> {
     Ok(Exit::of_report(report).into())
 }
 
+/// Refuses to resume `report` with other rows of a data set than it began with.
+pub(super) fn refuse_other_data(job: &Job, report: &Report) -> Result<(), Error> {
+    let digest = job.plan.workload().source.listed().map(|listed| listed.data().digest());
+    if report.data_digest.is_some() && report.data_digest.as_deref() != digest {
+        let why = format!("the data set is not the one that the {} began with: its rows are others", job.verb);
+        return Err(Error::usage("--resume", why, format!("give the earlier file, or begin a new {}", job.verb)));
+    }
+    Ok(())
+}
+
 /// Refuses to resume `report` on another kind of target (simulated or not) than it began with.
 pub(super) fn refuse_another_target(job: &Job, found: &Service, report: &Report) -> Result<(), Error> {
     if found.simulated == report.target.simulated {

@@ -21,6 +21,7 @@ mod mix;
 mod options;
 mod plan;
 mod player;
+mod pool;
 mod prefixes;
 mod preflight;
 mod progress;

@@ -6,9 +6,7 @@ use crate::client::Endpoint;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::units::{Ratio, count};
-use crate::workload::{
-    DataFormat, LengthSpec, Listed, Plan, PrefixLength, Prefixes, Salt, SourceSpec, Workload, infinite_cache,
-};
+use crate::workload::{LengthSpec, Listed, Plan, PrefixLength, Prefixes, Salt, SourceSpec, Workload, infinite_cache};
 
 /// How far the share that prompts can reach may lie below the share that was asked for.
 const TOLERANCE: f64 = 0.02;
@@ -135,7 +133,7 @@ fn prefixes_of(options: &PrefixOptions, seed: Seed) -> Result<Option<Prefixes>, 
 /// Refuses prefixes that no row of the data set can have.
 fn refuse_rows(listed: &Listed, options: &PrefixOptions) -> Result<(), Error> {
     let flag = options.first().unwrap_or("--prefix-tokens");
-    if listed.data().format() == DataFormat::Bodies {
+    if listed.data().bodies() > 0 {
         let why = "would change the bodies of the data set, which are sent as they are";
         return Err(Error::usage(flag, why, "drop it, and write it into the bodies"));
     }

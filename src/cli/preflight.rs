@@ -1,6 +1,7 @@
 //! Owns what is sent before the load, on the command line: the preflight with the sample of `--show-sample`, and the
 //! preparation of prefix caches.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::cli::job::Job;
@@ -14,25 +15,28 @@ use crate::units::{count, seconds, visible};
 /// Time after which an unanswered preflight is announced.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// Time between two announcements of a priming that goes on.
+const BETWEEN: Duration = Duration::from_secs(30);
+
 /// Most characters of the prompt, and of the answer, of `--show-sample`.
 const MOST_SHOWN: usize = 600;
 
 /// Finds the service of `job`, tries it with a small request, and prepares its prefix caches.
 ///
 /// The embedded server is not tried, except for a sample: it is known to answer, and one more request would change the
-/// draws of its service times.
-pub(super) async fn ready(job: &Job) -> Result<Service, Error> {
+/// draws of its service times. `primed` becomes the number of prefixes that were sent.
+pub(super) async fn ready(job: &Job, primed: &Cell<u64>) -> Result<Service, Error> {
     let clock = RunClock::starting_in(Duration::ZERO);
     let mut found = Service::find(job.wanted()).await?;
     if job.preflight && (!found.is_embedded() || job.show_sample) {
         found.preflight = Some(tried(job, &found, clock.until(job.wait_ready.into())).await?);
     }
-    found.preparation = prepared(job, &found).await?;
+    found.preparation = prepared(job, &found, primed).await?;
     Ok(found)
 }
 
 /// Empties the prefix caches of the service and primes them, as far as the job asks for that; `None` if it does not.
-async fn prepared(job: &Job, found: &Service) -> Result<Option<Preparation>, Error> {
+async fn prepared(job: &Job, found: &Service, primed: &Cell<u64>) -> Result<Option<Preparation>, Error> {
     let mut preparation = Preparation::default();
     if job.resets_cache {
         preparation.resets = found.reset_caches(&job.wanted()).await?;
@@ -45,20 +49,35 @@ async fn prepared(job: &Job, found: &Service) -> Result<Option<Preparation>, Err
             wait_ready: Duration::ZERO,
             sample: false,
         };
-        let mut sending = std::pin::pin!(found.prime(&job.chat, &job.plan, patience));
-        let sent = if let Ok(sent) = tokio::time::timeout(QUIET, &mut sending).await {
-            sent?
-        } else {
-            if !job.quiet && !job.json {
-                let prefixes = count(u64::from(job.plan.primers()));
-                say(&format!("priming: {prefixes} prefixes are sent before the load"));
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let mut quiet = QUIET;
+        let mut sending = std::pin::pin!(found.prime(&job.chat, &job.plan, patience, primed));
+        let sent = loop {
+            if let Ok(sent) = tokio::time::timeout(quiet, &mut sending).await {
+                break sent?;
             }
-            sending.await?
+            quiet = BETWEEN;
+            if !job.quiet && !job.json {
+                say(&priming_text(primed.get(), u64::from(job.plan.primers()), clock.now().as_secs()));
+            }
         };
         let primed = sent.map_err(|unready| Error::target(unready.target.as_str(), unprimed_text(&unready)))?;
         preparation.primers = Some(primed);
     }
     Ok((preparation != Preparation::default()).then_some(preparation))
+}
+
+/// The text about the priming that goes on: `primed` of `prefixes` prefixes were sent in `took_s`.
+fn priming_text(primed: u64, prefixes: u64, took_s: f64) -> String {
+    let left = match primed {
+        0 => String::new(),
+        sent => format!(", about {} to go", seconds(took_s * (prefixes - sent.min(prefixes)) as f64 / sent as f64)),
+    };
+    format!(
+        "priming: {} of {} prefixes are sent before the load{left} (--no-prime leaves them out)",
+        count(primed),
+        count(prefixes)
+    )
 }
 
 /// Tries the service with a small request; it may take the time `left` to become ready.

@@ -6,16 +6,21 @@ use std::io::BufReader;
 use std::path::Path;
 
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
+use crate::cli::pool::selection_of_pool;
 use crate::cli::terminal::say;
 use crate::error::Error;
 use crate::report::with_flags;
 use crate::seed::Seed;
-use crate::trace::{Choice, Pauses, Reading, Think, Trace};
-use crate::units::{count, pace, seconds};
+use crate::trace::{Choice, ClientPool, Format, Pauses, RateScale, Reading, Reshape, Selection, Think, Trace};
+use crate::units::{Window, count, pace, seconds};
 use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of, replay_after_completion};
 
 /// Reads the trace in `path`.
 pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
+    if ClientPool::is_at(path) {
+        let why = "is a folder, and no trace; `tonnage replay` draws requests from a folder of clients";
+        return Err(Error::input(path, why));
+    }
     let file =
         File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
     let trace = Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)?;
@@ -41,37 +46,27 @@ pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The plan that replays the part of the trace in `file` that the options select.
+/// The plan that replays the part of the trace in `file` that the options select. `streamed` is whether answers are
+/// read as streams, which bodies of the trace must ask for themselves; `None`: nothing is sent.
 pub(super) fn plan_of_trace(
     file: &Path,
     options: &ReplayOptions,
     schedule: &ScheduleOptions,
     salt: Salt,
+    streamed: Option<bool>,
 ) -> Result<Plan, Error> {
-    let mut trace = read(file, &options.reading.reading())?;
-    refuse_restart(&trace, file)?;
-    let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
-    match options.session_rate {
-        Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
-        Some(_) => {
-            let why = "has no meaning here: the trace says itself when each request came";
-            return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
-        }
-        None if trace.has_relative_sessions() && sessions > 1 => {
-            let why =
-                format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
-            return Err(Error::usage(
-                "--session-rate",
-                why,
-                "say how many begin in a second, minute or hour, as in --session-rate 6/min",
-            ));
-        }
-        None => {}
-    }
-    let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
-    let selection = trace.select(&choice, file)?;
+    let seed = Seed::new(schedule.seed);
+    let is_pool = ClientPool::is_at(file);
+    let mut selection =
+        if is_pool { selection_of_pool(file, options, schedule)? } else { selection_of_file(file, options, seed)? };
+    refuse_streams(&selection.trace, file, streamed)?;
+    note_bodies(&mut selection);
     let pauses = pauses_of(&selection.trace, options, schedule)?;
-    let mut selection = selection.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
+    let sessions = selection.trace.sessions().number();
+    // A pool was drawn at its rate.
+    let rate_scale = if is_pool { RateScale::ONE } else { options.rate_scale };
+    let reshape = Reshape { rate_scale, ..options.reshape() };
+    let mut selection = selection.reshape(&reshape, seed).map_err(|refusal| refusal.at("--rate-scale"))?;
     if let Some(rate) = options.session_rate {
         selection.changes.insert(
             0,
@@ -101,7 +96,74 @@ pub(super) fn plan_of_trace(
     for overlay in &schedule.overlay {
         recording.note(format!("{overlay}: it changes the speed over time; requests and their order stay"));
     }
+    // A body is sent as it is: no salt can make it differ from those of another run.
+    let salt = if recording.with_body() == recording.requests() { Salt::Off } else { salt };
     Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
+}
+
+/// The part of the trace in `file` that the options select.
+fn selection_of_file(file: &Path, options: &ReplayOptions, seed: Seed) -> Result<Selection, Error> {
+    let mut trace = read(file, &options.reading.reading())?;
+    refuse_restart(&trace, file)?;
+    let sessions = trace.sessions().number();
+    match options.session_rate {
+        Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
+        Some(_) => {
+            let why = "has no meaning here: the trace says itself when each request came";
+            return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
+        }
+        None if trace.has_relative_sessions() && sessions > 1 => {
+            let why =
+                format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
+            return Err(Error::usage(
+                "--session-rate",
+                why,
+                "say how many begin in a second, minute or hour, as in --session-rate 6/min",
+            ));
+        }
+        None => {}
+    }
+    let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
+    trace.select(&choice, file)
+}
+
+/// Refuses a body of the trace that does not ask for its answer in the way in which answers are read.
+fn refuse_streams(trace: &Trace, file: &Path, streamed: Option<bool>) -> Result<(), Error> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        #[serde(default)]
+        stream: Option<bool>,
+    }
+    let Some(streamed) = streamed else { return Ok(()) };
+    for row in trace.rows() {
+        let Some(body) = trace.bodies().of(row.place) else { continue };
+        let told: Told = serde_json::from_str(body).map_err(|why| {
+            Error::input_at(file, trace.line_of(row), format!("has a body that is not understood ({why})"))
+        })?;
+        let why = match (streamed, told.stream.unwrap_or(false)) {
+            (true, false) => "has a body without `\"stream\": true`, and answers are read as streams; give --no-stream",
+            (false, true) => "has a body with `\"stream\": true`, and answers are read whole; drop --no-stream",
+            _ => continue,
+        };
+        let why = format!("{why}, or replay such requests from a file of their own");
+        return Err(Error::input_at(file, trace.line_of(row), why));
+    }
+    Ok(())
+}
+
+/// Says that bodies of the trace are sent, and what is not.
+fn note_bodies(selection: &mut Selection) {
+    let bodies = selection.trace.bodies();
+    let headers = match bodies.with_headers() {
+        0 => String::new(),
+        rows => format!("; {} rows have headers of their own, which are not sent", count(rows)),
+    };
+    if bodies.number() > 0 {
+        selection.changes.push(format!(
+            "bodies are sent as they are: model, stream and lengths are theirs, and input lengths are estimates where \
+             the trace does not count them{headers}"
+        ));
+    }
 }
 
 /// What the turns of `trace` wait for with `--think after-completion`; `None` if all are sent at recorded instants.
@@ -204,7 +266,9 @@ pub(super) fn notes_of_trace(trace: &Provenance, plan: &Plan) -> Vec<String> {
     if trace.out_of_order > 0 {
         notes.push(sorted(trace));
     }
-    if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
+    // The last request of a pool always comes before the end of its span.
+    let outlives = |window: &Window| window.end.as_secs() > recorded_s && trace.format != Format::ServeGen;
+    if let Some(window) = trace.window.filter(outlives) {
         notes.push(format!(
             "the window ends at {}, and the last row is at {}: nothing is sent in between",
             seconds(window.end.as_secs()),

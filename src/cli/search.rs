@@ -16,7 +16,7 @@ use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::salt_of;
-use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
+use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_other_data};
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
@@ -89,6 +89,9 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     {
         return finished(&job, report);
     }
+    if let Some(report) = &begun {
+        refuse_other_data(&job, report)?;
+    }
     if folder.is_some() {
         (job.out, job.replace) = (folder, Replace::Resumed);
     }
@@ -143,7 +146,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         return Err(Error::usage("--mix", why, "drop one of them"));
     }
     let trace = match &file {
-        Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone())?),
+        Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone(), streamed)?),
         None => None,
     };
     let recorded = trace
@@ -175,6 +178,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO)
     };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
+    // A trace of bodies takes no salt.
+    let salt = plan.workload().salt.clone();
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.spec.duration = None;
     blueprint.objectives = Arc::clone(&job.objectives);

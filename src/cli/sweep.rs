@@ -16,7 +16,7 @@ use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of};
-use crate::cli::many::{begun_in, finished, hear, refuse_another_target};
+use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_other_data};
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
 use crate::cli::player::{Player, Prints};
@@ -102,6 +102,9 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     let (mut job, sweep, blueprint) = prepared(arguments, &mut parsed)?;
     if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
         return finished(&job, report);
+    }
+    if let Some(report) = &begun {
+        refuse_other_data(&job, report)?;
     }
     if folder.is_some() {
         (job.out, job.replace) = (folder, Replace::Resumed);

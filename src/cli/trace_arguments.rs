@@ -117,7 +117,8 @@ pub(super) struct FitArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct SampleArguments {
-    /// Format to write: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl
+    /// Format to write: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, bodies,
+    /// csv or jsonl
     #[arg(long, value_name = "FORMAT")]
     pub(super) to: Format,
     /// File to write; compressed (gzip) where its name ends in .gz

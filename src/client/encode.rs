@@ -370,7 +370,10 @@ impl Encoder {
         let target = &self.targets[place];
         let of_class = self.class_models.iter().find(|(class, _)| *class == spec.outline.class);
         let model = of_class.map_or(&self.models[(of_model / targets % models) as usize], |(_, model)| model);
-        let body = spec.body.clone().unwrap_or_else(|| self.body(spec, model));
+        let body = match &spec.body {
+            Some(whole) => whole.for_model(&model.plain_name),
+            None => self.body(spec, model),
+        };
 
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;

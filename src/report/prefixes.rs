@@ -38,7 +38,9 @@ The page shows three shares of the window's prompt tokens side by side: asked
 for; what an infinite cache would hold, computed from the plan; and what the
 server took from its cache, by the usage of its answers (vLLM reports it with
 --enable-prompt-tokens-details, SGLang with --enable-cache-report). A server
-below the second evicts, spreads requests over replicas, or has no cache.
+below the second evicts, spreads requests over replicas, or has no cache. One
+above it holds what the second does not count: the chat template, and what two
+rows of a data set have in common (a row that is sent again is counted).
 
 vLLM's prefix_repetition (10 prefixes of 256 tokens, suffixes of 256):
   --prefix-groups 10 --prefix-tokens 256 --input-tokens 512 --output-tokens 128

@@ -55,6 +55,9 @@ pub struct Report {
     /// What was done to the prefix caches of the service before the load; absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
+    /// The hash of everything that the rows of the data set say; absent without a data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<String>,
     /// One trial for each load that has ended.
     pub trials: Vec<TrialView>,
     /// The findings of a sweep. Each of its trials has its records in its own folder, `points/01` and so on.

@@ -21,7 +21,7 @@ mod warp;
 
 pub use curve::{Curve, RateStep};
 pub use extent::Extent;
-pub(crate) use gaps::gamma;
+pub(crate) use gaps::{UnitArrivals, gamma};
 pub(crate) use help::{overlay_forms, profile_forms};
 pub use law::{LawCheck, LawVerdict};
 pub use overlay::Overlay;

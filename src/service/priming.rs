@@ -1,5 +1,6 @@
 //! Owns the preparation of prefix caches before the load: they are emptied, then each prefix is sent once.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +36,14 @@ impl Service {
         Ok(resets)
     }
 
-    /// Sends each prefix of `plan` once to each target and for each model. The inner error is a service that did not
-    /// answer.
+    /// Sends each prefix of `plan` once to each target and for each model, and counts in `primed` the prefixes that
+    /// were answered. The inner error is a service that did not answer.
     pub(crate) async fn prime(
         &self,
         requests: &RequestOptions,
         plan: &Arc<Plan>,
         patience: Patience,
+        primed: &Cell<u64>,
     ) -> Result<Result<Primers, Unready>, Error> {
         let clock = RunClock::starting_in(Duration::ZERO);
         let sounding = Rc::new(Sounding::new(self, requests, Patience { wait_ready: Duration::ZERO, ..patience })?);
@@ -51,7 +53,7 @@ impl Service {
         // Request i goes to target i modulo their number, with the next model after each round.
         let first = FIRST_ID.next_multiple_of(routes);
         let mut left = (0..prefixes).flat_map(|group| (0..routes).map(move |route| (group, group * routes + route)));
-        let mut sending = JoinSet::new();
+        let (mut sending, mut answers) = (JoinSet::new(), 0);
         loop {
             while sending.len() < AT_ONCE
                 && let Some((group, place)) = left.next()
@@ -67,6 +69,8 @@ impl Service {
             let Some(sent) = sending.join_next().await else { break };
             let (answered, tries, tokens) = sent.map_err(|why| Error::Internal(format!("priming failed: {why}")))?;
             primers.requests += tries;
+            answers += 1;
+            primed.set(answers / routes);
             match answered {
                 Err(unready) => return Ok(Err(unready)),
                 Ok(answer) => {

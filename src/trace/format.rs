@@ -30,15 +30,19 @@ pub enum Format {
     Otel,
     /// Logs of a proxy: seconds since 1970 or dates, token usage, sessions.
     LiteLlm,
+    /// JSONL of whole request bodies: seconds or dates.
+    Bodies,
     /// CSV whose columns the user named.
     Csv,
     /// JSONL whose keys the user named.
     Jsonl,
+    /// A folder of clients, from which requests are drawn. No file has this format.
+    ServeGen,
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: [Self; 12] = [
+    /// Every format of a file.
+    pub const ALL: [Self; 13] = [
         Self::Azure,
         Self::BurstGpt,
         Self::Mooncake,
@@ -49,6 +53,7 @@ impl Format {
         Self::Vidur,
         Self::Otel,
         Self::LiteLlm,
+        Self::Bodies,
         Self::Csv,
         Self::Jsonl,
     ];
@@ -67,8 +72,10 @@ impl Format {
             Self::Vidur => "vidur",
             Self::Otel => "otel",
             Self::LiteLlm => "litellm",
+            Self::Bodies => "bodies",
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::ServeGen => "servegen",
         }
     }
 
@@ -76,18 +83,19 @@ impl Format {
     pub(crate) const fn time_unit(self) -> &'static str {
         match self {
             Self::Azure => "dates",
-            Self::BurstGpt | Self::Bailian | Self::RagPulse | Self::Vidur => "seconds",
+            Self::BurstGpt | Self::Bailian | Self::RagPulse | Self::Vidur | Self::ServeGen => "seconds",
             Self::Weka => "seconds from each session's start",
             Self::Mooncake | Self::AiBrix => "milliseconds",
             Self::Otel => "nanoseconds since 1970 or dates",
             Self::LiteLlm => "seconds since 1970 or dates",
+            Self::Bodies => "seconds or dates",
             Self::Csv | Self::Jsonl => TimeUnit::Nanoseconds.plural(),
         }
     }
 
     /// Whether the times count from a zero of the recording. If they do, a jump backwards begins another recording.
     pub(crate) const fn has_own_clock(self) -> bool {
-        !matches!(self, Self::Otel | Self::LiteLlm | Self::Weka)
+        !matches!(self, Self::Otel | Self::LiteLlm | Self::Bodies | Self::Weka)
     }
 
     pub(crate) const fn is_generic(self) -> bool {

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::trace::table::{DELIMITERS, Scan};
+use crate::units::{not_utf_8, utf_16_of};
 
 /// Maximum length of a line, in bytes (64 MiB). An agent's session of 2 000 requests in blocks of 64 tokens is shorter.
 const MOST_BYTES: u64 = 64 << 20;
@@ -138,6 +139,11 @@ impl<'a> Lines<'a> {
         if self.document.is_none() && !self.read_line()? {
             return Ok(None);
         }
+        if self.number == 1
+            && let Some(why) = utf_16_of(&self.buffer)
+        {
+            return Err(self.refuse(why));
+        }
         if self.document.is_none() && self.number == 1 && starts_document(&self.buffer) {
             self.read_document()?;
         }
@@ -156,7 +162,7 @@ impl<'a> Lines<'a> {
             // When tabs separate fields, tabs at the end are empty fields and must stay.
             Ok(text) if self.delimiter == Some('\t') => Ok(Some((number, text.trim_matches(['\r', '\n', ' '])))),
             Ok(text) => Ok(Some((number, text.trim()))),
-            Err(_) => Err(self.refuse("is not UTF-8 text; a trace is a text file".to_owned())),
+            Err(why) => Err(self.refuse(not_utf_8(&self.buffer, why.valid_up_to()).1)),
         }
     }
 
@@ -231,8 +237,10 @@ impl<'a> Lines<'a> {
         if bytes.len() as u64 >= MOST_DOCUMENT_BYTES {
             return Err(Error::input(&self.path, "is one JSON document of more than 1 GiB; write one object per line"));
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::input(&self.path, "is not UTF-8 text; a trace is a text file"))?;
+        let text = String::from_utf8(bytes).map_err(|why| {
+            let (line, words) = not_utf_8(why.as_bytes(), why.utf8_error().valid_up_to());
+            Error::input_at(&self.path, line, words)
+        })?;
         let mut objects = VecDeque::new();
         let (mut line, mut counted) = (1, 0);
         let mut add = |value: &RawValue| {

@@ -3,6 +3,7 @@
 use crate::trace::aibrix::AiBrix;
 use crate::trace::azure::Azure;
 use crate::trace::bailian::Bailian;
+use crate::trace::bodies::WholeBodies;
 use crate::trace::burstgpt::BurstGpt;
 use crate::trace::format::Format;
 use crate::trace::generic::{GenericCsv, GenericJson};
@@ -97,6 +98,8 @@ fn parser(format: Format, line: &str, reading: &Reading, named: bool) -> Result<
         Format::Vidur => Box::new(Vidur::new(line)?),
         Format::Otel => Box::new(Otel),
         Format::LiteLlm => Box::new(LiteLlm::new(line)?),
+        Format::Bodies => Box::new(WholeBodies),
+        Format::ServeGen => return Err("is a file, and servegen is a folder of clients".to_owned()),
         Format::Csv => Box::new(GenericCsv::new(line, reading.columns.as_ref(), reading.time_unit)?),
         Format::Jsonl => Box::new(GenericJson::new(line, reading.columns.as_ref(), reading.time_unit)?),
     })

@@ -57,6 +57,7 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
         (Format::AiBrix, is_list("requests") && has("timestamp")),
         (Format::Otel, is_otel(object)),
         (Format::LiteLlm, has("startTime") && (has("prompt_tokens") || has("completion_tokens"))),
+        (Format::Bodies, has("body") && has("timestamp")),
         (Format::Bailian, lengths && chats),
         (Format::RagPulse, lengths && grouped),
         // Without blocks, or with a fraction, the time may be in seconds.

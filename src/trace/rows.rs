@@ -1,6 +1,7 @@
 //! Owns `Trace`: recorded requests in order of time, 24 bytes each. Optional properties of rows are stored beside them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::seed::{Seed, exponential};
 use crate::trace::format::Format;
-use crate::trace::sides::{AnswerTimes, BlockPool, LineRuns, NewSessions, Sessions};
+use crate::trace::sides::{AnswerTimes, BlockPool, Bodies, LineRuns, NewSessions, Sessions};
 use crate::units::{Offset, Rate};
 
 /// One recorded request.
@@ -35,6 +36,23 @@ pub(crate) struct RawRow {
     pub(crate) output_tokens: u32,
 }
 
+/// A request of a pool of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PoolRow {
+    /// The instant, in nanoseconds from the start of the pool.
+    pub(crate) at_ns: i64,
+    pub(crate) input_tokens: u32,
+    pub(crate) output_tokens: u32,
+}
+
+/// A row of a recording that is not read from a file.
+pub(crate) struct MadeUp {
+    pub(crate) row: RawRow,
+    pub(crate) ids: Vec<u64>,
+    pub(crate) session: String,
+    pub(crate) body: Option<Arc<str>>,
+}
+
 /// A jump backwards in time that is too large for rows out of order: another recording begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {
@@ -52,6 +70,7 @@ pub struct Trace {
     delimiter: char,
     rows: Vec<Row>,
     blocks: BlockPool,
+    bodies: Bodies,
     sessions: Sessions,
     answer_times: AnswerTimes,
     lines: LineRuns,
@@ -99,6 +118,12 @@ impl Trace {
     #[must_use]
     pub fn blocks(&self) -> &BlockPool {
         &self.blocks
+    }
+
+    /// The request bodies of the rows.
+    #[must_use]
+    pub fn bodies(&self) -> &Bodies {
+        &self.bodies
     }
 
     /// The sessions of the rows.
@@ -196,15 +221,32 @@ impl Trace {
         self
     }
 
+    /// The trace of the requests of a pool, in order of time, with instants counted from `start`; `None` when there are
+    /// none.
+    pub(crate) fn of_pool(mut rows: Vec<PoolRow>, start: Offset) -> Option<Self> {
+        rows.sort_by_key(|row| row.at_ns);
+        let mut trace = Pending::of_pool(rows)?;
+        let before_ns = u64::try_from(trace.first_ns).unwrap_or(0).saturating_sub(start.as_nanos());
+        for row in &mut trace.rows {
+            row.at = Offset::from_nanos(row.at.as_nanos() + before_ns);
+        }
+        Some(trace)
+    }
+
     /// The rows, for thinning, moving and copying. The caller must leave them sorted ([`sort`]).
     pub(crate) fn rows_mut(&mut self) -> &mut Vec<Row> {
         &mut self.rows
     }
 
-    /// The rows, their blocks and their sessions.
+    /// The rows, for changes, beside their bodies.
+    pub(crate) fn rows_and_bodies(&mut self) -> (&mut Vec<Row>, &Bodies) {
+        (&mut self.rows, &self.bodies)
+    }
+
+    /// The rows, their blocks, their bodies and their sessions.
     #[must_use]
-    pub(crate) fn into_parts(self) -> (Vec<Row>, BlockPool, Sessions) {
-        (self.rows, self.blocks, self.sessions)
+    pub(crate) fn into_parts(self) -> (Vec<Row>, BlockPool, Bodies, Sessions) {
+        (self.rows, self.blocks, self.bodies, self.sessions)
     }
 }
 
@@ -227,6 +269,8 @@ pub(crate) struct Pending {
     wanted_segment: Option<u32>,
     /// The response time of the next row, in nanoseconds.
     answered_in_ns: Option<i64>,
+    /// The body of the next row, and whether the row has headers of its own.
+    body: (Option<Arc<str>>, bool),
 }
 
 impl Pending {
@@ -241,6 +285,7 @@ impl Pending {
             delimiter: ',',
             rows: Vec::new(),
             blocks: BlockPool::default(),
+            bodies: Bodies::default(),
             sessions: Sessions::default(),
             answer_times: AnswerTimes::default(),
             lines: LineRuns::default(),
@@ -261,16 +306,27 @@ impl Pending {
             latest_ns: i64::MIN,
             wanted_segment,
             answered_in_ns: None,
+            body: (None, false),
         }
     }
 
-    /// A trace of `rows`, each with its blocks and its session. `None` when there are no rows, or a row cannot have its
+    /// A trace of the requests of a pool; `None` when there are none.
+    fn of_pool(rows: Vec<PoolRow>) -> Option<Trace> {
+        let mut pending = Self::new(Format::ServeGen, Format::ServeGen.time_unit(), None);
+        for PoolRow { at_ns, input_tokens, output_tokens } in rows {
+            pending.push(RawRow { at_ns, input_tokens, output_tokens }, &[], None).ok()?;
+        }
+        pending.finish(None, Path::new("")).ok()
+    }
+
+    /// A trace of `rows`. `None` when there are no rows, or a row cannot have its
     /// blocks.
-    pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<(RawRow, Vec<u64>, String)>) -> Option<Trace> {
+    pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<MadeUp>) -> Option<Trace> {
         let mut pending = Self::new(format, format.time_unit(), None);
         pending.block_tokens(block_tokens).ok()?;
-        for (number, (row, ids, session)) in (1..).zip(rows) {
+        for (number, MadeUp { row, ids, session, body }) in (1..).zip(rows) {
             pending.number = number;
+            pending.with_body(body, false);
             pending.push(row, &ids, Some(&session)).ok()?;
         }
         pending.finish(None, Path::new("")).ok()
@@ -286,9 +342,15 @@ impl Pending {
         self.answered_in_ns = ns;
     }
 
+    /// Sets the body of the next row pushed, and whether that row has headers of its own, which are not kept.
+    pub(crate) fn with_body(&mut self, body: Option<Arc<str>>, has_headers: bool) {
+        self.body = (body, has_headers);
+    }
+
     /// Stores a row, its prefix blocks and the name of its session. Refused when there are too many rows or blocks.
     pub(crate) fn push(&mut self, raw: RawRow, ids: &[u64], session: Option<&str>) -> Result<(), String> {
         let answered_in_ns = self.answered_in_ns.take();
+        let (body, has_headers) = std::mem::take(&mut self.body);
         let trace = &mut self.trace;
         let back_ns = self.before_ns.saturating_sub(raw.at_ns);
         // A clock of dates, and the clocks of relative sessions, cannot start again.
@@ -315,6 +377,7 @@ impl Pending {
             return Err(format!("is row {} of the trace, above the maximum; split the file", Trace::MOST_ROWS + 1));
         }
         trace.blocks.push(place, ids, raw.input_tokens)?;
+        trace.bodies.push(place, body, has_headers);
         trace.lines.push(place, self.number);
         trace.answer_times.push(place, answered_in_ns.filter(|_| session.is_some()));
         self.new_sessions.push(place, session);

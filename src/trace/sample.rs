@@ -2,7 +2,7 @@
 //! shared prefixes.
 
 use crate::seed::{Seed, exponential, open_unit};
-use crate::trace::rows::{Pending, RawRow};
+use crate::trace::rows::{MadeUp, Pending, RawRow};
 use crate::trace::{Format, Trace};
 
 /// Length of the common prefix of all conversations, in tokens.
@@ -40,17 +40,23 @@ pub(crate) fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace
                 u64::from(block) + if block < SYSTEM_TOKENS / block_tokens { 0 } else { 10_000 * (session + 1) }
             });
             let at_ns = clock_ns + (libm::round(at_ms) as i64) * 1_000_000;
-            rows.push((
-                RawRow { at_ns, input_tokens, output_tokens },
-                ids.collect::<Vec<_>>(),
-                format!("conversation-{session}"),
-            ));
+            let row = RawRow { at_ns, input_tokens, output_tokens };
+            let body = (format == Format::Bodies).then(|| body_of(session, output_tokens).into());
+            rows.push(MadeUp { row, ids: ids.collect(), session: format!("conversation-{session}"), body });
             context = input_tokens + output_tokens;
             at_ms += TURN_MS * exponential(&mut generator);
         }
         start_ms += START_MS * exponential(&mut generator);
         session += 1;
     }
-    rows.sort_by_key(|(row, ..)| row.at_ns);
+    rows.sort_by_key(|row| row.row.at_ns);
     Pending::of(format, block_tokens, rows)
+}
+
+/// A small body for `/v1/chat/completions`, as a recorder keeps it. It is no part of the conversations.
+fn body_of(session: u64, output_tokens: u32) -> String {
+    format!(
+        "{{\"model\": \"model\", \"messages\": [{{\"role\": \"user\", \"content\": \"Question {session} about this \
+         text.\"}}], \"max_tokens\": {output_tokens}, \"stream\": true}}"
+    )
 }

@@ -134,7 +134,8 @@ impl Trace {
             dropped.insert(RemovalReason::Segment, self.other_segments());
         }
         let (mut raised, mut refused) = (0, None);
-        self.rows_mut().retain_mut(|row| {
+        let (rows, bodies) = self.rows_and_bodies();
+        rows.retain_mut(|row| {
             let mut leave_out = |reason| {
                 *dropped.entry(reason).or_insert(0) += 1;
                 false
@@ -145,7 +146,9 @@ impl Trace {
                 }
                 row.at = Offset::from(row.at.since(window.start));
             }
-            if row.input_tokens == 0 || row.output_tokens == 0 {
+            // A body is sent as it is, whatever is known of its lengths.
+            let is_empty = row.input_tokens == 0 || row.output_tokens == 0;
+            if is_empty && bodies.of(row.place).is_none() {
                 match choice.on_empty {
                     None => {}
                     Some(OnEmpty::Skip) => return leave_out(RemovalReason::Empty),

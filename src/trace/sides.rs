@@ -1,9 +1,10 @@
-//! Owns the optional properties of a row, stored by the row's place: prefix blocks, sessions, response times, and line
-//! numbers.
+//! Owns the optional properties of a row, stored by the row's place: prefix blocks, bodies, sessions, response times,
+//! and line numbers.
 
 use serde::{Deserialize, Serialize};
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The prefix block ids of all rows, one list after another. Equal ids stand for equal text.
@@ -84,6 +85,45 @@ impl BlockPool {
             self.words.extend_from_slice(ids);
         }
         Ok(())
+    }
+}
+
+/// The request bodies of all rows that have one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Bodies {
+    /// By place; empty until a row has a body.
+    of: Vec<Option<Arc<str>>>,
+    /// Number of rows with headers of their own, which are not kept.
+    with_headers: u64,
+}
+
+impl Bodies {
+    /// The number of rows with a body.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.of.iter().flatten().count() as u64
+    }
+
+    /// The body of the row at `place`, if it has one.
+    #[must_use]
+    pub fn of(&self, place: u32) -> Option<&str> {
+        self.of.get(place as usize)?.as_deref()
+    }
+
+    /// Number of rows with headers of their own, which are not kept.
+    #[must_use]
+    pub fn with_headers(&self) -> u64 {
+        self.with_headers
+    }
+
+    /// Stores the body of the row at `place`, which must be the next row.
+    pub(crate) fn push(&mut self, place: u32, body: Option<Arc<str>>, has_headers: bool) {
+        self.with_headers += u64::from(has_headers);
+        if body.is_none() && self.of.is_empty() {
+            return;
+        }
+        self.of.resize(place as usize, None);
+        self.of.push(body);
     }
 }
 

@@ -18,10 +18,13 @@ pub fn write(trace: &Trace, format: Format, sink: &mut impl Write) -> io::Result
     let writer = Writer { trace, format, plain_names: plain_names(trace) };
     match format {
         Format::Azure | Format::BurstGpt | Format::Vidur | Format::Csv => writer.table(sink)?,
+        Format::ServeGen => return Err(io::Error::other("a pool of clients is no list of requests")),
         Format::Weka => writer.conversations(sink)?,
         Format::AiBrix => writer.instants(sink)?,
         Format::Bailian => writer.chats(sink)?,
-        Format::Mooncake | Format::RagPulse | Format::Otel | Format::LiteLlm | Format::Jsonl => writer.lines(sink)?,
+        Format::Mooncake | Format::RagPulse | Format::Otel | Format::LiteLlm | Format::Bodies | Format::Jsonl => {
+            writer.lines(sink)?;
+        }
     }
     Ok(writer.losses())
 }
@@ -77,6 +80,13 @@ impl Writer<'_> {
             "names of sessions (they are numbered: some have quotes or separators, or could be spreadsheet formulas)",
         );
         note(!self.trace.answer_times().is_empty(), "response times");
+        let bodies = self.trace.bodies();
+        note(bodies.number() > 0 && self.format != Format::Bodies, "request bodies");
+        note(bodies.with_headers() > 0, "headers of requests");
+        note(
+            self.format == Format::Bodies && (has_sessions || bodies.number() < rows.len() as u64),
+            "nothing, but evalscope refuses rows without a body, and the keys session_id and prompt_tokens",
+        );
         let blocks = format!("prefix blocks of {} tokens", self.trace.blocks().block_tokens());
         note(!self.trace.blocks().is_empty() && !self.keeps_blocks(), &blocks);
         note(self.format == Format::AiBrix && not_whole(1_000_000), "times below a millisecond");
@@ -176,6 +186,22 @@ impl Writer<'_> {
                     with("session_id")
                 )?,
                 Format::Otel => writeln!(sink, "{}", self.span(row, at_ns))?,
+                Format::Bodies => {
+                    let (time, session) = (decimal(at_ns, 9), with("session_id"));
+                    match self.trace.bodies().of(row.place) {
+                        Some(body) => writeln!(
+                            sink,
+                            "{{\"timestamp\": {time}, \"body\": {}{}{session}}}",
+                            body.replace(['\n', '\r'], " "),
+                            if output > 0 { format!(", \"completion_tokens\": {output}") } else { String::new() }
+                        )?,
+                        None => writeln!(
+                            sink,
+                            "{{\"timestamp\": {time}, \"body\": null, \"prompt_tokens\": {input}, \
+                             \"completion_tokens\": {output}{session}}}"
+                        )?,
+                    }
+                }
                 _ => writeln!(
                     sink,
                     "{{\"time_ns\": {at_ns}, \"input_tokens\": {input}, \"output_tokens\": {output}{}}}",

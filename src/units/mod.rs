@@ -1,5 +1,7 @@
 //! Owns the units of measurement: instants, rates, shares, quantiles, and how they are read and shown.
 
+mod encoding;
+pub(crate) mod estimate;
 mod format;
 mod quantile;
 mod rate;
@@ -11,6 +13,7 @@ mod unsaid;
 mod visible;
 mod yaml;
 
+pub(crate) use encoding::{not_utf_8, utf_16_of};
 pub use format::seconds;
 pub(crate) use format::{columns, count, cut_to, pace, per_second, plain, wrapped};
 pub use quantile::Quantile;

@@ -1,5 +1,7 @@
 //! Owns `CacheShare`: the share of prompt tokens that an infinite prefix cache would hold, computed from the plan.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Extent;
@@ -19,8 +21,8 @@ pub struct CacheShare {
     pub asked: Option<f64>,
     /// The share that an infinite cache would hold: of the prompt tokens of the window's requests, those in whole
     /// blocks of [`Prefixes::BLOCK_TOKENS`] that an earlier request of the plan, or the priming, has sent. Chat
-    /// templates are not counted. `null` without requests in the window, and for sessions, whose later turns find the
-    /// conversation before them, too, if it is still cached.
+    /// templates are not counted, nor what two rows of a data set have in common. `null` without requests in the
+    /// window, and for sessions, whose later turns find the conversation before them, too, if it is still cached.
     pub infinite: Option<f64>,
     /// The number of requests in `infinite`: those of the window, or the first of them in a long plan.
     pub requests: u64,
@@ -44,14 +46,18 @@ struct Held {
 impl Held {
     /// The tokens of a request with `shared` that are held; then they are all held.
     fn take(&mut self, shared: Shared) -> u32 {
-        let whole = |tokens: u32| tokens / Prefixes::BLOCK_TOKENS * Prefixes::BLOCK_TOKENS;
-        let (all, system) = (shared.block_tokens(), whole(shared.system));
+        let (all, system) = (shared.block_tokens(), whole_blocks(shared.system));
         let Some(of_group) = self.groups.get_mut(shared.group as usize) else { return 0 };
         let hit = all.min((*of_group).max(self.system.min(system)));
         *of_group = all.max(*of_group);
         self.system = self.system.max(system);
         hit
     }
+}
+
+/// The tokens of the whole blocks in `tokens`.
+const fn whole_blocks(tokens: u32) -> u32 {
+    tokens / Prefixes::BLOCK_TOKENS * Prefixes::BLOCK_TOKENS
 }
 
 /// The share of prompt tokens that an infinite prefix cache would hold; `None` if the plan's requests share nothing.
@@ -70,10 +76,17 @@ pub fn infinite_cache(plan: &Plan) -> Option<CacheShare> {
         (0..plan.primers()).for_each(|group| _ = held.take(plan.primed(group)));
     }
     let (mut hit, mut all, mut requests, mut cut) = (0, 0, 0, 0);
+    // A row that comes again behind the same prefix is held as a whole, but for its last token.
+    let mut rows = HashSet::new();
     let mut look = |id: u64, counts: bool| {
         let tokens = plan.outline(id).input_tokens;
         let shared = sharing.of(id, tokens);
-        let found = held.take(shared);
+        let mut found = held.take(shared);
+        if let Some(place) = plan.source().place(id)
+            && !rows.insert((shared.group, place))
+        {
+            found = found.max(whole_blocks(tokens.saturating_sub(1)));
+        }
         if counts {
             cut += u64::from(shared.tokens() < sharing.asked(id).tokens());
             hit += u64::from(found);

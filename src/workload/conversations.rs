@@ -18,6 +18,9 @@ pub struct SessionSpec {
     turns: Option<LengthSpec>,
     think: ThinkLaw,
     replies: Replies,
+    /// Whether the think times are those of the data set, and not of `think`.
+    #[serde(default)]
+    recorded_think: bool,
 }
 
 impl SessionSpec {
@@ -32,14 +35,20 @@ impl SessionSpec {
                 format!("a session of {most} turns is out of range"),
                 format!("accepted is 1 to {} turns, as in 8 or 2..10", Self::MOST_TURNS),
             )),
-            None => Ok(Self { turns: Some(turns), think, replies: Replies::Real }),
+            None => Ok(Self { turns: Some(turns), think, replies: Replies::Real, recorded_think: false }),
         }
     }
 
     /// Sessions of the turns of a data set's conversations, with a think time of `think` before each later turn.
     #[must_use]
     pub const fn of_data(think: ThinkLaw) -> Self {
-        Self { turns: None, think, replies: Replies::Real }
+        Self { turns: None, think, replies: Replies::Real, recorded_think: false }
+    }
+
+    /// The same with the think times that the rows of the data set give.
+    #[must_use]
+    pub fn thinking_as_recorded(self) -> Self {
+        Self { recorded_think: true, ..self }
     }
 
     /// The same with the answers of `replies` in the conversation that later turns carry.
@@ -58,9 +67,11 @@ impl SessionSpec {
     #[must_use]
     pub fn sentence(&self) -> String {
         let turns = self.turns.as_ref().map_or_else(|| "the data set's".to_owned(), LengthSpec::to_string);
+        let think = if self.recorded_think { "the data set's times".to_owned() } else { self.think.to_string() };
         format!(
-            "{turns} turns, {} between an answer and the next turn, which carries the conversation with {} answers",
-            self.think, self.replies
+            "{turns} turns, {think} between an answer and the next turn, which carries the conversation with {} \
+             answers",
+            self.replies
         )
     }
 }
@@ -78,14 +89,21 @@ pub struct Conversations {
     /// For a data set: which conversation a session takes, and the row of the first turn of each conversation (and at
     /// last the number of rows).
     rows: Option<(Order, Arc<[u32]>)>,
+    /// The think time before each row in nanoseconds, if the data set gives them.
+    thinks: Option<Arc<[u64]>>,
 }
 
 /// The distance between the ids of two successive turns of a session.
 const STRIDE: u64 = 1_000_000_000;
 
 impl Conversations {
-    pub(super) fn new(spec: SessionSpec, rows: Option<(Order, Arc<[u32]>)>, seed: Seed) -> Self {
-        Self { spec, rows, turns: seed.stream("turns"), think_times: seed.stream("think_times") }
+    pub(super) fn new(
+        spec: SessionSpec,
+        rows: Option<(Order, Arc<[u32]>)>,
+        thinks: Option<Arc<[u64]>>,
+        seed: Seed,
+    ) -> Self {
+        Self { spec, rows, thinks, turns: seed.stream("turns"), think_times: seed.stream("think_times") }
     }
 
     /// The session of request `id`.
@@ -138,7 +156,9 @@ impl Conversations {
 
     /// The think time before later turn `id`, in nanoseconds.
     pub(super) fn think_ns(&self, id: u64) -> u64 {
-        self.spec.think.draw_ns(&self.think_times, id)
+        let recorded = self.thinks.as_ref().filter(|_| self.spec.recorded_think);
+        let recorded = recorded.and_then(|thinks| self.row(id).and_then(|row| thinks.get(row)));
+        recorded.copied().unwrap_or_else(|| self.spec.think.draw_ns(&self.think_times, id))
     }
 }
 
@@ -150,7 +170,7 @@ mod tests {
     fn a_session_is_a_pure_function_of_seed_and_number() {
         let of = |seed| {
             let spec = SessionSpec::new("1..5".parse().unwrap(), "exp:2s".parse().unwrap()).unwrap();
-            Conversations::new(spec, None, Seed::new(seed))
+            Conversations::new(spec, None, None, Seed::new(seed))
         };
         let turns = of(1);
         let drawn: Vec<u32> = (0..400).map(|session| turns.turns(session)).collect();
@@ -176,7 +196,7 @@ mod tests {
         for turns in ["1001", "1..2000"] {
             assert!(of(turns).is_err(), "{turns}");
         }
-        let long = Conversations::new(of("lognormal:900,3").unwrap(), None, Seed::new(1));
+        let long = Conversations::new(of("lognormal:900,3").unwrap(), None, None, Seed::new(1));
         assert_eq!((0..500).map(|session| long.turns(session)).max(), Some(1_000));
     }
 }

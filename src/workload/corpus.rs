@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rand_chacha::rand_core::Rng;
 
+use crate::units::estimate::{Estimator, estimate_text, estimated_words};
 use crate::workload::Tokenizer;
-use crate::workload::estimate::{Estimator, estimate_text, estimated_words};
 use crate::workload::words::append_words;
 
 /// Bytes of a corpus that are encoded at once, to measure its pieces. Long, so that a token that some tokenizers put in
@@ -70,12 +70,23 @@ impl Corpus {
 
     /// A text whose pieces are words, of many blocks of a few lines. Passages begin with a line or a sentence.
     pub(super) fn of_blocks(text: &'static str, place: usize) -> Self {
-        let corpus = Self::of_words(text, place, true);
+        Self::of_words(text, place, true).in_blocks(LEAST_BLOCK)
+    }
+
+    /// A text whose pieces are words, of a block for each line. Passages begin with a line, and go on with lines from
+    /// elsewhere.
+    pub(super) fn of_lines(text: &'static str, place: usize) -> Self {
+        Self::of_words(text, place, false).in_blocks(1)
+    }
+
+    /// The corpus in blocks of whole lines, each of at least `least` bytes.
+    fn in_blocks(self, least: usize) -> Self {
+        let corpus = self;
         let mut blocks = vec![0];
         let mut begun = 0;
         for (number, end) in (1..).zip(&corpus.ends) {
             let ends_line = corpus.text[*end as usize..].starts_with('\n');
-            if ends_line && *end as usize - begun >= LEAST_BLOCK {
+            if ends_line && *end as usize - begun >= least {
                 blocks.push(number);
                 begun = *end as usize;
             }
@@ -321,6 +332,7 @@ mod tests {
             (TextKind::English, 200_000, 1_500),
             (TextKind::Code, 40_000, 900),
             (TextKind::Chinese, 100_000, 900),
+            (TextKind::Sonnet, 22_000, 500),
         ] {
             let corpus = kind.corpus().unwrap();
             let seen = (corpus.text.len(), corpus.starts.len());

@@ -62,6 +62,9 @@ impl Plan {
             hasher.add(at, &self.alone(id));
             if let Some(recording) = self.recording() {
                 hasher.blocks(recording.blocks(id));
+                if let Some(body) = recording.body(id) {
+                    hasher.text(body);
+                }
             }
             if let Some(place) = self.source().place(id) {
                 hasher.row(place as u64);

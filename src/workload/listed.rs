@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::workload::dataset::{DataRow, RowLengths, Said};
-use crate::workload::{DataSet, Few, LengthSpec, Message, MessagePart, Role, Sampling, Tokenizer};
+use crate::workload::{DataSet, Few, LengthSpec, Message, MessagePart, Role, Sampling, Tokenizer, WholeBody};
 
 /// The requests of a data set.
 #[derive(Clone, PartialEq)]
@@ -116,10 +116,10 @@ impl DataRow {
     }
 
     /// The whole body, if the row is one.
-    pub(super) fn body(&self) -> Option<bytes::Bytes> {
+    pub(super) fn body(&self) -> Option<WholeBody> {
         match &self.said {
             Said::Body(body) => Some(body.clone()),
-            Said::Messages(_) => None,
+            Said::Messages(_) | Said::Length(_) => None,
         }
     }
 }

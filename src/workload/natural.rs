@@ -23,11 +23,13 @@ pub enum TextKind {
     Code,
     /// Passages of a Chinese novel.
     Chinese,
+    /// Lines of Shakespeare's sonnets from many places.
+    Sonnet,
 }
 
 impl TextKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Words, Self::English, Self::Code, Self::Chinese];
+    pub const ALL: [Self; 6] = [Self::Text, Self::Words, Self::English, Self::Code, Self::Chinese, Self::Sonnet];
 
     /// The kind of prompts that are made without being asked for another one (the option `content`). A [`Workload`]
     /// that is built by hand has words.
@@ -44,6 +46,7 @@ impl TextKind {
             Self::English => "english",
             Self::Code => "code",
             Self::Chinese => "chinese",
+            Self::Sonnet => "sonnet",
         }
     }
 
@@ -52,7 +55,7 @@ impl TextKind {
     pub const fn estimate_name(self) -> &'static str {
         match self {
             Self::Words => ESTIMATE_NAME,
-            Self::Text | Self::English | Self::Code | Self::Chinese => TEXT_ESTIMATE_NAME,
+            Self::Text | Self::English | Self::Code | Self::Chinese | Self::Sonnet => TEXT_ESTIMATE_NAME,
         }
     }
 
@@ -65,12 +68,15 @@ impl TextKind {
             LazyLock::new(|| Corpus::of_words(include_str!("../../datasets/code.txt"), 1, false));
         static CHINESE: LazyLock<Corpus> =
             LazyLock::new(|| Corpus::of_characters(include_str!("../../datasets/chinese.txt"), 2));
+        static SONNET: LazyLock<Corpus> =
+            LazyLock::new(|| Corpus::of_lines(include_str!("../../datasets/sonnet.txt"), 4));
         match self {
             Self::Words => None,
             Self::Text => Some(&TEXT),
             Self::English => Some(&ENGLISH),
             Self::Code => Some(&CODE),
             Self::Chinese => Some(&CHINESE),
+            Self::Sonnet => Some(&SONNET),
         }
     }
 }
@@ -101,6 +107,12 @@ mod tests {
         for kind in TextKind::ALL {
             assert_eq!(kind.to_string().parse::<TextKind>().unwrap(), kind);
         }
-        assert!("prose".parse::<TextKind>().unwrap_err().to_string().contains("text, words, english, code, chinese"));
+        assert!(
+            "prose"
+                .parse::<TextKind>()
+                .unwrap_err()
+                .to_string()
+                .contains("text, words, english, code, chinese, sonnet")
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::workload::prefixes::Sharing;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
     Cancel, Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Planned, Prefix, Prefixes, Recording,
-    RequestSpec, Salt, Shared, Source, TextKind, Tokenizer, Turns, Workload, joined_text,
+    RequestSpec, Salt, Shared, Source, TextKind, Tokenizer, Turns, WholeBody, Workload, joined_text,
 };
 
 /// When requests are sent.
@@ -381,7 +381,10 @@ impl Plan {
             let messages = content.messages(&outline);
             return (RequestSpec { outline, messages, counted_tokens: None, body: None }, None);
         }
-        if self.source.listed().is_some() {
+        if let Some(body) = self.recording().and_then(|recording| recording.body(outline.id)) {
+            return (RequestSpec::of_body(outline, WholeBody::new(body.to_owned().into())), None);
+        }
+        if self.source.listed().is_some_and(|listed| !listed.data().format().is_lengths()) {
             return (self.listed(outline), None);
         }
         if self.workload.texts > 1 {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Recorded, TimeScale, Timeline};
-use crate::trace::{BlockPool, Format, Pauses, Row, Selection, Sessions, natural_length};
+use crate::trace::{BlockPool, Bodies, Format, Pauses, Row, Selection, Sessions, natural_length};
 use crate::units::{Offset, Window, is_unsaid};
 use crate::workload::{Arranged, Dropped, Removal, Turns};
 
@@ -59,6 +59,8 @@ pub struct Provenance {
 pub struct Recording {
     rows: Vec<Row>,
     blocks: BlockPool,
+    #[serde(default)]
+    bodies: Bodies,
     sessions: Sessions,
     turns: Order,
     provenance: Provenance,
@@ -70,7 +72,7 @@ enum Order {
     /// All turns at recorded instants. Holds the turn of each row in its session; empty without sessions.
     Recorded(Vec<u32>),
     /// Each turn after the end of the previous turn.
-    AfterCompletion(Turns),
+    AfterCompletion(Box<Turns>),
 }
 
 impl Recording {
@@ -106,6 +108,18 @@ impl Recording {
         let row = self.row(id);
         let apart = u64::from(row.copy) << 48;
         self.blocks.ids(row.place).iter().map(move |id| id.wrapping_add(apart))
+    }
+
+    /// The body of request `id`, if the trace has it.
+    #[must_use]
+    pub fn body(&self, id: u64) -> Option<&str> {
+        self.bodies.of(self.row(id).place)
+    }
+
+    /// The number of requests with a body of the trace.
+    #[must_use]
+    pub fn with_body(&self) -> u64 {
+        self.rows.iter().filter(|row| self.bodies.of(row.place).is_some()).count() as u64
     }
 
     /// Tokens of a prefix block.
@@ -155,7 +169,7 @@ fn session_of(sessions: &Sessions, row: &Row) -> Option<u64> {
 #[must_use]
 pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Timeline, Recording)> {
     let recorded = Recorded::new(selection.trace.rows().iter().map(|row| row.at), selection.length, scale)?;
-    let (mut provenance, rows, blocks, sessions) = taken(selection, scale, file);
+    let (mut provenance, rows, blocks, bodies, sessions) = taken(selection, scale, file);
     let mut turns = Vec::new();
     if sessions.number() > 0 {
         let mut reached: HashMap<u64, u32> = HashMap::new();
@@ -168,7 +182,7 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
     }
     Some((
         Timeline::recorded(recorded),
-        Recording { rows, blocks, sessions, turns: Order::Recorded(turns), provenance },
+        Recording { rows, blocks, bodies, sessions, turns: Order::Recorded(turns), provenance },
     ))
 }
 
@@ -182,7 +196,7 @@ pub fn replay_after_completion(
     pauses: &Pauses,
 ) -> Option<(Timeline, Recording)> {
     let length = selection.length.unwrap_or_else(|| natural_length(selection.trace.rows()));
-    let (mut provenance, mut rows, blocks, sessions) = taken(selection, scale, file);
+    let (mut provenance, mut rows, blocks, bodies, sessions) = taken(selection, scale, file);
     let turns = Arranged::new(&mut rows, pauses, scale, |row| session_of(&sessions, row));
     let planned = &rows[..turns.planned() as usize];
     let recorded = Recorded::new(planned.iter().map(|row| row.at), Some(length), scale)?;
@@ -197,12 +211,21 @@ pub fn replay_after_completion(
     }
     Some((
         Timeline::recorded(recorded),
-        Recording { rows, blocks, sessions, turns: Order::AfterCompletion(Turns::Arranged(turns)), provenance },
+        Recording {
+            rows,
+            blocks,
+            bodies,
+            sessions,
+            turns: Order::AfterCompletion(Box::new(Turns::Arranged(turns))),
+            provenance,
+        },
     ))
 }
 
-/// The provenance of a selection, and its rows, blocks and sessions.
-fn taken(selection: Selection, scale: TimeScale, file: &str) -> (Provenance, Vec<Row>, BlockPool, Sessions) {
+/// The provenance of a selection, and its rows, blocks, bodies and sessions.
+type Taken = (Provenance, Vec<Row>, BlockPool, Bodies, Sessions);
+
+fn taken(selection: Selection, scale: TimeScale, file: &str) -> Taken {
     let Selection { trace, window, read, read_span, dropped, raised, copies, length: _, changes } = selection;
     let provenance = Provenance {
         file: file.to_owned(),
@@ -222,6 +245,6 @@ fn taken(selection: Selection, scale: TimeScale, file: &str) -> (Provenance, Vec
         sessions: 0,
         changes,
     };
-    let (rows, blocks, sessions) = trace.into_parts();
-    (provenance, rows, blocks, sessions)
+    let (rows, blocks, bodies, sessions) = trace.into_parts();
+    (provenance, rows, blocks, bodies, sessions)
 }

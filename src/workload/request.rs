@@ -1,7 +1,10 @@
 //! Owns `RequestSpec`: one request of a plan, with its numbers and its messages.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::record::ONLY_CLASS;
 use crate::workload::{Few, Message, MessagePart, joined_text};
@@ -42,6 +45,54 @@ pub struct Prefix {
     pub block_tokens: u32,
 }
 
+/// A whole request body: a JSON object that is sent as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeBody {
+    text: Bytes,
+    /// Whether it names no model, and gets that of the load.
+    needs_model: bool,
+}
+
+impl WholeBody {
+    /// The body `text`, which is sent byte for byte.
+    #[must_use]
+    pub const fn new(text: Bytes) -> Self {
+        Self { text, needs_model: false }
+    }
+
+    /// The body `text`, an object that names no model: each request puts its own model in front.
+    #[must_use]
+    pub const fn without_model(text: Bytes) -> Self {
+        Self { text, needs_model: true }
+    }
+
+    /// The bytes that are sent to a server of `model`.
+    #[must_use]
+    pub fn for_model(&self, model: &str) -> Bytes {
+        let Some(rest) = self.text.strip_prefix(b"{").filter(|_| self.needs_model) else { return self.text.clone() };
+        let mut body = br#"{"model":"#.to_vec();
+        body.extend_from_slice(serde_json::Value::from(model).to_string().as_bytes());
+        if !rest.trim_ascii_start().starts_with(b"}") {
+            body.push(b',');
+        }
+        body.extend_from_slice(rest);
+        body.into()
+    }
+
+    /// Whether it gets the model of the load.
+    pub(super) const fn needs_model(&self) -> bool {
+        self.needs_model
+    }
+}
+
+impl Deref for WholeBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 /// A request ready to be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestSpec {
@@ -53,7 +104,7 @@ pub struct RequestSpec {
     /// tokenizer.
     pub counted_tokens: Option<u32>,
     /// A whole request body, which is sent as it is instead of the messages.
-    pub body: Option<bytes::Bytes>,
+    pub body: Option<WholeBody>,
 }
 
 impl RequestSpec {
@@ -61,6 +112,12 @@ impl RequestSpec {
     #[must_use]
     pub const fn of_text(outline: Outline, text: String) -> Self {
         Self { outline, messages: Few::One(Message::user(text)), counted_tokens: None, body: None }
+    }
+
+    /// A request of `outline` that is the whole `body`.
+    #[must_use]
+    pub const fn of_body(outline: Outline, body: WholeBody) -> Self {
+        Self { outline, messages: Few::Many(Vec::new()), counted_tokens: None, body: Some(body) }
     }
 
     /// The prompt text: the texts of all messages, with a line break between any two.

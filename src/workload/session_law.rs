@@ -119,7 +119,7 @@ mod tests {
 
     fn law(turns: &str, think: &str) -> SessionLaw {
         let spec = SessionSpec::new(turns.parse().unwrap(), think.parse().unwrap()).unwrap();
-        SessionLaw::of(&Conversations::new(spec, None, Seed::new(3)))
+        SessionLaw::of(&Conversations::new(spec, None, None, Seed::new(3)))
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Source {
         });
         let starts = spec.listed().and_then(|listed| listed.data().starts()).cloned();
         let rows = order.clone().zip(starts);
+        let thinks = spec.listed().filter(|_| sessions.is_some()).and_then(|listed| listed.data().thinks());
         Self {
             spec,
             order,
@@ -87,7 +88,7 @@ impl Source {
             classes: seed.stream("classes"),
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
-            turns: sessions.map(|sessions| Turns::Drawn(Conversations::new(sessions, rows, seed))),
+            turns: sessions.map(|sessions| Turns::Drawn(Conversations::new(sessions, rows, thinks, seed))),
         }
     }
 

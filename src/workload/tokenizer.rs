@@ -1,19 +1,18 @@
 //! Owns `Tokenizer`: it counts the tokens of a text as a model's own `tokenizer.json` does, without special tokens.
 
-use std::cell::Cell;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
 
 use tokenizers::ModelWrapper;
 
 use crate::error::Refusal;
 use crate::workload::chat_template::Around;
+use crate::workload::guarded::guarded;
 use crate::workload::pieces::Pieces;
 use crate::workload::{ChatTemplate, Message, joined_text};
 
 /// Number of corpora of natural text.
-pub(super) const CORPORA: usize = 4;
+pub(super) const CORPORA: usize = 5;
 
 /// A chat template, with what it puts around the message of a first turn and of a later one.
 struct Templated {
@@ -49,7 +48,7 @@ impl Tokenizer {
     /// tokenizer, if its counts cannot be repeated, or if it cannot encode the words that prompts are made of.
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(format!("{name} {why}"), ACCEPTED);
-        let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| why.to_string()));
+        let read = of_library(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| why.to_string()));
         let mut inner = read.and_then(|read| read).map_err(|why| refuse(format!("is not a tokenizer ({why})")))?;
         if let ModelWrapper::BPE(model) = inner.get_model()
             && model.dropout.is_some_and(|share| share > 0.0)
@@ -59,7 +58,7 @@ impl Tokenizer {
             ));
         }
         // A stored limit or padding would change the counts.
-        let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()).map_err(|why| why.to_string()));
+        let unlimited = of_library(|| inner.with_truncation(None).map(|_| ()).map_err(|why| why.to_string()));
         unlimited.and_then(|done| done).map_err(|why| refuse(format!("cannot be used ({why})")))?;
         inner.with_padding(None);
         let count = |text: &str| count_with(&inner, text);
@@ -160,39 +159,15 @@ impl Tokenizer {
     }
 }
 
+/// Calls the library; a panic becomes an error.
+fn of_library<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    guarded(call).map_err(|why| format!("the tokenizer library failed on it: {why}"))
+}
+
 /// Tokens of `text`; `None` if it cannot be encoded.
 fn count_with(tokenizer: &tokenizers::Tokenizer, text: &str) -> Option<u32> {
     let encoding = guarded(|| tokenizer.encode_fast(text, false)).ok()?.ok()?;
     Some(u32::try_from(encoding.len()).unwrap_or(u32::MAX))
-}
-
-/// Calls the library, which panics on some files and some texts. A panic becomes an error, and is not printed.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |about| {
-            if !GUARDED.get() {
-                before(about);
-            }
-        }));
-    });
-    let outer = GUARDED.replace(true);
-    // The call changes no state of ours. An unfinished result of the library is dropped or requested again.
-    let called = panic::catch_unwind(AssertUnwindSafe(call));
-    GUARDED.set(outer);
-    called.map_err(|what| {
-        let text = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
-        format!(
-            "the tokenizer library failed on it: {}",
-            text.unwrap_or("no reason is given").chars().take(200).collect::<String>()
-        )
-    })
-}
-
-thread_local! {
-    /// Whether this thread is within [`guarded`].
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl PartialEq for Tokenizer {

@@ -80,6 +80,7 @@ mod tests {
             let mut text = String::new();
             append_words(&mut text, count, &mut Seed::new(1).stream("prompts").at(0));
             assert_eq!(estimate_tokens(&text), count);
+            assert_eq!(crate::units::estimate::estimate_text(&text), count, "the estimate of words is their number");
             assert_eq!(text.split(' ').filter(|word| !word.is_empty()).count(), count as usize, "single spaces");
         }
     }

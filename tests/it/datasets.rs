@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tonnage::record::Outcome;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
+use tonnage::units::Offset;
 use tonnage::workload::{
-    DataColumns, DataFormat, DataReading, DataSet, Listed, Load, Plan, RequestSpec, Salt, Sampling, SourceSpec,
-    Workload, repeated_rows,
+    DataColumns, DataFormat, DataReading, DataSet, Listed, Load, Plan, Replies, RequestSpec, Salt, Sampling, Sequel,
+    SessionSpec, SourceSpec, Workload, repeated_rows,
 };
 
 fn read_as(name: &str, text: &str, reading: &DataReading) -> Result<DataSet, String> {
@@ -168,6 +170,114 @@ fn each_format_is_recognised_and_gives_its_prompts_roles_and_lengths() {
     }
 }
 
+/// `line_by_line` of `evalscope`: a text, a list of messages, and a body that the options complete.
+const LINES: &str = r#"今天天气怎么样？
+
+[{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}, {"role": "assistant", "content": "a b"}]
+{"messages": [{"role": "user", "content": "R"}], "temperature": 0.6, "max_tokens": 128}
+{"model": "own", "stream": true, "prompt": "P"}
+[not JSON] is a text
+"in quotes"
+"#;
+
+#[test]
+fn a_line_is_a_text_a_list_of_messages_or_a_body_that_gets_what_it_lacks() {
+    let reading =
+        |streamed| DataReading { format: Some(DataFormat::Lines), streamed: Some(streamed), ..DataReading::default() };
+    let set = read_as("l.jsonl", LINES, &reading(true)).expect("lines");
+    assert_eq!((set.len(), set.bodies()), (6, 2));
+    let sent = requests(set);
+    let user = |text: &str| vec![turn("user", text)];
+    let texts: Vec<_> = sent.iter().filter(|spec| spec.body.is_none()).map(said).collect();
+    let listed = vec![turn("system", "S"), turn("user", "Q")];
+    assert_eq!(texts, [user("今天天气怎么样？"), listed, user("[not JSON] is a text"), user("in quotes")]);
+    assert_eq!(sent.iter().map(|spec| spec.outline.output_tokens).collect::<Vec<_>>(), [64, 2, 128, 64, 64, 64]);
+    let bodies: Vec<String> = sent
+        .iter()
+        .filter_map(|spec| Some(String::from_utf8(spec.body.as_ref()?.for_model("m\"1").to_vec()).expect("UTF-8")))
+        .collect();
+    let completed = r#"{"model":"m\"1","stream":true,"stream_options":{"include_usage":true},"messages": [{"role": "user", "content": "R"}], "temperature": 0.6, "max_tokens": 128}"#;
+    assert_eq!(bodies, [completed, r#"{"model": "own", "stream": true, "prompt": "P"}"#]);
+    for (streamed, line, words) in [
+        (false, r#"{"messages": [], "stream": true}"#, "answers are read whole"),
+        (true, r#"{"messages": [], "stream": false}"#, "has no `\"stream\": true`"),
+        (true, r#"[{"role": "tool", "content": "x"}]"#, "has a message of `tool`"),
+    ] {
+        let error = read_as("l.txt", &format!("first\n{line}\n"), &reading(streamed)).expect_err(line);
+        assert!(error.starts_with("l.txt:2: ") && error.contains(words), "{error}");
+    }
+    let empty = read_as("l.txt", "{ }\n", &reading(true)).expect("a body");
+    assert_eq!(
+        &*requests(empty)[0].body.as_ref().expect("a body").for_model("m"),
+        br#"{"model":"m","stream":true,"stream_options":{"include_usage":true} }"#
+    );
+}
+
+/// SGLang's agentic trace: turns with the messages that each adds.
+const AGENTIC: &str = r#"{"metadata": {"turns": 3}, "conversations": [
+  [{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "prompt_tokens": 5, "pre_gap": 1},
+   {"messages": [], "prompt_tokens": 5},
+   {"messages": [{"role": "tool", "content": "T"}], "output_length": 7}],
+  [{"messages": [{"role": "user", "content": "R"}]}],
+  []
+]}
+"#;
+
+/// `trie_agentic_coding` of `evalscope`: lengths and the times of tools.
+const TRIE: &str = r#"{"input_prompt_length": 64, "num_turns": 2, "assistant_response_length": [10, 20], "tool_call_output_length": [32, 8], "tool_call_latency": [0.05, 1.5], "final_assistant_response_length": 70}
+{"input_prompt_length": 9, "num_turns": 0, "assistant_response_length": [], "tool_call_output_length": [], "tool_call_latency": [], "final_assistant_response_length": 4}
+"#;
+
+/// A plan of two sessions of `set` with planned answers, and the ids of the turns of the first.
+fn session_plan(set: DataSet) -> (Plan, Vec<u64>) {
+    let sessions = SessionSpec::of_data("0s".parse().expect("a time")).thinking_as_recorded();
+    let plan = plan_of(set, Sampling::Sequential, 2, Salt::Off);
+    let workload = plan.workload().clone().in_sessions(Some(sessions.answered_by(Replies::Planned)));
+    let plan = Plan::new(plan.load().clone(), workload, Seed::new(1), None);
+    let ids = std::iter::once(0).chain(plan.turns().expect("sessions").after(0)).collect();
+    (plan, ids)
+}
+
+#[test]
+fn sessions_of_agents_are_their_turns_with_lengths_and_times() {
+    let in_sessions = DataReading { sessions: true, ..DataReading::default() };
+    let set = read_as("a.json", AGENTIC, &in_sessions).expect("sessions");
+    assert_eq!((set.format(), set.units(), set.len()), (DataFormat::Agentic, 2, 3));
+    assert!(set.sentence().contains("1 conversations without a question were left out"), "{}", set.sentence());
+    let system = vec![turn("system", "S"), turn("user", "Q")];
+    let (plan, ids) = session_plan(set);
+    let second = said(&plan.spec(ids[1]));
+    // A tool's output is sent as the user's text.
+    assert_eq!(
+        (said(&plan.spec(0)), &second[..2], &second[3..]),
+        (system.clone(), &system[..], &[turn("user", "T")][..])
+    );
+    assert_eq!((ids.len(), plan.outline(ids[1]).output_tokens, plan.outline(1).output_tokens), (2, 7, 64));
+    assert_eq!(said(&plan.spec(1)), [turn("user", "R")]);
+    let first = read("a.json", AGENTIC, "").expect("first turns");
+    assert_eq!(requests(first).iter().map(said).collect::<Vec<_>>(), [system, vec![turn("user", "R")]]);
+
+    let set = read_as("t.jsonl", TRIE, &in_sessions).expect("sessions");
+    assert_eq!((set.format(), set.units(), set.len()), (DataFormat::Trie, 2, 4));
+    let (plan, ids) = session_plan(set);
+    let turns = plan.turns().expect("sessions");
+    let lengths = |id: u64| {
+        let spec = plan.spec(id);
+        (spec.prompt().split_whitespace().count(), plan.outline(id).input_tokens, spec.outline.output_tokens)
+    };
+    // Each turn carries what was said before: 64 + 10 + 32, and 20 + 8 more.
+    assert_eq!(ids.iter().map(|id| lengths(*id)).collect::<Vec<_>>(), [(64, 64, 10), (106, 106, 20), (134, 134, 70)]);
+    let release = |id: u64| match turns.sequel(id, &Outcome::Completed, Offset::ZERO) {
+        Some(Sequel::Release { at, .. }) => at.as_nanos(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([release(ids[0]), release(ids[1])], [50_000_000, 1_500_000_000]);
+    assert_eq!((plan.outline(1).input_tokens, plan.outline(1).output_tokens, turns.after(1).first()), (9, 4, None));
+    let other = TRIE.replace("1.5", "1.6");
+    let digest = |text: &str| read_as("t.jsonl", text, &in_sessions).expect("sessions").digest().to_owned();
+    assert_ne!(digest(TRIE), digest(&other), "the times are part of what is sent");
+}
+
 #[test]
 fn what_was_recognised_is_said() {
     for (name, text, words) in [
@@ -226,6 +336,21 @@ fn a_broken_row_names_file_line_and_what_is_there() {
             "",
             &["a part of the type `image_url`"],
         ),
+        ("a.json", "{\"conversations\": [[], [7]]}", "", &["a.json:1: is no list of turns (invalid type"]),
+        ("a.json", "{\"conversations\": [[{\"messages\": [{\"role\": \"x\"}]}]]}", "", &["has a message of `x`"]),
+        (
+            "t.jsonl",
+            "\n{\"input_prompt_length\": 1, \"num_turns\": 1}",
+            "",
+            &["t.jsonl:2: is no session of lengths (missing field `assistant_response_length`)"],
+        ),
+        (
+            "t.jsonl",
+            &TRIE.replace("0.05, 1.5", "0.05"),
+            "",
+            &["t.jsonl:1: has num_turns 2 and 1 items in tool_call_lat"],
+        ),
+        ("t.jsonl", &TRIE.replace("1.5", "-1"), "", &["t.jsonl:1: has the tool_call_latency -1; accepted is 0 to"]),
         ("m.jsonl", "{\"messages\": 7}", "", &["m.jsonl:1: is no conversation ("]),
         ("e.txt", "\n \n", "", &["e.txt: holds no prompt"]),
         ("e.json", "", "", &["e.json: holds no prompt"]),

@@ -1,8 +1,11 @@
 //! Owns the tests of shared prefixes on the command line: the three shares, priming, resetting, refusals.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::cli::{Simulated, all_refused, folder, json, run, text};
+use crate::cli::{Simulated, all_refused, folder, interrupt, json, run, text, tonnage};
 
 const SHORT: [&str; 9] = ["run", "--rate", "50", "--requests", "100", "--input-tokens", "512", "--output-tokens", "4"];
 
@@ -106,3 +109,43 @@ fn what_does_not_fit_is_refused_by_name() {
 
 /// A conversation with a system message.
 const CHAT: &str = r#"{"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"why"}]}"#;
+
+#[test]
+fn a_priming_that_is_interrupted_says_how_far_it_came() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--sim", "delay:ttft=20ms,itl=1ms"]);
+    let mut command = tonnage(folder.path());
+    command.args(["run", "--prefix-groups", "900000", "--prefix-tokens", "32", "--prime", "--no-preflight"]);
+    command.args(["--target", &server.url, "--out", "out"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    // It is announced when it takes long, with the time that is left.
+    let mut line = String::new();
+    while !line.contains("priming: ") {
+        line.clear();
+        assert!(said.read_line(&mut line).expect("text") > 0, "it must be announced");
+    }
+    assert!(line.contains("of 900 000 prefixes") && line.contains("to go (--no-prime leaves them out)"), "{line}");
+    interrupt(&child);
+    let rest = std::io::read_to_string(said).expect("text");
+    assert_eq!(child.wait().expect("gone").code(), Some(130));
+    assert!(rest.contains("interrupted before the load, after ") && rest.contains("nothing was measured"), "{rest}");
+    server.end();
+}
+
+#[test]
+fn a_row_that_comes_again_is_in_an_infinite_cache() {
+    let folder = folder();
+    let rows: Vec<String> = (0..50).map(|row| format!("{} {row}", "word ".repeat(400))).collect();
+    std::fs::write(folder.path().join("rows.txt"), rows.join("\n")).expect("a file");
+    let words = ["--dataset", "rows.txt", "--prefix-tokens", "64", "--sim", "8b-h100", "--salt", "s", "--json"];
+    let load = ["run", "--rate", "50", "--requests", "100", "--output-tokens", "4"];
+    let output = run(folder.path(), &[&load[..], &words].concat());
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let trial = &result["trials"][0];
+    let (infinite, server) =
+        (trial["load"]["cache"]["infinite"].as_f64().unwrap(), trial["tokens"]["cache"]["share"].as_f64().unwrap());
+    // The second 50 requests repeat the rows of the first. All rows begin alike, which only the server knows.
+    assert!((0.5..0.62).contains(&infinite), "{infinite}");
+    assert!(server >= infinite - 0.02, "server {server}, infinite {infinite}");
+}

@@ -311,3 +311,61 @@ fn a_plan_says_how_many_rows_were_out_of_order() {
     let shown = text(&run(folder.path(), &["replay", "t.csv", "--plan-only"]).stdout);
     assert!(shown.contains("sorted       1 rows were out of order, by up to 1.00 s"), "{shown}");
 }
+
+#[test]
+fn a_trace_of_bodies_is_sent_as_it_is() {
+    let folder = folder();
+    let body = |tokens: u32| {
+        format!(
+            "{{\"model\": \"tonnage-sim\",  \"messages\": [{{\"role\": \"user\", \"content\": \"hi\"}}], \
+             \"max_tokens\": {tokens}, \"stream\": true, \"stream_options\": {{\"include_usage\": true}}}}"
+        )
+    };
+    let mut rows = format!("{{\"timestamp\": \"2026-01-05T09:00:00Z\", \"body\": {}}}\n", body(3));
+    for place in 1..10u32 {
+        writeln!(
+            rows,
+            "{{\"timestamp\": {}.5, \"headers\": {{\"a\": \"b\"}}, \"body\": {}}}",
+            1_767_603_600 + place,
+            body(3 + place)
+        )
+        .expect("a string");
+    }
+    std::fs::write(folder.path().join("w.jsonl"), &rows).expect("a file");
+    let sim = ["--sim", "delay:ttft=2ms,itl=1ms", "--time-scale", "20"];
+    let output = run(folder.path(), &[&["replay", "w.jsonl", "--out", "out"], &sim[..]].concat());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("10 rows of bodies over 9.50 s"), "{said}");
+    assert!(
+        said.contains("bodies are sent as they are") && said.contains("9 rows have headers of their own"),
+        "{said}"
+    );
+    let result = json(&std::fs::read(folder.path().join("out/result.json")).expect("a result"));
+    let trial = &result["trials"][0];
+    assert_eq!(trial["run_totals"]["completed"], 10, "{said}");
+    // Bodies ask for 3 to 12 tokens.
+    assert_eq!(trial["tokens"]["output"]["server"], 7.5, "{trial}");
+    let again = run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two"]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    let again = json(&std::fs::read(folder.path().join("two/result.json")).expect("a result"));
+    assert_eq!(again["body_fingerprint"], result["body_fingerprint"], "a stored configuration repeats the bytes");
+    let other = rows.replace("\"hi\"", "\"ho\"");
+    std::fs::write(folder.path().join("other.jsonl"), &other).expect("a file");
+    let print = |file: &str| {
+        json(&run(folder.path(), &["replay", file, "--plan-only", "--json"]).stdout)["fingerprint"].clone()
+    };
+    assert_ne!(print("w.jsonl"), print("other.jsonl"), "the fingerprint covers the bodies");
+    std::fs::write(folder.path().join("whole.jsonl"), rows.replacen("\"stream\": true", "\"stream\": false", 3))
+        .expect("a file");
+    all_refused(
+        folder.path(),
+        &[
+            (&["replay", "w.jsonl", "--temperature", "0"], &["--temperature", "the bodies of the trace"]),
+            (&["replay", "w.jsonl", "--salt", "x"], &["--salt", "the bodies of the trace"]),
+            (&["replay", "w.jsonl", "--ignore-eos"], &["--ignore-eos", "the bodies of the trace"]),
+            (&["replay", "w.jsonl", "--no-stream"], &["w.jsonl:1", "answers are read whole; drop --no-stream"]),
+            (&["replay", "whole.jsonl"], &["whole.jsonl:1", "without `\"stream\": true`", "--no-stream"]),
+        ],
+    );
+}

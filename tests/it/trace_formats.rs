@@ -81,6 +81,42 @@ const JSONL: &str = "{\"time_s\": 5.25, \"input_tokens\": 1000, \"output_tokens\
     \"x\"}\n{\"time_s\": 6.25, \"input_tokens\": 40, \"output_tokens\": 20}\n{\"time_s\": 8.25, \"input_tokens\": \
     1100.0, \"output_tokens\": \"30\", \"session\": \"x\"}\n";
 
+/// `workload_trace` of `evalscope`: bodies as objects and as texts, seconds and dates. The last was not kept.
+const BODIES: &str = r#"{"body": {"model": "m",  "messages": [], "max_tokens": 10}, "timestamp": 1700158623.97996, "prompt_tokens": 1000, "headers": {"x-team": "a"}}
+{"body": "{\"prompt\": \"a b\", \"max_tokens\": 9}", "timestamp": "2023-11-16T18:17:04.979960Z", "completion_tokens": 20, "prompt_tokens": 40}
+{"body": null, "timestamp": "1700158626.97996", "completion_tokens": 30, "prompt_tokens": 1100, "request_id": "r"}
+"#;
+
+#[test]
+fn bodies_of_a_trace_are_kept_with_their_lengths() {
+    let trace = read(BODIES).unwrap();
+    let bodies: Vec<_> = trace.rows().iter().map(|row| trace.bodies().of(row.place)).collect();
+    let first = r#"{"model": "m",  "messages": [], "max_tokens": 10}"#;
+    assert_eq!(bodies, [Some(first), Some(r#"{"prompt": "a b", "max_tokens": 9}"#), None]);
+    assert_eq!((trace.bodies().number(), trace.bodies().with_headers()), (2, 1));
+    let mut written = Vec::new();
+    let lost = tonnage::trace::write(&trace, Format::Bodies, &mut written).unwrap();
+    assert!(lost.iter().any(|what| what == "headers of requests"), "{lost:?}");
+    let again = read(std::str::from_utf8(&written).unwrap()).unwrap();
+    assert_eq!(again.bodies().of(0), Some(first));
+    let lost = tonnage::trace::write(&trace, Format::Azure, &mut Vec::new()).unwrap();
+    assert!(lost.iter().any(|what| what == "request bodies"), "{lost:?}");
+    // A body without a known length is sent all the same; its prompt is estimated.
+    let unknown = read("{\"timestamp\": 0, \"body\": {\"prompt\": \"one two three\"}}\n").unwrap();
+    assert_eq!(rows(&unknown), [(0, 3, 0, None)]);
+    let choice = tonnage::trace::Choice { on_empty: Some(tonnage::trace::OnEmpty::Skip), ..Default::default() };
+    assert_eq!(unknown.select(&choice, Path::new("t")).unwrap().trace.rows().len(), 1);
+    for (text, words) in [
+        ("{\"timestamp\": 0, \"body\": 7}", "t:1: has the body `7`, where a JSON object is needed"),
+        ("{\"timestamp\": 0, \"body\": \"[1]\"}", "t:1: has the body `[1]`, and no JSON object"),
+        ("{\"timestamp\": \"soon\", \"body\": {}}", "t:1: timestamp is `soon`, neither a number of seconds nor"),
+        ("{\"timestamp\": 0, \"body\": {\"max_tokens\": -4}}", "t:1: "),
+    ] {
+        let refused = read(text).unwrap_err();
+        assert!(refused.starts_with(words), "{refused}");
+    }
+}
+
 #[test]
 fn one_recording_is_the_same_rows_in_every_format() {
     let one = [Some("x"), None, Some("x")];
@@ -96,6 +132,7 @@ fn one_recording_is_the_same_rows_in_every_format() {
         (OTEL, Format::Otel, one, "nanoseconds since 1970 or dates"),
         (LITELLM, Format::LiteLlm, one, "seconds since 1970 or dates"),
         (SPEND, Format::LiteLlm, one, "seconds since 1970 or dates"),
+        (BODIES, Format::Bodies, [None; 3], "seconds or dates"),
         (CSV, Format::Csv, one, "nanoseconds"),
         (JSONL, Format::Jsonl, one, "seconds"),
     ] {

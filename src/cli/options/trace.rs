@@ -16,8 +16,9 @@ use crate::units::{Rate, Window, parse_duration};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Trace")]
 pub(in crate::cli) struct ReadingOptions {
-    /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or
-    /// jsonl, each compressed (gzip) or not [default: recognised by its first line]
+    /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, bodies
+    /// (whole request bodies, which are sent as they are), csv or jsonl, each compressed (gzip) or not [default:
+    /// recognised by its first line]
     #[arg(long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub(in crate::cli) format: Option<Format>,
     /// Columns of a CSV or keys of JSON lines (a.b: b inside a): time=NAME,input=NAME,output=NAME[,session=NAME]

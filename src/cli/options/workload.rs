@@ -20,7 +20,7 @@ pub(in crate::cli) struct WorkloadOptions {
     #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(in crate::cli) output_tokens: String,
     /// What prompts are made of: text (English prose from many places), words drawn one by one, or passages of english
-    /// (one novel), code or chinese [default: text]
+    /// (one novel), code or chinese, or lines of sonnets (sonnet) [default: text]
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) content: Option<TextKind>,
     /// Classes of requests: a YAML file, or YAML in braces: {chat: {weight: 70, input-tokens: 512, slo: [p99
@@ -32,7 +32,8 @@ pub(in crate::cli) struct WorkloadOptions {
     /// them
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) dataset: Option<PathBuf>,
-    /// Format of --dataset: text, pairs, sharegpt, messages, csv, jsonl or bodies [default: recognised]
+    /// Format of --dataset: text, pairs, sharegpt, messages, csv, jsonl, bodies, lines (each a
+    /// text, a list of messages or a body), agentic or trie (sessions of agents) [default: recognised]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) dataset_format: Option<DataFormat>,
     /// Columns of CSV or keys of JSON in --dataset: prompt=question,output=length; also context, system, answer
@@ -43,8 +44,8 @@ pub(in crate::cli) struct WorkloadOptions {
     pub(in crate::cli) dataset_order: Option<Sampling>,
     #[command(flatten)]
     pub(in crate::cli) prefix: PrefixOptions,
-    /// Whole conversations of --dataset (sharegpt, messages) as sessions: --rate is then that of new sessions, and each
-    /// later turn is sent when the answer before it has ended
+    /// Whole conversations of --dataset (sharegpt, messages, agentic, trie) as sessions: --rate is then that of new
+    /// sessions, and each later turn is sent when the answer before it has ended
     #[arg(long)]
     pub(in crate::cli) sessions: bool,
     /// Sessions of this many turns, in the forms of --input-tokens: --rate is then that of new sessions, and each later

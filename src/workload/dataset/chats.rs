@@ -20,8 +20,8 @@ struct Conversation {
 
 /// One message.
 #[derive(Deserialize)]
-struct Spoken {
-    role: String,
+pub(super) struct Spoken {
+    pub(super) role: String,
     #[serde(default)]
     content: Value,
 }
@@ -58,7 +58,8 @@ fn unlike(why: &serde_json::Error) -> String {
     format!("is no conversation ({}); a message is {{\"role\": …, \"content\": …}}", what_of(why))
 }
 
-fn message(spoken: Spoken) -> Result<Message, String> {
+/// The message of `spoken`. Refused with a role or a part that is not read.
+pub(super) fn message(spoken: Spoken) -> Result<Message, String> {
     let role = match spoken.role.as_str() {
         "system" | "developer" => Role::System,
         "user" => Role::User,
@@ -133,7 +134,8 @@ pub(super) fn turns_of(said: Vec<Message>) -> Vec<DataRow> {
     turns
 }
 
-fn few(mut messages: Vec<Message>) -> Few<Message> {
+/// `messages`, held as one where there is one.
+pub(super) fn few(mut messages: Vec<Message>) -> Few<Message> {
     match messages.pop() {
         Some(only) if messages.is_empty() => Few::One(only),
         last => {

@@ -5,13 +5,10 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 
 use super::fault::Fault;
+use crate::units::{not_utf_8, utf_16_of};
 
 /// Maximum size of a data set after unpacking, in bytes (4 GiB). It is held in memory as a whole.
 const MOST_BYTES: u64 = 4 << 30;
-/// Bytes at the start of a file in which zeros are counted.
-const LOOKED_AT: usize = 4096;
-/// What to do with a file in another encoding.
-const CONVERT: &str = "convert it, as in `iconv -f";
 
 /// The text of `bytes`, without a byte-order mark. Gzip is unpacked.
 pub(super) fn decode(bytes: Vec<u8>) -> Result<String, Fault> {
@@ -28,17 +25,16 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<String, Fault> {
 }
 
 fn text_of(bytes: Vec<u8>) -> Result<String, Fault> {
-    if let Some(name) = utf_16_of(&bytes) {
-        return Err(Fault::new(1, format!("is {name} text, and a data set is UTF-8; {CONVERT} UTF-16 -t UTF-8`")));
-    }
     if bytes.starts_with(b"PAR1") {
-        let why = "is a Parquet file; write it as JSON lines, as in `pandas.read_parquet(f).to_json(g, \
-            orient='records', lines=True)`";
+        return parquet_lines(bytes);
+    }
+    if let Some(why) = utf_16_of(&bytes) {
         return Err(Fault::new(1, why));
     }
     let mut text = String::from_utf8(bytes).map_err(|why| {
         let at = why.utf8_error().valid_up_to();
-        not_utf_8(why.as_bytes(), at)
+        let (line, why) = not_utf_8(why.as_bytes(), at);
+        Fault::new(line, why)
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -46,34 +42,18 @@ fn text_of(bytes: Vec<u8>) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// The name of the UTF-16 that `bytes` are in, by their byte-order mark or by their zeros; `None` if they are not.
-fn utf_16_of(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xff, 0xfe, ..] => return Some("UTF-16 (little-endian)"),
-        [0xfe, 0xff, ..] => return Some("UTF-16 (big-endian)"),
-        _ => {}
-    }
-    let start = &bytes[..bytes.len().min(LOOKED_AT)];
-    let zeros = memchr::memchr_iter(0, start).count();
-    (zeros > start.len() / 4).then_some("UTF-16 (without a byte-order mark)")
+/// The rows of a Parquet file as JSON lines.
+#[cfg(feature = "parquet")]
+fn parquet_lines(bytes: Vec<u8>) -> Result<String, Fault> {
+    super::parquet::lines_of(bytes, MOST_BYTES)
 }
 
-/// The fault of the byte at `at`, which is no UTF-8. Latin-1 is recognised by letters that stand alone or in pairs.
-fn not_utf_8(bytes: &[u8], at: usize) -> Fault {
-    let line = memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64 + 1;
-    let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
-    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-    let mut runs = bytes[start..end].split(u8::is_ascii).filter(|run| !run.is_empty());
-    let byte = bytes[at];
-    if runs.all(|run| run.len() <= 2 && run.iter().all(|byte| *byte >= 0xa0)) {
-        let letter = char::from(byte);
-        let why = format!(
-            "is not UTF-8: byte 0x{byte:02X} is `{letter}` in Latin-1 (ISO 8859-1); {CONVERT} LATIN1 -t UTF-8`"
-        );
-        return Fault::new(line, why);
-    }
-    let why = format!("is not UTF-8 (byte 0x{byte:02X}; perhaps GB 18030 or Shift JIS); {CONVERT} GB18030 -t UTF-8`");
-    Fault::new(line, why)
+/// The refusal of a Parquet file.
+#[cfg(not(feature = "parquet"))]
+fn parquet_lines(_: Vec<u8>) -> Result<String, Fault> {
+    let why = "is a Parquet file, which this build does not read: build with cargo's feature `parquet`, or write it as \
+        JSON lines, as in `pandas.read_parquet(f).to_json(g, orient='records', lines=True)`";
+    Err(Fault::new(1, why))
 }
 
 #[cfg(test)]
@@ -94,7 +74,8 @@ mod tests {
             (b"\xfe\xff\0H".to_vec(), 1, "UTF-16 (big-endian)"),
             (b"first\nCaf\xe9 au lait\n".to_vec(), 2, "byte 0xE9 is `é` in Latin-1"),
             (b"one\ntwo\n\xc4\xe3\xba\xc3\xca\xc0\xbd\xe7\n".to_vec(), 3, "perhaps GB 18030"),
-            (b"PAR1\x15\0".to_vec(), 1, "is a Parquet file"),
+            #[cfg(not(feature = "parquet"))]
+            (b"PAR1\x15\0".to_vec(), 1, "is a Parquet file, which this build does not read"),
             (b"\x1f\x8b\x08\0".to_vec(), 1, "cannot be unpacked"),
         ] {
             let fault = decode(bytes).unwrap_err();

@@ -1,12 +1,15 @@
 //! Owns `DataFormat`: the formats of data sets, and how a file's format is recognised.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr;
 
+use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::trie;
 use super::values::is_conversation;
 use crate::error::Refusal;
 
@@ -27,12 +30,28 @@ pub enum DataFormat {
     Jsonl,
     /// JSON objects that are sent as they are.
     Bodies,
+    /// Lines that are each a text, a list of messages or a whole request body.
+    Lines,
+    /// JSON sessions of agents: lists of turns with messages.
+    Agentic,
+    /// JSON sessions of agents: lengths and times only.
+    Trie,
 }
 
 impl DataFormat {
     /// All formats.
-    pub const ALL: [Self; 7] =
-        [Self::Text, Self::Pairs, Self::ShareGpt, Self::Messages, Self::Csv, Self::Jsonl, Self::Bodies];
+    pub const ALL: [Self; 10] = [
+        Self::Text,
+        Self::Pairs,
+        Self::ShareGpt,
+        Self::Messages,
+        Self::Csv,
+        Self::Jsonl,
+        Self::Bodies,
+        Self::Lines,
+        Self::Agentic,
+        Self::Trie,
+    ];
 
     /// The name of the format.
     #[must_use]
@@ -45,12 +64,39 @@ impl DataFormat {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Bodies => "bodies",
+            Self::Lines => "lines",
+            Self::Agentic => "agentic",
+            Self::Trie => "trie",
         }
+    }
+
+    /// Whether `start`, the first bytes of a file, begins rows that are lengths ([`DataFormat::is_lengths`]).
+    #[must_use]
+    pub fn begins_lengths(start: &[u8]) -> bool {
+        let mut unpacked = Vec::new();
+        // The start of a compressed file ends in the middle, which is an error here.
+        _ = MultiGzDecoder::new(start).take(start.len() as u64).read_to_end(&mut unpacked);
+        let start = if unpacked.is_empty() { start } else { &unpacked };
+        let key = format!("\"{}\"", trie::KEY);
+        matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
+            && memchr::memmem::find(start, key.as_bytes()).is_some()
     }
 
     /// Whether the rows are JSON values.
     pub(super) const fn is_json(self) -> bool {
-        !matches!(self, Self::Text | Self::Csv)
+        !matches!(self, Self::Text | Self::Csv | Self::Lines)
+    }
+
+    /// Whether each row may be a session of several turns.
+    #[must_use]
+    pub const fn has_sessions(self) -> bool {
+        matches!(self, Self::ShareGpt | Self::Messages | Self::Agentic | Self::Trie)
+    }
+
+    /// Whether the rows are lengths, to which texts are made.
+    #[must_use]
+    pub const fn is_lengths(self) -> bool {
+        matches!(self, Self::Trie)
     }
 
     /// The format of a file without JSON values: by the ending of its name.
@@ -73,13 +119,25 @@ impl DataFormat {
         let Ok(object) = serde_json::from_str::<Map<String, Value>>(first.get()) else { return Self::Jsonl };
         let has = |key: &str| object.contains_key(key);
         match () {
+            () if has(trie::KEY) => Self::Trie,
+            () if is_nested(object.get("conversations")) => Self::Agentic,
             () if has("conversations") || has("conversation") => Self::ShareGpt,
+            // What names its model and says whether it streams was written for a server.
+            () if has("model") && has("stream") && PROMPTS.into_iter().any(has) => Self::Bodies,
             () if has("messages") => Self::Messages,
             () if has("body") => Self::Bodies,
             () if has("context") && has("prompt") => Self::Pairs,
             () => Self::Jsonl,
         }
     }
+}
+
+/// The keys under which bodies have their prompt.
+const PROMPTS: [&str; 3] = ["messages", "prompt", "input"];
+
+/// Whether `value` is a list of lists.
+fn is_nested(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_array).and_then(|items| items.first()).is_some_and(Value::is_array)
 }
 
 impl fmt::Display for DataFormat {

@@ -1,5 +1,6 @@
 //! Owns data sets: files of prompts, one reader per format.
 
+mod agentic;
 mod bodies;
 mod chats;
 mod columns;
@@ -7,12 +8,16 @@ mod decode;
 mod fault;
 mod fields;
 mod format;
+mod lines;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plain;
 mod row;
 mod sampling;
 mod set;
 mod sharegpt;
 mod table;
+mod trie;
 mod values;
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use serde_json::Value;
-
-use crate::workload::{Few, Message, MessagePart, Role, joined_text};
+use crate::units::estimate::text_of_body;
+use crate::workload::{Few, Message, MessagePart, Role, WholeBody, joined_text};
 
 /// What a row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +11,9 @@ pub(in crate::workload) enum Said {
     /// Messages, which the endpoint writes into a body.
     Messages(Few<Message>),
     /// A whole request body, which is sent as it is.
-    Body(Bytes),
+    Body(WholeBody),
+    /// A number of tokens: the text is made to this length.
+    Length(u32),
 }
 
 /// One row.
@@ -26,6 +26,8 @@ pub(in crate::workload) struct DataRow {
     /// The recorded answer, if the row has one. Its length is the output length of the request, unless the row gives a
     /// number.
     pub(super) answer: Option<Box<str>>,
+    /// Time between the answer before it and this turn, in nanoseconds, if the row gives one.
+    pub(super) think_ns: Option<u64>,
 }
 
 impl DataRow {
@@ -36,14 +38,29 @@ impl DataRow {
 
     /// A row of `messages`.
     pub(super) const fn of(messages: Few<Message>) -> Self {
-        Self { said: Said::Messages(messages), output_tokens: None, answer: None }
+        Self { said: Said::Messages(messages), output_tokens: None, answer: None, think_ns: None }
+    }
+
+    /// A row that is the whole body `body`.
+    pub(super) const fn whole(body: WholeBody) -> Self {
+        Self { said: Said::Body(body), output_tokens: None, answer: None, think_ns: None }
+    }
+
+    /// A row of a text that is made to a length of `tokens`.
+    pub(super) const fn length(tokens: u32) -> Self {
+        Self { said: Said::Length(tokens), output_tokens: None, answer: None, think_ns: None }
+    }
+
+    /// Whether it is a whole request body.
+    pub(super) const fn is_body(&self) -> bool {
+        matches!(self.said, Said::Body(_))
     }
 
     /// Whether it has a message of the system.
     pub(super) fn has_system(&self) -> bool {
         match &self.said {
             Said::Messages(messages) => messages.iter().any(|message| message.role == Role::System),
-            Said::Body(_) => false,
+            Said::Body(_) | Said::Length(_) => false,
         }
     }
 
@@ -56,7 +73,7 @@ impl DataRow {
     pub(super) fn said_messages(&self) -> Option<&[Message]> {
         match &self.said {
             Said::Messages(messages) => Some(messages),
-            Said::Body(_) => None,
+            Said::Body(_) | Said::Length(_) => None,
         }
     }
 
@@ -65,11 +82,8 @@ impl DataRow {
     pub(super) fn counted_text(&self) -> Cow<'_, str> {
         match &self.said {
             Said::Messages(messages) => joined_text(messages),
-            Said::Body(body) => {
-                let mut text = String::new();
-                collect(&serde_json::from_slice(body).unwrap_or_default(), false, &mut text);
-                text.into()
-            }
+            Said::Body(body) => text_of_body(body).into(),
+            Said::Length(_) => Cow::Borrowed(""),
         }
     }
 
@@ -87,7 +101,13 @@ impl DataRow {
                     message.parts.iter().map(MessagePart::text).for_each(|text| add("text", text.as_bytes()));
                 }
             }
-            Said::Body(body) => add("body", body),
+            Said::Body(body) => {
+                add("body", body);
+                if body.needs_model() {
+                    add("model", b"");
+                }
+            }
+            Said::Length(tokens) => add("length", &tokens.to_le_bytes()),
         }
         if let Some(tokens) = self.output_tokens {
             add("output", &tokens.to_le_bytes());
@@ -95,22 +115,9 @@ impl DataRow {
         if let Some(answer) = &self.answer {
             add("answer", answer.as_bytes());
         }
-        add("end", b"");
-    }
-}
-
-/// Adds the texts in `value` to `text`: those under the keys of prompts (`is_prompt`), at any depth.
-fn collect(value: &Value, is_prompt: bool, text: &mut String) {
-    match value {
-        Value::String(said) if is_prompt => text.extend([said, "\n"]),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, is_prompt, text)),
-        Value::Object(keys) => {
-            for (key, inner) in keys {
-                let prompt =
-                    matches!(key.as_str(), "content" | "text" | "prompt" | "input" | "system" | "instructions");
-                collect(inner, prompt, text);
-            }
+        if let Some(think_ns) = self.think_ns {
+            add("think", &think_ns.to_le_bytes());
         }
-        _ => {}
+        add("end", b"");
     }
 }

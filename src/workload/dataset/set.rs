@@ -7,13 +7,12 @@ use super::columns::DataColumns;
 use super::decode::decode;
 use super::fault::Fault;
 use super::format::DataFormat;
-use super::row::DataRow;
+use super::row::{DataRow, Said};
 use super::table::delimiter_of;
-use super::values::{conversations, sessions, values};
-use super::{bodies, chats, fields, plain, sharegpt};
+use super::values::{conversations, nested, sessions, values};
+use super::{agentic, bodies, chats, fields, lines, plain, sharegpt, trie};
 use crate::error::Error;
-use crate::workload::estimate::estimate_text;
-use crate::workload::{Message, Tokenizer};
+use crate::workload::{Message, Tokenizer, estimate_text};
 
 /// How a data set is read.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +77,10 @@ impl DataSet {
 
     fn rows_of(bytes: Vec<u8>, path: &Path, reading: &DataReading) -> Result<Self, Fault> {
         let text = decode(bytes)?;
-        let by_name = reading.format.or_else(|| DataFormat::of_name(path));
+        let by_name = reading.format.or_else(|| DataFormat::of_name(path)).map(|format| match format {
+            DataFormat::Text if reading.format.is_none() && lines::are_of_kinds(&text) => DataFormat::Lines,
+            format => format,
+        });
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
         let format = by_name.or_else(|| (!looks_like_json && !is_named_json(path)).then_some(DataFormat::Text));
         let values = match format {
@@ -101,7 +103,11 @@ impl DataSet {
         let (rows, left_out) = match format {
             DataFormat::ShareGpt if reading.sessions => whole(sessions(&values, sharegpt::session)?),
             DataFormat::Messages if reading.sessions => whole(sessions(&values, chats::session)?),
+            DataFormat::Agentic if reading.sessions => whole(sessions(&nested(&text, &values)?, agentic::session)?),
+            DataFormat::Trie => whole(sessions(&values, trie::session)?),
             DataFormat::Text => (plain::read(&text), 0),
+            DataFormat::Lines => lines::read(&text, reading.streamed)?,
+            DataFormat::Agentic => conversations(&nested(&text, &values)?, agentic::first)?,
             DataFormat::Csv => (fields::of_table(&text, delimiter.unwrap_or(','), &reading.columns)?, 0),
             DataFormat::Jsonl | DataFormat::Pairs => {
                 (fields::of_objects(&values, &reading.columns, format == DataFormat::Pairs)?, 0)
@@ -173,6 +179,18 @@ impl DataSet {
         self.rows.iter().all(|row| row.output_tokens.is_some() || row.answer.is_some())
     }
 
+    /// The number of rows that are whole request bodies.
+    #[must_use]
+    pub fn bodies(&self) -> usize {
+        self.rows.iter().filter(|row| row.is_body()).count()
+    }
+
+    /// The time before each row in nanoseconds, if the rows give times: 0 for the first turns of sessions.
+    pub(in crate::workload) fn thinks(&self) -> Option<Arc<[u64]>> {
+        let any = self.rows.iter().any(|row| row.think_ns.is_some());
+        any.then(|| self.rows.iter().map(|row| row.think_ns.unwrap_or(0)).collect())
+    }
+
     /// Whether any row has a message of the system.
     #[must_use]
     pub fn has_system(&self) -> bool {
@@ -227,9 +245,10 @@ impl DataSet {
             let answered = || row.answer.as_deref().map(|answer| count(answer).max(1));
             let is_later = self.starts.as_ref().is_some_and(|starts| starts.binary_search(&(place as u32)).is_err());
             let templated = tokenizer.filter(|tokenizer| tokenizer.template().is_some());
-            let input = match templated.zip(row.said_messages()) {
-                Some((tokenizer, messages)) => tokenizer.count_messages(messages, is_later),
-                None => count(&row.counted_text()),
+            let input = match (&row.said, templated.zip(row.said_messages())) {
+                (Said::Length(tokens), _) => *tokens,
+                (_, Some((tokenizer, messages))) => tokenizer.count_messages(messages, is_later),
+                (_, None) => count(&row.counted_text()),
             };
             RowLengths { input: input.max(1), output: row.output_tokens.or_else(answered) }
         };

@@ -61,6 +61,26 @@ fn items<'a>(text: &'a str, line: u64, list: &'a RawValue) -> Result<Vec<Placed<
     Ok(values.into_iter().map(|value| (lines.of(value), value)).collect())
 }
 
+/// The items of the list under the key `conversations` of each of `values`, which are parts of `text`.
+pub(super) fn nested<'a>(text: &'a str, values: &[Placed<'a>]) -> Result<Vec<Placed<'a>>, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        conversations: Option<Vec<&'a RawValue>>,
+    }
+    let (mut lines, mut all) = (Lines::new(text), Vec::new());
+    for (line, value) in values {
+        let read: Document<'a> = serde_json::from_str(value.get()).map_err(|why| {
+            Fault::new(*line, format!("is no document of conversations ({}); check the file", what_of(&why)))
+        })?;
+        let Some(conversations) = read.conversations else {
+            return Err(Fault::new(*line, without_key("conversations", value.get())));
+        };
+        all.extend(conversations.into_iter().map(|value| (lines.of(value), value)));
+    }
+    Ok(all)
+}
+
 fn broken(line: u64, why: &serde_json::Error) -> Fault {
     Fault::new(line, format!("is not JSON ({}); write one whole value per line, or one list of values", what_of(why)))
 }

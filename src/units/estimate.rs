@@ -1,5 +1,7 @@
 //! Owns `text-v1`: the estimate of the tokens of any text, in any script, without a tokenizer.
 
+use serde_json::Value;
+
 /// The name of the estimate, for reports.
 pub const TEXT_ESTIMATE_NAME: &str = "text-v1";
 
@@ -68,7 +70,7 @@ impl Kind {
 
 /// Estimates the tokens of a text that grows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Estimator {
+pub(crate) struct Estimator {
     tokens: u32,
     kind: Kind,
     run: u32,
@@ -82,7 +84,7 @@ impl Default for Estimator {
 
 impl Estimator {
     /// Adds the next character.
-    pub(super) fn add(&mut self, character: char) {
+    pub(crate) fn add(&mut self, character: char) {
         let next = Kind::of(character);
         if next != self.kind {
             *self = Self { tokens: self.tokens(), kind: next, run: 0 };
@@ -91,7 +93,7 @@ impl Estimator {
     }
 
     /// The estimate of the text so far.
-    pub(super) fn tokens(&self) -> u32 {
+    pub(crate) fn tokens(&self) -> u32 {
         if self.run > 0 { self.tokens.saturating_add(self.kind.tokens(self.run)) } else { self.tokens }
     }
 }
@@ -121,21 +123,34 @@ pub(crate) fn estimated_words(text: &str) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
+/// The texts under the keys of prompts in `body`, a request body of JSON; empty if it is none.
+pub(crate) fn text_of_body(body: &[u8]) -> String {
+    let mut text = String::new();
+    collect(&serde_json::from_slice(body).unwrap_or_default(), false, &mut text);
+    text
+}
+
+/// Adds the texts in `value` to `text`: those under the keys of prompts (`is_prompt`), at any depth.
+fn collect(value: &Value, is_prompt: bool, text: &mut String) {
+    match value {
+        Value::String(said) if is_prompt => text.extend([said, "\n"]),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, is_prompt, text)),
+        Value::Object(keys) => {
+            for (key, inner) in keys {
+                let prompt =
+                    matches!(key.as_str(), "content" | "text" | "prompt" | "input" | "system" | "instructions");
+                collect(inner, prompt, text);
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seed::Seed;
-    use crate::workload::estimate_tokens;
-    use crate::workload::words::append_words;
-
-    #[test]
-    fn the_estimate_of_words_is_their_number() {
-        let mut text = String::new();
-        append_words(&mut text, 500, &mut Seed::new(3).stream("prompts").at(0));
-        assert_eq!((estimate_text(&text), estimate_tokens(&text)), (500, 500));
-    }
 
     proptest! {
         #[test]
