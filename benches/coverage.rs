@@ -147,6 +147,8 @@
 //! | M/Pareto 2.5/1, fresh seeds | 40, 1101 | 100 % | 100 % | 15 % | 0 % |
 //! | M/H2(5)/2, fresh seeds | 40, 1101 | 100 % | 100 % | 2 % | 0 % |
 //! | M/Pareto 1.5 cut/1, fresh seeds | 40, 1101 | 100 % | 100 % | 15 % | 0 % |
+//! | M/LN(3)/1 p99, fresh seeds | 100, 1101 | 96.0 % | 96.0 % | 4 % | 4.0 % |
+//! | even/LN(3)/1, fresh seeds | 100, 1101 | 97.0 % | 98.0 % | 10 % | 3.0 % |
 //! | M/M/16, fresh seeds (2.8 % of the 180 in all) | 100, 1001 | 89.9 % | 99.0 % | 94 % | 0 % |
 //! | `held`, 21 cells (52 sure, 94 % cover) | 63, 901 | 95.2 % | 95.2 % | 16 % | 4.8 % |
 //! | of them the three with a miss: M/D/16, pauses, M/Pareto 2.2/4 | 72, 951 | 97.2 % | 97.2 % | 15 % | 1.4 % |
