@@ -63,7 +63,8 @@ time after the answer before it.
                          which are those of each turn
   --think-time exp:5s    5s, 2s..10s, exp:, normal: or lognormal: [default: 0s]
   --dataset FILE --sessions
-                         whole conversations of a data set (sharegpt, messages)
+                         whole conversations of a data set (sharegpt,
+                         messages, agentic, trie)
   --replies real         later turns carry the answers of the server [default]
   --replies planned      answers of the plan: bodies do not depend on the server
   --sticky               all turns of a session to one of several targets
