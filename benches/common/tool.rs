@@ -162,7 +162,8 @@ pub(crate) fn run_watched(folder: &Path, server: &Server, arguments: &str, step:
     let results = folder.join("results");
     _ = fs::remove_dir_all(&results);
     let mut command = Command::new(TONNAGE);
-    command.args(["run", "--json", "--quiet", "--workers", "1", "--target", &server.url(), "--out"]).arg(&results);
+    command.args(["run", "--json", "--quiet", "--no-preflight", "--workers", "1"]);
+    command.args(["--target", &server.url(), "--out"]).arg(&results);
     command.args(arguments.split_whitespace()).stdout(create(&out)).stderr(create(&said));
     let cpu_before = children_cpu_s();
     let spawned_ns = now_ns();
