@@ -23,6 +23,7 @@ use crate::results::{Comparison, Lines, SCHEMA, compare as compared, json_text, 
   tonnage compare model-a model-b model-c --to markdown
   tonnage compare before after --to html > comparison.html
   tonnage compare sweep-a sweep-b                the loads that both have
+  tonnage compare vllm.json results/m/run        a file of another tool
 ",
     after_help = "Exit code:
   0    done; with --fail-on: no change is surely larger than accepted
@@ -32,7 +33,8 @@ use crate::results::{Comparison, Lines, SCHEMA, compare as compared, json_text, 
 )]
 pub(super) struct CompareArguments {
     /// Result folders, or their result.json, of `run`, `replay` or `sweep`. The first one is the baseline. Records in
-    /// the folders give the intervals; without records the stored intervals count
+    /// the folders give the intervals; without records the stored intervals count. Files of vLLM, SGLang, GuideLLM,
+    /// AIPerf and folders of evalscope are compared by their values, without intervals
     #[arg(value_name = "DIR|FILE", required = true, num_args = 2..)]
     pub(super) results: Vec<PathBuf>,
     /// Exit with 1 if a result is surely (95 %) worse than the baseline by more than this. Repeatable: `p99 ttft +10%`,

@@ -10,10 +10,11 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
 use crate::report::{
-    render, render_csv, render_evalscope, render_html, render_llm_d, render_markdown, render_sglang, render_vllm,
-    render_vllm_text, worded,
+    render, render_csv, render_csv_zh, render_evalscope, render_foreign, render_guidellm_text, render_html,
+    render_lework, render_lework_line, render_llm_d, render_markdown, render_sglang, render_vllm, render_vllm_text,
+    worded,
 };
-use crate::results::{Lines, PAGES, again, json_of, merge, write_page};
+use crate::results::{ForeignResult, Lines, PAGES, again, foreign, json_of, json_text, merge, write_page};
 
 /// Print a saved result again, with the same numbers, or write it as a page; or merge the shards of one plan
 #[derive(Debug, Args)]
@@ -30,7 +31,8 @@ use crate::results::{Lines, PAGES, again, json_of, merge, write_page};
 pub(super) struct ReportArguments {
     /// A result folder, or its result.json. Records in the folder are evaluated again; without records the saved
     /// figures are shown. Several results must be all shards of one plan, with their records: they are merged into one
-    /// result
+    /// result. Or a file of another tool: vLLM, SGLang, GuideLLM (benchmarks.json), AIPerf (profile_export_aiperf.json),
+    /// or a folder of evalscope
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
@@ -39,8 +41,9 @@ pub(super) struct ReportArguments {
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
     /// report.md; csv: report.csv, one row a trial, times in seconds. Files of other tools: vllm (`vllm bench serve`,
     /// one a trial), sglang (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark
-    /// report 0.2.1, one a trial). They are written beside result.json. On standard output: console, and vllm-text (the
-    /// block of `vllm bench serve`)
+    /// report 0.2.1, one a trial), lework (llm-benchmark, one file), csv-zh (FlyAIBox's table, with Chinese headings,
+    /// too). They are written beside result.json. On standard output: console, vllm-text (the block of `vllm bench
+    /// serve`), guidellm-text (GuideLLM's tables), lework-line
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
     /// The folder of the pages, instead of the folder of the result
@@ -60,17 +63,26 @@ pub(super) enum Form {
     Sglang,
     Evalscope,
     LlmD,
+    GuidellmText,
+    Lework,
+    LeworkLine,
+    CsvZh,
 }
 
 impl Form {
     /// Whether the form is printed on standard output, not written to a file.
     const fn is_printed(self) -> bool {
-        matches!(self, Self::Console | Self::VllmText)
+        matches!(self, Self::Console | Self::VllmText | Self::GuidellmText | Self::LeworkLine)
     }
 }
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
+    if let [path] = arguments.results.as_slice()
+        && let Some(found) = foreign(path)?
+    {
+        return report_foreign(arguments, path, &found);
+    }
     let folder = folder_of(arguments)?;
     let said = Lines::default();
     let report = match arguments.results.as_slice() {
@@ -106,8 +118,26 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
             Form::Sglang => write_all("SGLang's file", vec![render_sglang(&report)?])?,
             Form::Evalscope => write_all("evalscope's file", render_evalscope(&report)?)?,
             Form::LlmD => write_all("llm-d's report", render_llm_d(&report)?)?,
+            Form::GuidellmText => print(&render_guidellm_text(&report))?,
+            Form::Lework => write_all("lework's file", vec![render_lework(&report)?])?,
+            Form::LeworkLine => print(&render_lework_line(&report))?,
+            Form::CsvZh => write_all("csv page", vec![render_csv_zh(&report)])?,
         }
     }
+    Ok(Exit::Done.into())
+}
+
+/// Shows the result of another load generator.
+fn report_foreign(arguments: &ReportArguments, path: &Path, found: &ForeignResult) -> Result<ExitCode, Error> {
+    if arguments.to != [Form::Console] || arguments.out.is_some() {
+        let why = format!("is not written for a file of {}", found.tool);
+        return Err(Error::usage("--to", why, "read it on the console, with --json, or with `tonnage compare`"));
+    }
+    print(&if arguments.json {
+        json_text(found, "the result")?
+    } else {
+        render_foreign(found, &path.display().to_string(), ink())
+    })?;
     Ok(Exit::Done.into())
 }
 

@@ -64,6 +64,8 @@ pub enum Withheld {
     },
     /// The result has no records and no stored interval for the figure.
     NoRecords,
+    /// The comparison holds a file of another tool, which has no intervals.
+    OtherTool,
     /// The trial has no such figure.
     Absent,
 }

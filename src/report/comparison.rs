@@ -7,7 +7,7 @@ use crate::metrics::{MeasureUnit, Ruling, Withheld};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::UNKNOWN;
 use crate::report::sentences::{amount, answer, caution, change, is_better, need, ruling, value, verdict, withheld};
-use crate::results::{ComparedLoad, ComparedRow, Comparison, Difference, Ruled};
+use crate::results::{Caution, ComparedLoad, ComparedRow, Comparison, Difference, Ruled};
 use crate::units::{count, cut_to, seconds, visible};
 
 /// The longest path in the list of runs, in columns.
@@ -100,7 +100,8 @@ fn runs(comparison: &Comparison) -> Vec<String> {
         let path = visible(&run.path);
         let long = path.chars().count() > PATH;
         let path = if long { format!("…{}", tail(&path, PATH - 1)) } else { path.into_owned() };
-        format!("{}  {path}{label}: {}, {}", run.letter, cut_to(&visible(&run.model), 30), to_the_second(&run.started))
+        let started = if run.started.is_empty() { String::new() } else { format!(", {}", to_the_second(&run.started)) };
+        format!("{}  {path}{label}: {}{started}", run.letter, cut_to(&visible(&run.model), 30))
     };
     comparison.runs.iter().map(line).collect()
 }
@@ -211,7 +212,9 @@ fn to_know(comparison: &Comparison) -> Vec<String> {
     for load in &comparison.loads {
         for row in &load.rows {
             for (figure, run) in row.figures.iter().zip(&comparison.runs) {
-                let Some(why) = figure.withheld.as_ref().filter(|why| **why != Withheld::Absent) else { continue };
+                // The caution on a file of another tool says that it has no intervals.
+                let is_said = |why: &&Withheld| matches!(why, Withheld::Absent | Withheld::OtherTool);
+                let Some(why) = figure.withheld.as_ref().filter(|why| !is_said(why)) else { continue };
                 let at = if comparison.loads.len() > 1 { format!(" at {}", load.label) } else { String::new() };
                 let names = reasons.entry(withheld(why)).or_default();
                 let name = format!("{} of {}{at}", row.measure, run.letter);
@@ -231,6 +234,14 @@ fn to_know(comparison: &Comparison) -> Vec<String> {
 
 fn next(comparison: &Comparison) -> Vec<String> {
     let mut lines = Vec::new();
+    if comparison.caution_kinds.iter().any(|caution| matches!(caution, Caution::OtherTool { .. })) {
+        lines.push(
+            "for differences with intervals, send one load to each service with tonnage: tonnage run --target URL \
+             --rate RATE --duration 5m, then tonnage compare"
+                .to_owned(),
+        );
+        return lines;
+    }
     match need(comparison) {
         Some((measure, times, window_s)) if times > 1.0 => {
             let needed = libm::ceil(window_s * times);

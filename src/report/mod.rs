@@ -13,6 +13,7 @@ mod fit;
 mod flags;
 mod fleet;
 mod foreign;
+mod foreign_result;
 mod help;
 mod html;
 mod inspection;
@@ -45,7 +46,11 @@ pub(crate) use fit::render_fit;
 pub use flags::NAMED_BELOW;
 pub(crate) use flags::{error_text, with_flags};
 pub(crate) use fleet::render_fleet;
-pub(crate) use foreign::{render_evalscope, render_llm_d, render_sglang, render_vllm, render_vllm_text};
+pub(crate) use foreign::{
+    render_csv_zh, render_evalscope, render_guidellm_text, render_lework, render_lework_line, render_llm_d,
+    render_sglang, render_vllm, render_vllm_text,
+};
+pub(crate) use foreign_result::render_foreign;
 pub(crate) use help::help_slo;
 pub(crate) use html::render_comparison_html;
 pub use html::{MOST_BYTES, render_html};

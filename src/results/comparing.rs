@@ -9,9 +9,11 @@ use crate::figures::{StatsView, TrialView};
 use crate::metrics::{
     Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, OriginOf, Portions, Summary, Withheld,
 };
+use crate::results::comparing_foreign::{self, PlainSide};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::folder::{RECORDS, point_folder};
 use crate::results::folding::open;
+use crate::results::foreign::foreign;
 use crate::results::lines::Lines;
 use crate::results::model::Report;
 use crate::results::reading::{files_of, read};
@@ -20,9 +22,9 @@ use crate::stats::contrast::Estimate;
 use crate::units::per_second;
 
 /// Loads at least this alike are taken as equal: a share of the rate.
-const SAME_RATE: f64 = 0.005;
+pub(super) const SAME_RATE: f64 = 0.005;
 /// Mean lengths that differ by more than this share of the first are said to differ.
-const SAME_LENGTH: f64 = 0.01;
+pub(super) const SAME_LENGTH: f64 = 0.01;
 
 /// A result that is compared.
 struct Side {
@@ -42,10 +44,17 @@ struct SideTrial {
 /// The results in `paths` side by side, the first as the baseline. `asked` may name measures beyond those of every
 /// comparison. Messages are pushed to `said`.
 pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> Result<Comparison, Error> {
+    let foreign = paths.iter().map(|path| foreign(path)).collect::<Result<Vec<_>, _>>()?;
+    if foreign.iter().any(Option::is_some) {
+        let sides = paths.iter().zip(foreign).enumerate().map(|(place, (path, found))| match found {
+            Some(found) => Ok(PlainSide::of_foreign(letter_of(place), path, found)),
+            None => readable(path).map(|report| PlainSide::of_ours(run_of(&letter_of(place), path, &report), &report)),
+        });
+        return comparing_foreign::compare(paths, sides.collect::<Result<_, Error>>()?);
+    }
     let mut sides = Vec::new();
     for (place, path) in paths.iter().enumerate() {
-        let letter = char::from(b'A' + u8::try_from(place).unwrap_or(25).min(25)).to_string();
-        sides.push(side_of(letter, path, said)?);
+        sides.push(side_of(letter_of(place), path, said)?);
     }
     let matched = matched(&sides)?;
     let mut measures = Measure::all();
@@ -65,7 +74,7 @@ pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> R
             .collect::<Vec<_>>()
     });
     let loads = loads.collect();
-    let runs = sides.iter().map(run_of).collect();
+    let runs = sides.iter().map(|side| run_of(&side.letter, &side.path, &side.report)).collect();
     Ok(Comparison {
         runs,
         loads,
@@ -76,9 +85,14 @@ pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> R
     })
 }
 
-fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
-    let (result, records) = files_of(path);
-    let report = read(&result)?;
+/// `A`, `B` and so on.
+fn letter_of(place: usize) -> String {
+    char::from(b'A' + u8::try_from(place).unwrap_or(25).min(25)).to_string()
+}
+
+/// The result in `path`. Refuses what cannot be compared.
+fn readable(path: &Path) -> Result<Report, Error> {
+    let report = read(&files_of(path).0)?;
     if report.search.is_some() {
         let why = "is a search, whose loads follow from its answers; send one load to each service (`tonnage run` with \
             the option rate), and compare those results";
@@ -87,6 +101,12 @@ fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
     if report.trials.is_empty() || report.is_unfinished() {
         return Err(Error::input(path, "is of a run that did not end; run it again, then compare"));
     }
+    Ok(report)
+}
+
+fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
+    let (result, records) = files_of(path);
+    let report = readable(path)?;
     let mut trials = Vec::new();
     for (place, view) in report.trials.iter().enumerate() {
         let (file, print) = match &report.sweep {
@@ -155,11 +175,10 @@ fn matched(sides: &[Side]) -> Result<Vec<Vec<&SideTrial>>, Error> {
     Ok(rows)
 }
 
-fn run_of(side: &Side) -> ComparedRun {
-    let report = &side.report;
+fn run_of(letter: &str, path: &Path, report: &Report) -> ComparedRun {
     ComparedRun {
-        letter: side.letter.clone(),
-        path: side.path.display().to_string(),
+        letter: letter.to_owned(),
+        path: path.display().to_string(),
         label: report.label.clone(),
         model: report.target.model.clone(),
         target: report.target.urls.join(", "),
@@ -216,7 +235,7 @@ fn figures_of(trial: &SideTrial, measures: &[Measure]) -> Vec<Figure> {
     let folded = trial.folded.as_ref();
     let estimates = folded.map(|(portions, summary)| portions.estimates(measures, summary, trial.varies));
     let figure = |(place, measure): (usize, &Measure)| {
-        let (value, interval) = value_of(trial, *measure);
+        let (value, interval) = value_of(&trial.view, folded.map(|(_, summary)| summary), *measure);
         let found = match (&estimates, value, interval) {
             (Some(estimates), ..) => estimates[place],
             (None, Some(Known::At(value)), Some([low, high])) => {
@@ -229,17 +248,19 @@ fn figures_of(trial: &SideTrial, measures: &[Measure]) -> Vec<Figure> {
     measures.iter().enumerate().map(figure).collect()
 }
 
-/// The value of `measure` in a trial, and its stored interval.
-fn value_of(trial: &SideTrial, measure: Measure) -> (Option<Known>, Option<[f64; 2]>) {
-    let view = &trial.view;
+/// The value of `measure` in a trial, and its stored interval. Quantiles that are not stored need the records, `folded`.
+pub(super) fn value_of(
+    view: &TrialView,
+    folded: Option<&Summary>,
+    measure: Measure,
+) -> (Option<Known>, Option<[f64; 2]>) {
     let value = match measure {
         Measure::Quantile(quantile, metric) => {
             let stats = view.metrics.get(&metric).map(crate::figures::MetricView::headline);
             if let Some(stored) = stats.and_then(|stats| stored_quantile(stats, quantile.share())) {
                 return stored;
             }
-            let folded = trial.folded.as_ref();
-            folded.and_then(|(_, summary)| summary.distribution(metric, OriginOf::Scheduled).at_share(quantile.share()))
+            folded.and_then(|summary| summary.distribution(metric, OriginOf::Scheduled).at_share(quantile.share()))
         }
         Measure::OutputTokensPerS => view.throughput.output_tokens_per_s.filter(|rate| *rate > 0.0).map(Known::At),
         Measure::RequestsPerS => view.throughput.requests_per_s.map(Known::At),
@@ -254,7 +275,7 @@ fn value_of(trial: &SideTrial, measure: Measure) -> (Option<Known>, Option<[f64;
 }
 
 /// A stored quantile and its stored interval; `None` where the result does not hold this quantile.
-fn stored_quantile(stats: &StatsView, share: f64) -> Option<(Option<Known>, Option<[f64; 2]>)> {
+pub(super) fn stored_quantile(stats: &StatsView, share: f64) -> Option<(Option<Known>, Option<[f64; 2]>)> {
     let known = [
         (0.5, stats.p50, stats.p50_ci95),
         (0.75, stats.p75, None),
@@ -267,7 +288,7 @@ fn stored_quantile(stats: &StatsView, share: f64) -> Option<(Option<Known>, Opti
 }
 
 /// The load in a few words.
-fn load_name(view: &TrialView) -> String {
+pub(super) fn load_name(view: &TrialView) -> String {
     let load = &view.load;
     if let Some(trace) = &load.trace {
         return format!("replay of {}", trace.file);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::metrics::{Allowance, Known, Measure, Ruling, Withheld};
+use crate::results::foreign::ForeignTool;
 use crate::stats::contrast::{Contrast, Estimate};
 
 /// Confidence of the printed intervals.
@@ -299,6 +300,13 @@ pub(crate) enum Caution {
     NoRecords {
         /// The letter of the run.
         run: String,
+    },
+    /// The run is a file of another tool, whose figures have other definitions and no intervals.
+    OtherTool {
+        /// The letter of the run.
+        run: String,
+        /// The tool.
+        tool: ForeignTool,
     },
     /// A closed loop: a slower server gets fewer requests.
     Closed,

@@ -3,12 +3,14 @@
 
 mod begun;
 mod comparing;
+mod comparing_foreign;
 mod comparison;
 mod failed_request;
 mod files;
 mod filing;
 mod folder;
 mod folding;
+mod foreign;
 mod host;
 mod known;
 mod lines;
@@ -29,6 +31,7 @@ pub(crate) use failed_request::{FAILURES, FailedRequest, failed_requests};
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
+pub(crate) use foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL, foreign};
 pub(crate) use host::{host, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub(crate) use lines::Lines;

@@ -23,6 +23,7 @@ mod datasets_fuzz;
 mod endings;
 mod endpoints_cli;
 mod fleet;
+mod foreign_files;
 mod hostile;
 mod keeping;
 mod known_truth;

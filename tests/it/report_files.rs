@@ -274,3 +274,95 @@ fn vllms_file_has_its_keys_in_their_order_and_the_figures_of_the_result() {
         "{names:?}"
     );
 }
+
+#[test]
+fn guidellms_tables_have_a_row_for_each_load_with_the_figures_of_the_result() {
+    let folder = folder();
+    files(folder.path(), "vllm");
+    let printed = run(folder.path(), &["report", "out", "--to", "guidellm-text"]);
+    let shown = text(&printed.stdout);
+    let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
+    let titles: Vec<&str> = shown.lines().filter(|line| !line.starts_with(['+', '|']) && !line.is_empty()).collect();
+    let expected = [
+        "Run Summary Info",
+        "Request Token Statistics (Completed Requests)",
+        "Request Latency Statistics (Completed Requests)",
+        "Server Throughput Statistics (All Requests)",
+    ];
+    assert_eq!(titles, expected);
+    let rows: Vec<Vec<&str>> = shown
+        .lines()
+        .filter(|line| line.starts_with("| poisson@120.00"))
+        .map(|line| line.trim_matches('|').split_whitespace().collect())
+        .collect();
+    let e2e = trial["metrics"]["e2e"]["completed_only"]["mean"].as_f64().expect("a number");
+    let ttft = 1e3 * trial["metrics"]["ttft"]["completed_only"]["p95"].as_f64().expect("a number");
+    assert_eq!(rows.len(), 4);
+    assert_eq!(
+        (rows[0][5], rows[1][4], rows[2][1], rows[2][6]),
+        ("60", "64.0", &*format!("{e2e:.1}"), &*format!("{ttft:.1}"))
+    );
+}
+
+#[test]
+fn leworks_file_has_its_keys_and_speeds_whose_p99_is_the_slow_side() {
+    let folder = folder();
+    files(folder.path(), "lework");
+    let name = fs_names(&folder.path().join("files")).pop().expect("a file");
+    assert!(name.starts_with("benchmark_results_") && name.ends_with(".json"), "{name}");
+    let stages = json(&folder.path().join("files").join(&name));
+    let stage = &stages[0];
+    let keys: Vec<&str> = stage.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut expected: Vec<&str> = "total_requests successful_requests concurrency request_timeout max_output_tokens \
+        use_long_context model total_time requests_per_second total_output_tokens latency tokens_per_second \
+        time_to_first_token"
+        .split_whitespace()
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(
+        {
+            let mut keys = keys;
+            keys.sort_unstable();
+            keys
+        },
+        expected
+    );
+    let speed = |which: &str| stage["tokens_per_second"][which].as_f64().expect("a number");
+    assert!(speed("p99") <= speed("p95") && speed("p95") <= speed("p50"), "{stage}");
+    let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
+    let each = trial["metrics"]["ntpot"]["completed_only"]["p99"].as_f64().expect("a number");
+    assert!(near(&stage["tokens_per_second"]["p99"], 1.0 / each), "{stage}");
+    let lines = run(folder.path(), &["report", "out", "--to", "lework-line"]);
+    let shown = text(&lines.stdout);
+    assert!(shown.starts_with("total_requests: 60\nsuccessful_requests: 60\n"), "{shown}");
+    assert!(shown.contains("\nlatency_p99: ") && shown.contains("\nmodel: tonnage-sim\n"), "{shown}");
+}
+
+#[test]
+fn the_chinese_table_has_a_heading_in_each_language_for_every_column() {
+    let folder = folder();
+    files(folder.path(), "csv-zh");
+    let name = fs_names(&folder.path().join("files")).pop().expect("a file");
+    let file = std::fs::read_to_string(folder.path().join("files").join(&name)).expect("a file");
+    let rows: Vec<Vec<&str>> = file.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 3, "{file}");
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{file}");
+    let pairs: Vec<(&str, &str)> = rows[0].iter().copied().zip(rows[1].iter().copied()).collect();
+    for pair in [
+        ("model_id", "模型ID"),
+        ("p99_ttft_ms", "首令牌时间(ms) P99"),
+        ("mean_itl_ms", "平均令牌间延迟(ms)"),
+        ("filename", "文件名"),
+        ("failed", "failed"),
+    ] {
+        assert!(pairs.contains(&pair), "{pair:?}: {pairs:?}");
+    }
+    let place = rows[0].iter().position(|key| *key == "completed").expect("a column");
+    assert_eq!(rows[2][place], "60");
+}
+
+/// The names of the files in `folder`.
+fn fs_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}

@@ -4,14 +4,20 @@
 //! did not complete. The figures are those of the window, and latencies count from the planned instant. What is not
 //! known is `null`, or left out where the format has no `null`.
 
+mod csv_zh;
 mod evalscope;
+mod guidellm_text;
+mod lework;
 mod llm_d;
 mod sglang;
 mod trial;
 mod vllm;
 mod vllm_text;
 
+pub(crate) use csv_zh::render_csv_zh;
 pub(crate) use evalscope::render_evalscope;
+pub(crate) use guidellm_text::render_guidellm_text;
+pub(crate) use lework::{render_lework, render_lework_line};
 pub(crate) use llm_d::render_llm_d;
 pub(crate) use sglang::render_sglang;
 pub(crate) use vllm::render_vllm;

@@ -19,6 +19,11 @@ impl Ordered {
         self.0.push((key.into(), value));
     }
 
+    /// The keys with their values, in their order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// The object on one line.
     pub(super) fn line(&self) -> Result<String, Error> {
         serde_json::to_string(self).map_err(|why| Error::Internal(why.to_string()))

@@ -42,6 +42,11 @@ fn burstiness(trial: &TrialView) -> Option<f64> {
     }
 }
 
+/// The name of a trial's file.
+pub(super) fn file_of(report: &Report, trial: &TrialView) -> String {
+    name_of(report, trial) + ".json"
+}
+
 /// The name of a trial's file, without its ending.
 fn name_of(report: &Report, trial: &TrialView) -> String {
     let first = report.label.clone().unwrap_or_else(|| backend(report));
@@ -54,7 +59,8 @@ fn name_of(report: &Report, trial: &TrialView) -> String {
     file_name(&format!("{first}-{rate}qps{concurrency}-{model}-{}", date_of(report)))
 }
 
-fn keys_of(report: &Report, trial: &TrialView) -> Ordered {
+/// vLLM's keys with their values.
+pub(super) fn keys_of(report: &Report, trial: &TrialView) -> Ordered {
     let completed = Completed::of(trial);
     let (input, output) = (completed.input_tokens, completed.output_tokens);
     let requests = &trial.requests;

@@ -2,11 +2,14 @@
 
 use crate::metrics::{Direction, Known, Measure, MeasureUnit, Ruling, Withheld};
 use crate::report::numbers::{percent, value_text};
-use crate::results::{Caution, ComparedLoad, Comparison, Difference, Ruled};
+use crate::results::{Caution, ComparedLoad, Comparison, Difference, ForeignTool, Ruled};
 use crate::units::{count, plain, seconds};
 
 /// The longest run that is advised: a longer one is said to be out of reach, in seconds (a week).
 const LONGEST_S: f64 = 604_800.0;
+
+/// The latencies that a reader looks at first, the first that exists.
+const TAILS: [&str; 6] = ["p99 ttft", "p99 e2e", "p90 ttft", "p90 e2e", "p50 ttft", "p50 e2e"];
 
 /// Differences at least this alike are taken as equally large, no unit.
 const ALIKE: f64 = 0.98;
@@ -90,8 +93,28 @@ pub(in crate::report) fn answer(comparison: &Comparison) -> String {
         Some((measure, share)) => {
             format!("no sure difference; in {measure}, differences below {} % would not have been seen", plain(share))
         }
-        None => "no sure difference, and no latency has an interval: see below".to_owned(),
+        None => unsure(comparison)
+            .unwrap_or_else(|| "no sure difference, and no latency has an interval: see below".to_owned()),
     }
+}
+
+/// The difference in the tail latency that a reader looks at first, where no difference has an interval.
+fn unsure(comparison: &Comparison) -> Option<String> {
+    let several = comparison.loads.len() > 1;
+    TAILS.into_iter().filter_map(|text| text.parse::<Measure>().ok()).find_map(|wanted| {
+        let found = differences(comparison).filter(|(_, measure, ..)| *measure == wanted);
+        let found = found.filter_map(|(load, _, place, found)| Some((load, place, found.ratio?)));
+        let size = |ratio: f64| libm::fabs(libm::log(ratio));
+        let (load, place, ratio) = found.max_by(|one, other| size(one.2).total_cmp(&size(other.2)))?;
+        let at = if several { format!(" at {}", load.label) } else { String::new() };
+        let run = &comparison.runs[place].letter;
+        let is = match change(ratio) {
+            size if size.starts_with('-') => format!("is {} lower than that of A", &size[1..]),
+            size if size.starts_with('+') => format!("is {} higher than that of A", &size[1..]),
+            _ => "equals that of A".to_owned(),
+        };
+        Some(format!("{wanted} of {run} {is}{at}; without intervals, no difference is sure"))
+    })
 }
 
 /// Each difference with its load, its measure and the place of its run.
@@ -108,8 +131,7 @@ pub(in crate::report) fn differences(
 /// The tail latency that a reader looks at first, and how much longer each run must be to find 10 % in it. The longest
 /// need of all runs and loads.
 pub(in crate::report) fn need(comparison: &Comparison) -> Option<(Measure, f64, f64)> {
-    let first = ["p99 ttft", "p99 e2e", "p90 ttft", "p90 e2e", "p50 ttft", "p50 e2e"];
-    first.into_iter().filter_map(|text| text.parse::<Measure>().ok()).find_map(|wanted| {
+    TAILS.into_iter().filter_map(|text| text.parse::<Measure>().ok()).find_map(|wanted| {
         let needs = differences(comparison).filter(|(_, measure, ..)| *measure == wanted);
         let needs = needs.filter_map(|(load, _, place, found)| {
             Some((found.times_as_long?, load.window_s[0].min(*load.window_s.get(place)?)))
@@ -177,6 +199,7 @@ pub(in crate::report) fn withheld(why: &Withheld) -> String {
         Withheld::NoRecords => "the result holds no interval for it, and no records; keep records.jsonl beside \
             result.json"
             .to_owned(),
+        Withheld::OtherTool => "files of other tools have no intervals, and no records to make one from".to_owned(),
         Withheld::Absent => "the run has no such figure".to_owned(),
     }
 }
@@ -217,6 +240,18 @@ pub(in crate::report) fn caution(caution: &Caution) -> String {
             "{run} has no usable records (records.jsonl): its intervals are those stored in result.json, and its rates \
              have none"
         ),
+        Caution::OtherTool { run, tool } => {
+            let weighted = match tool {
+                ForeignTool::GuideLlm => "; its tpot is its inter-token latency, where long answers count for more",
+                ForeignTool::Aiperf => "; its tpot is its inter-token latency",
+                _ => "",
+            };
+            format!(
+                "{run} is a file of {tool}: latencies of completed requests, counted from the send, without intervals; \
+                 waiting before a late send and failed requests are not in them{weighted}. Figures of tonnage beside \
+                 it are those of completed requests, too"
+            )
+        }
         Caution::Closed => {
             "a closed loop gives a slower server fewer requests: compare open loads where you can".to_owned()
         }
