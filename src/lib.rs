@@ -96,6 +96,7 @@ pub mod metrics;
 pub mod play;
 
 pub mod figures;
+mod foreign;
 
 #[doc(hidden)]
 pub mod engine;

@@ -9,12 +9,17 @@ use crate::cli::exit::Exit;
 use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
+use crate::foreign::ForeignResult;
 use crate::report::{
     render, render_csv, render_csv_zh, render_evalscope, render_foreign, render_guidellm_text, render_html,
     render_lework, render_lework_line, render_llm_d, render_markdown, render_sglang, render_vllm, render_vllm_text,
     worded,
 };
-use crate::results::{ForeignResult, Lines, PAGES, again, foreign, json_of, json_text, merge, write_page};
+#[cfg(feature = "parquet")]
+use crate::results::write_request_table;
+use crate::results::{Lines, PAGES, Report, again, foreign, json_of, json_text, merge, write_page};
+#[cfg(feature = "parquet")]
+use crate::units::count;
 
 /// Print a saved result again, with the same numbers, or write it as a page; or merge the shards of one plan
 #[derive(Debug, Args)]
@@ -39,7 +44,8 @@ pub(super) struct ReportArguments {
     #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
-    /// report.md; csv: report.csv, one row a trial, times in seconds. Files of other tools: vllm (`vllm bench serve`,
+    /// report.md; csv: report.csv, one row a trial, times in seconds; parquet: requests.parquet, one row a request, in
+    /// builds with that feature. Files of other tools: vllm (`vllm bench serve`,
     /// one a trial), sglang (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark
     /// report 0.2.1, one a trial), lework (llm-benchmark, one file), csv-zh (FlyAIBox's table, with Chinese headings,
     /// too). They are written beside result.json. On standard output: console, vllm-text (the block of `vllm bench
@@ -67,6 +73,7 @@ pub(super) enum Form {
     Lework,
     LeworkLine,
     CsvZh,
+    Parquet,
 }
 
 impl Form {
@@ -121,6 +128,7 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
             Form::GuidellmText => print(&render_guidellm_text(&report))?,
             Form::Lework => write_all("lework's file", vec![render_lework(&report)?])?,
             Form::LeworkLine => print(&render_lework_line(&report))?,
+            Form::Parquet => request_table(&arguments.results, &report, &folder)?,
             Form::CsvZh => write_all("csv page", vec![render_csv_zh(&report)])?,
         }
     }
@@ -139,6 +147,28 @@ fn report_foreign(arguments: &ReportArguments, path: &Path, found: &ForeignResul
         render_foreign(found, &path.display().to_string(), ink())
     })?;
     Ok(Exit::Done.into())
+}
+
+/// Writes the records of the result as rows of a table.
+#[cfg(feature = "parquet")]
+fn request_table(results: &[PathBuf], report: &Report, folder: &Path) -> Result<(), Error> {
+    let [path] = results else {
+        return Err(Error::usage("--to", "parquet takes one result", "write the table of each shard by itself"));
+    };
+    let (table, rows) = write_request_table(path, report, folder)?;
+    say(&format!("{} requests in {}", count(rows), table.display()));
+    Ok(())
+}
+
+/// Refuses the table.
+#[cfg(not(feature = "parquet"))]
+fn request_table(_: &[PathBuf], _: &Report, _: &Path) -> Result<(), Error> {
+    let why = "names parquet, which this build does not write";
+    Err(Error::usage(
+        "--to",
+        why,
+        "build with cargo's feature `parquet`, or read records.jsonl, one JSON line a request",
+    ))
 }
 
 /// The folder of the pages: that of `--out`, else that of the result. Merged shards have none.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Deserializer, Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::profile_of;
@@ -18,9 +19,9 @@ use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{render_fleet, worded_fleet};
-use crate::results::{Limit, SCHEMA, files_of, json_text, read as read_result, read_bytes, tool};
+use crate::results::{Limit, SCHEMA, files_of, foreign, json_text, read as read_result, read_bytes, tool};
 use crate::sizing::{
-    Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
+    Capacity, Choice, Class, Demand, Evidence, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
     capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows,
     foreign_rows, size,
 };
@@ -42,8 +43,8 @@ use crate::units::Rate;
     help_template = TEMPLATE
 )]
 pub(super) struct SizeArguments {
-    /// What one replica carries: a result folder or result.json of `run`, `sweep` or `search`, a GuideLLM report, a
-    /// file or folder of vLLM `bench serve` results. Several are hardware choices, at most 4
+    /// What one replica carries: a result folder or result.json of `run`, `sweep` or `search`, or a file or folder of
+    /// vLLM `bench serve`, SGLang, GuideLLM, evalscope or AIPerf. Several are hardware choices, at most 4
     #[arg(value_name = "RESULT")]
     pub(super) results: Vec<PathBuf>,
     #[command(flatten)]
@@ -245,85 +246,54 @@ fn choices_of(found: Vec<Found>, options: &SizeOptions) -> Result<Vec<Choice>, E
         .collect())
 }
 
+/// What the result in `path` says of one replica.
 fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
-    let (result, _) = files_of(path);
     let place = path
         .file_stem()
         .map_or_else(|| path.to_string_lossy().into_owned(), |stem| stem.to_string_lossy().into_owned());
-    let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
-    // A folder of tonnage holds its result.json; a folder of vLLM holds one file for each rate.
-    let files = if path.is_dir() && !result.exists() { json_files(path)? } else { vec![result.clone()] };
-    let mut values = Vec::new();
-    for file in &files {
-        values.extend(values_of(file)?);
-    }
-    if let [value] = values.as_slice()
-        && value.get("schema").is_some()
-    {
-        let report = read_result(&result)?;
-        let asked = (!objectives.is_empty()).then_some(objectives);
-        let searched = value.get("search").filter(|search| !search.is_null());
-        let capacity = if let Some(search) = searched {
-            if asked.is_some() {
-                let why = "cannot change what a search has searched for";
-                return Err(Error::usage("--slo", why, "drop it, or search again with these objectives"));
-            }
-            let figures: SearchFigures = serde_json::from_value(search.clone()).map_err(|why| {
-                Error::input(&result, format!("has a search that cannot be read: {why}; is the file whole?"))
-            })?;
-            let process = report.config.process.as_ref().map(|process| process.text().to_owned());
-            capacity_of_search(&figures, process)
-        } else {
-            capacity_of_trials(&report.trials, asked)
-        };
-        let name = report.label.unwrap_or(place);
-        return Ok(Found {
-            capacity: capacity.map_err(refuse)?,
-            name,
-            simulated: report.target.simulated,
-            config: report.config,
-        });
-    }
+    let Some(found) = foreign(path)? else { return found_in_ours(path, place, objectives) };
     if objectives.is_empty() {
         let why =
             "is no result of tonnage, whose verdict could count; give the objectives, as in --slo 'p99 ttft<=200ms'";
         return Err(Error::input(path, why));
     }
-    let (mut rows, mut foreign): (Vec<_>, Option<Foreign>) = (Vec::new(), None);
-    for value in &values {
-        if let Some(found) = foreign_rows(value, objectives).map_err(refuse)? {
-            rows.extend(found.rows.iter().cloned());
-            foreign = foreign.or(Some(found));
+    let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
+    let rows = foreign_rows(&found, objectives).map_err(refuse)?;
+    Ok(Found::of(capacity_of_rows(&rows, Evidence::Foreign(found.tool)).map_err(refuse)?, place))
+}
+
+/// What a result of tonnage says of one replica; `place` is its name where it has no label.
+fn found_in_ours(path: &Path, place: String, objectives: &Objectives) -> Result<Found, Error> {
+    let (result, _) = files_of(path);
+    let report = read_result(&result)?;
+    let asked = (!objectives.is_empty()).then_some(objectives);
+    let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
+    let capacity = if report.search.is_some() {
+        if asked.is_some() {
+            let why = "cannot change what a search has searched for";
+            return Err(Error::usage("--slo", why, "drop it, or search again with these objectives"));
         }
-    }
-    let Some(foreign) = foreign else {
-        return Err(Error::input(
-            path,
-            "is no result of tonnage, of GuideLLM or of vLLM's `bench serve`; give one of these",
-        ));
+        let process = report.config.process.as_ref().map(|process| process.text().to_owned());
+        capacity_of_search(&search_figures(&result)?, process)
+    } else {
+        capacity_of_trials(&report.trials, asked)
     };
-    let capacity = capacity_of_rows(&rows, foreign.evidence).map_err(refuse)?;
-    Ok(Found::of(capacity, place))
+    Ok(Found {
+        capacity: capacity.map_err(refuse)?,
+        name: report.label.unwrap_or(place),
+        simulated: report.target.simulated,
+        config: report.config,
+    })
 }
 
-fn json_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |why: std::io::Error| Error::input(folder, format!("cannot be read: {why}; check the path"));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == "json" || ending == "jsonl") {
-            files.push(path);
-        }
+/// The figures of the search in the file `result`.
+fn search_figures(result: &Path) -> Result<SearchFigures, Error> {
+    #[derive(Deserialize)]
+    struct WithSearch {
+        search: SearchFigures,
     }
-    files.sort();
-    Ok(files)
-}
-
-/// The JSON values of a file, in order.
-fn values_of(path: &Path) -> Result<Vec<Value>, Error> {
-    let text = read_bytes(path, Limit::RESULT, "give a result folder or a file")?;
-    Deserializer::from_slice(&text)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|why| Error::input_at(path, why.line() as u64, format!("is no JSON: {why}; give a result")))
+    let text = read_bytes(result, Limit::RESULT, "give a result folder or a file")?;
+    let found: WithSearch = serde_json::from_slice(&text)
+        .map_err(|why| Error::input(result, format!("has a search that cannot be read: {why}; is the file whole?")))?;
+    Ok(found.search)
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::metrics::Metric;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::next::quoted;
 use crate::report::numbers::{UNKNOWN, percent};
-use crate::results::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::units::{plain, seconds, visible};
 
 /// The latencies of the table.

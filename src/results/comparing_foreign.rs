@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
+use crate::foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::metrics::{Known, LoadOrigin, Measure, Metric, Withheld};
 use crate::results::comparing::{SAME_LENGTH, SAME_RATE, load_name, stored_quantile, value_of};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
-use crate::results::foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::results::model::Report;
 
 /// One result: the figures of its completed requests, whoever measured them.

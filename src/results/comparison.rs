@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::foreign::ForeignTool;
 use crate::metrics::{Allowance, Known, Measure, Ruling, Withheld};
-use crate::results::foreign::ForeignTool;
 use crate::stats::contrast::{Contrast, Estimate};
 
 /// Confidence of the printed intervals.

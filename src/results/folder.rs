@@ -261,6 +261,13 @@ fn write_whole(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
 /// Writes a page of a result into `folder`, which is created if it is missing, and returns its path. A page that is
 /// there already is replaced; a link or a folder of that name is refused.
 pub(crate) fn write_page(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let path = page_path(folder, name)?;
+    write_whole(folder, name, text)?;
+    Ok(path)
+}
+
+/// The path of the page `name` in `folder`, which is made where it does not exist. Refuses a link and a folder.
+pub(super) fn page_path(folder: &Path, name: &str) -> Result<PathBuf, Error> {
     create_out(folder)?;
     let path = folder.join(name);
     if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
@@ -269,7 +276,6 @@ pub(crate) fn write_page(folder: &Path, name: &str, text: &str) -> Result<PathBu
             "is a link or a folder; move it away, or name another folder with the option out",
         ));
     }
-    write_whole(folder, name, text)?;
     Ok(path)
 }
 

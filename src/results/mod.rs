@@ -20,6 +20,8 @@ mod model;
 mod reading;
 mod recounting;
 mod refolding;
+#[cfg(feature = "parquet")]
+mod request_table;
 mod resent;
 mod salvage;
 mod spec;
@@ -31,7 +33,7 @@ pub(crate) use failed_request::{FAILURES, FailedRequest, failed_requests};
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
-pub(crate) use foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL, foreign};
+pub(crate) use foreign::foreign;
 pub(crate) use host::{host, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub(crate) use lines::Lines;
@@ -40,5 +42,7 @@ pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub(crate) use reading::{files_of, read};
 pub(crate) use recounting::{Counting, Recounted};
 pub(crate) use refolding::again;
+#[cfg(feature = "parquet")]
+pub(crate) use request_table::write_request_table;
 pub(crate) use resent::{Resent, ResentRequest};
 pub use spec::{RunSpec, Setting, Span};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::figures::TrialView;
+use crate::foreign::ForeignTool;
 use crate::metrics::Objectives;
 use crate::sizing::judged::rows_of;
 use crate::sizing::{Class, Measured, RateDoubt, RateInterval, Standing};
@@ -22,10 +23,9 @@ pub(crate) enum Evidence {
     /// The largest rate whose observed figures met the objectives. No rate was decided, because there were too few
     /// requests.
     Observed,
-    /// The largest rate that met the objectives, from vLLM's `bench serve`.
-    Vllm,
-    /// The largest rate that met the objectives, from a `GuideLLM` report.
-    Guidellm,
+    /// The largest rate that met the objectives, from the result of another tool.
+    #[serde(untagged)]
+    Foreign(ForeignTool),
 }
 
 impl Evidence {

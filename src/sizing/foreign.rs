@@ -1,44 +1,38 @@
-//! Owns the reading of other tools' results as measured rates: the JSON of vLLM's `bench serve`, and `GuideLLM`'s
-//! report.
-
-use serde_json::Value;
+//! Owns the judging of other tools' results as measured rates.
 
 use crate::error::Refusal;
-use crate::metrics::{Limit, Metric, Objective, Objectives, Statistic};
+use crate::foreign::{ForeignLoad, ForeignResult};
+use crate::metrics::{Limit, Objective, Objectives, Statistic};
+use crate::sizing::Measured;
 use crate::sizing::judged::{Standing, within};
-use crate::sizing::{Evidence, Measured};
 
-/// Another tool's result.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Foreign {
-    /// The tool that wrote the result.
-    pub evidence: Evidence,
-    /// The open loads of the result.
-    pub rows: Vec<Measured>,
-    /// The model, if known.
-    pub model: Option<String>,
+/// The open loads of `result`, judged by `objectives`. Closed loops are skipped, because a slow service slows their load
+/// down. The rate of a load is the rate of its completed requests: the service is known to carry that rate. Refused if
+/// the result lacks a figure that an objective needs.
+pub(crate) fn foreign_rows(result: &ForeignResult, objectives: &Objectives) -> Result<Vec<Measured>, Refusal> {
+    let open = result.loads.iter().filter(|load| load.is_open());
+    let with_rate = open.filter_map(|load| Some((load, load.requests_per_s.filter(|rate| *rate > 0.0)?)));
+    let row = |(load, rate_per_s): (&ForeignLoad, f64)| {
+        Ok(Measured {
+            rate_per_s,
+            standing: judged(objectives, load.error_rate().unwrap_or(0.0), |limit| figure_s(load, limit))?,
+            output_tokens: load.output_tokens,
+            good_share: None,
+            process: load.process.clone(),
+        })
+    };
+    with_rate.map(row).collect()
 }
 
-/// Reads `value` as a result of vLLM or `GuideLLM`, judged by `objectives`; `None` if it is neither. Closed loops are
-/// skipped, because a slow service slows their load down. The rate of a load is the rate of its completed requests: the
-/// service is known to carry that rate. Refused if the result lacks a figure that an objective needs.
-pub(crate) fn foreign_rows(value: &Value, objectives: &Objectives) -> Result<Option<Foreign>, Refusal> {
-    if let Some(benchmarks) = value.get("benchmarks").and_then(Value::as_array)
-        && value.get("metadata").is_some()
-    {
-        let rows = benchmarks.iter().filter_map(|benchmark| guidellm(benchmark, objectives).transpose());
-        return Ok(Some(Foreign { evidence: Evidence::Guidellm, rows: rows.collect::<Result<_, _>>()?, model: None }));
+/// A latency statistic of the completed requests in seconds; `None` where the result does not hold it.
+fn figure_s(load: &ForeignLoad, limit: &Limit) -> Option<f64> {
+    let stats = load.latencies.get(&limit.metric)?;
+    match limit.statistic {
+        Statistic::Mean => stats.mean,
+        Statistic::Max => stats.max,
+        Statistic::Quantile(quantile) => stats.at(quantile.share()),
+        Statistic::EachRequest => None,
     }
-    if value.get("request_throughput").is_some() && value.get("request_rate").is_some() {
-        let rows = vllm(value, objectives)?.into_iter().collect();
-        let model = value.get("model_id").and_then(Value::as_str).map(str::to_owned);
-        return Ok(Some(Foreign { evidence: Evidence::Vllm, rows, model }));
-    }
-    Ok(None)
-}
-
-fn number(value: &Value, path: &str) -> Option<f64> {
-    value.pointer(path).and_then(Value::as_f64)
 }
 
 /// The standing of one load under all objectives. `figure_s` returns a latency statistic of the completed requests, in
@@ -71,94 +65,18 @@ fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Optio
     Ok(standing)
 }
 
-/// The load of a vLLM result; `None` if it has no rate or its concurrency is bounded.
-fn vllm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
-    let open = number(value, "/request_rate").is_some() && value.get("max_concurrency").is_none_or(Value::is_null);
-    let Some(rate_per_s) = number(value, "/request_throughput").filter(|rate| open && *rate > 0.0) else {
-        return Ok(None);
-    };
-    let (completed, failed) = (number(value, "/completed").unwrap_or(0.0), number(value, "/failed").unwrap_or(0.0));
-    let standing = judged(objectives, failed / (completed + failed).max(1.0), |limit| {
-        let name = match limit.metric {
-            Metric::Ttft => "ttft",
-            Metric::Tpot => "tpot",
-            Metric::Itl => "itl",
-            Metric::E2e => "e2el",
-            _ => return None,
-        };
-        let key = match limit.statistic {
-            Statistic::Mean => format!("/mean_{name}_ms"),
-            Statistic::Quantile(quantile) => {
-                let percent = libm::round(quantile.share() * 1e5) / 1e3;
-                let saved = number(value, &format!("/p{percent}_{name}_ms"));
-                return saved
-                    .or_else(|| number(value, &format!("/median_{name}_ms")).filter(|_| (percent - 50.0).abs() < 1e-9))
-                    .map(|ms| ms / 1e3);
-            }
-            Statistic::Max | Statistic::EachRequest => return None,
-        };
-        number(value, &key).map(|ms| ms / 1e3)
-    })?;
-    let shape = number(value, "/burstiness").filter(|shape| *shape > 0.0);
-    Ok(Some(Measured {
-        rate_per_s,
-        standing,
-        output_tokens: number(value, "/total_output_tokens").filter(|_| completed > 0.0).map(|sum| sum / completed),
-        good_share: None,
-        // Gamma gaps of this shape: CV = 1 ÷ √shape.
-        process: shape.map(|shape| {
-            if (shape - 1.0).abs() < 1e-9 { "poisson".to_owned() } else { format!("gamma:{}", 1.0 / libm::sqrt(shape)) }
-        }),
-    }))
-}
-
-/// A load of a `GuideLLM` report; `None` for a closed loop. `GuideLLM` calls the latency per token after the first
-/// inter-token latency.
-fn guidellm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
-    let kind = value.pointer("/config/strategy/type_").and_then(Value::as_str);
-    let Some(kind) = kind.filter(|kind| matches!(*kind, "constant" | "poisson" | "async")) else { return Ok(None) };
-    let Some(rate_per_s) = number(value, "/metrics/requests_per_second/successful/mean").filter(|rate| *rate > 0.0)
-    else {
-        return Ok(None);
-    };
-    let made = |what: &str| number(value, &format!("/metrics/request_totals/{what}")).unwrap_or(0.0);
-    let (completed, failed) = (made("successful"), made("errored"));
-    let standing = judged(objectives, failed / (completed + failed).max(1.0), |limit| {
-        let (name, scale) = match limit.metric {
-            Metric::Ttft => ("time_to_first_token_ms", 1e-3),
-            Metric::Ttfo => ("time_to_first_output_token_ms", 1e-3),
-            Metric::Tpot => ("inter_token_latency_ms", 1e-3),
-            Metric::Ntpot => ("time_per_output_token_ms", 1e-3),
-            Metric::E2e => ("request_latency", 1.0),
-            _ => return None,
-        };
-        let at = |what: &str| number(value, &format!("/metrics/{name}/successful/{what}")).map(|value| value * scale);
-        match limit.statistic {
-            Statistic::Mean => at("mean"),
-            Statistic::Max => at("max"),
-            Statistic::Quantile(quantile) => {
-                let shares = [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
-                let (key, _) = shares.into_iter().find(|(_, share)| (share - quantile.share()).abs() < 1e-9)?;
-                at(&format!("percentiles/{key}"))
-            }
-            Statistic::EachRequest => None,
-        }
-    })?;
-    Ok(Some(Measured {
-        rate_per_s,
-        standing,
-        output_tokens: number(value, "/metrics/output_token_count/successful/mean"),
-        good_share: None,
-        process: Some(if kind == "poisson" { "poisson" } else { "even" }.to_owned()),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::sizing::capacity_of_rows;
+    use crate::foreign::{ForeignTool, foreign_result, tool_of};
+    use crate::sizing::{Evidence, capacity_of_rows};
+
+    fn rows(file: &Value, tool: ForeignTool, objectives: &str) -> Result<Vec<Measured>, Refusal> {
+        assert_eq!(tool_of(file), Some(tool));
+        foreign_rows(&foreign_result(tool, std::slice::from_ref(file)).unwrap(), &slo(objectives))
+    }
 
     fn slo(text: &str) -> Objectives {
         Objectives::parse(&[text], None, None).unwrap()
@@ -183,18 +101,18 @@ mod tests {
             ("p99 ttft<80ms", 11, Standing::Missed),
             ("error_rate<=1%", 5, Standing::Met),
         ] {
-            let found = foreign_rows(&vllm_result(failed), &slo(objectives)).unwrap().unwrap();
-            assert_eq!((found.evidence, found.rows[0].standing), (Evidence::Vllm, standing), "{objectives} {failed}");
-            assert_eq!((found.rows[0].rate_per_s, found.rows[0].process.as_deref()), (4.9, Some("gamma:2")));
-            assert_eq!(found.rows[0].output_tokens, Some(64.0));
+            let found = rows(&vllm_result(failed), ForeignTool::Vllm, objectives).unwrap();
+            assert_eq!(found[0].standing, standing, "{objectives} {failed}");
+            assert_eq!((found[0].rate_per_s, found[0].process.as_deref()), (4.9, Some("gamma:2")));
+            assert_eq!(found[0].output_tokens, Some(64.0));
         }
-        assert!(foreign_rows(&vllm_result(0), &slo("p95 ttft<80ms")).is_err(), "the result holds no p95");
+        assert!(rows(&vllm_result(0), ForeignTool::Vllm, "p95 ttft<80ms").is_err(), "the result holds no p95");
         let mut closed = vllm_result(0);
         closed["max_concurrency"] = json!(32);
-        assert_eq!(foreign_rows(&closed, &slo("p99 ttft<80ms")).unwrap().unwrap().rows, []);
+        assert_eq!(rows(&closed, ForeignTool::Vllm, "p99 ttft<80ms").unwrap(), []);
         closed["request_rate"] = json!("inf");
-        assert_eq!(foreign_rows(&closed, &slo("p99 ttft<80ms")).unwrap().unwrap().rows, []);
-        assert_eq!(foreign_rows(&json!({"benchmarks": 3}), &slo("p99 ttft<80ms")), Ok(None));
+        assert_eq!(rows(&closed, ForeignTool::Vllm, "p99 ttft<80ms").unwrap(), []);
+        assert_eq!(tool_of(&json!({"benchmarks": 3})), None);
     }
 
     #[test]
@@ -215,9 +133,9 @@ mod tests {
             load("constant", 4.98, 90.7),
         ];
         let report = json!({"metadata": {"version": 2}, "benchmarks": loads});
-        let found = foreign_rows(&report, &slo("p99 ttft<80ms, p99 e2e<=3s")).unwrap().unwrap();
-        assert_eq!((found.evidence, found.rows.len()), (Evidence::Guidellm, 3));
-        let capacity = capacity_of_rows(&found.rows, found.evidence).unwrap();
+        let found = rows(&report, ForeignTool::GuideLlm, "p99 ttft<80ms, p99 e2e<=3s").unwrap();
+        assert_eq!(found.len(), 3);
+        let capacity = capacity_of_rows(&found, Evidence::Foreign(ForeignTool::GuideLlm)).unwrap();
         assert_eq!((capacity.rate_per_s.low().per_s(), capacity.output_tokens), (4.43, Some(128.0)));
         assert_eq!(capacity.process.as_deref(), Some("even"));
     }

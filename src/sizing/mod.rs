@@ -32,7 +32,7 @@ pub use demand::{Burstiness, Demand, Growth, PeakPoint, demand_of_rows};
 pub(crate) use demand::{demand_of_profile, demand_of_rate};
 pub(crate) use doubt::RateDoubt;
 pub(crate) use fleet::{ChoiceView, Fleet};
-pub(crate) use foreign::{Foreign, foreign_rows};
+pub(crate) use foreign::foreign_rows;
 pub(crate) use interval::RateInterval;
 pub(crate) use judged::{Measured, Standing};
 pub(crate) use remark::{Assumption, Backlog, FleetNote, RankedBy, Spread};

@@ -48,7 +48,7 @@ impl Balancing {
         }
         let process = capacity.process.clone().unwrap_or_default();
         match capacity.evidence {
-            Evidence::Vllm | Evidence::Guidellm => {
+            Evidence::Foreign(_) => {
                 let mut capacity = capacity;
                 capacity.doubt_kinds.push(RateDoubt::SmoothArrivals { process });
                 Ok(capacity)
@@ -68,6 +68,7 @@ impl Balancing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign::ForeignTool;
     use crate::units::Rate;
 
     #[test]
@@ -86,7 +87,7 @@ mod tests {
             };
             assert_eq!(Balancing::Random.hold(of(Evidence::Search)).is_err(), smooth, "{process:?}");
             assert_eq!(
-                Balancing::Random.hold(of(Evidence::Guidellm)).unwrap().doubt_kinds.len(),
+                Balancing::Random.hold(of(Evidence::Foreign(ForeignTool::GuideLlm))).unwrap().doubt_kinds.len(),
                 usize::from(smooth),
                 "{process:?}"
             );

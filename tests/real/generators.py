@@ -1,6 +1,7 @@
 """Owns the runs of other load generators against `tonnage simulate`: one row for each generator and endpoint.
 
-The row has what the generator reports beside what the server counted. Ends with 1 if a generator fails or the two
+The row has what the generator reports beside what the server counted, and `tonnage report` reads the file of GuideLLM
+and of AIPerf with the same figures. Ends with 1 if a generator fails or figures
 differ.
 """
 
@@ -32,17 +33,40 @@ def run(*words):
     return done.returncode, done.stdout + done.stderr
 
 
+def read_back(path):
+    """What `tonnage report` reads in the generator's file: completed requests, and p99 of the latency in seconds."""
+    done = subprocess.run([os.environ["TONNAGE"], "report", str(path), "--json"], capture_output=True, text=True)
+    if done.returncode:
+        failed.append(done.stderr)
+        return None
+    load = json.loads(done.stdout)["loads"][0]
+    p99 = [value for share, value in load["latencies"]["e2e"]["quantiles"] if share == 0.99][0]
+    return int(load["completed"]), round(p99, 6), load["rate_per_s"]
+
+
+def must_be_read(path, expected):
+    seen = read_back(path)
+    if seen != expected:
+        failed.append("read back")
+        print(f"tonnage report {path}: {seen} instead of {expected}", file=sys.stderr)
+
+
 def number(pattern, text):
     found = re.search(pattern, text)
     return float(found[1]) if found else None
 
 
 def guidellm(endpoint):
+    path = pathlib.Path(tempfile.mkdtemp()) / "benchmarks.json"
     code, text = run("guidellm", "run", "--backend", f"kind=openai_http,target={url},model=tonnage-sim,"
                      f"request_format={endpoint}", "--profile", "kind=constant,rate=5", "--constraint",
                      "kind=max_requests,count=16", "--tokenizer", f"kind=hf_auto,model={tokenizer}", "--data",
                      "kind=synthetic_text,prompt_tokens=32,output_tokens=16", "--output", "kind=console",
-                     "--disable-progress")
+                     "--output", f"kind=json,path={path}", "--disable-progress")
+    if path.exists():
+        found = json.loads(path.read_text())["benchmarks"][0]
+        latency = found["metrics"]["request_latency"]["successful"]["percentiles"]["p99"]
+        must_be_read(path, (found["metrics"]["request_totals"]["successful"], round(latency, 6), 5.0))
     each = number(r"constant@5\.00 +\| +[\d.]+ +\| +[\d.]+ +\| +([\d.]+)", text.split("Token Statistics")[-1])
     return code, text, (16, 16 * each) if each is not None else None
 
@@ -59,6 +83,7 @@ def aiperf(endpoint):
         return code, text, None
     report = json.loads(path.read_text())
     value = lambda key: (report.get(key) or {}).get("avg", 0)
+    must_be_read(path, (int(value("request_count")), round(report["request_latency"]["p99"] / 1e3, 6), 5.0))
     return code, text, (value("request_count"), value("total_usage_completion_tokens") or value("total_osl"))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Parquet as pyarrow writes it: flat columns, nested conversations, three compressions, dictionaries, several row groups. Builds this checkout with the
+# Parquet as pyarrow writes and reads it. Read by tonnage: flat columns, nested conversations, three compressions, dictionaries, several row groups. Builds this checkout with the
 # feature `parquet` (or takes $TONNAGE, built with it), and compares rows and lengths with the same rows as JSON lines.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -43,5 +43,16 @@ for name, rows, options in [
         same = seen == wanted
         failed += not same
         print(f"{name:8} {compression:8} {'same rows as JSON lines' if same else f'{seen} instead of {wanted}'}")
+# The requests of a result, written by tonnage and read by pyarrow.
+result = f"{place}/requests-of-a-run"
+subprocess.run([tonnage, "run", "--rate", "100", "--requests", "200", "--out", result, "--force", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+subprocess.run([tonnage, "report", result, "--to", "parquet"], check=True)
+rows = pq.read_table(f"{result}/requests.parquet").to_pylist()
+trial = json.load(open(f"{result}/result.json"))["trials"][0]
+inside = [row["e2e_s"] for row in rows if row["in_window"] and row["outcome"] == "completed"]
+mean = trial["metrics"]["e2e"]["scheduled"]["mean"]
+same = len(rows) == trial["run_totals"]["planned"] and abs(sum(inside) / len(inside) - mean) < 1e-9
+failed += not same
+print(f"requests {len(rows)} rows, mean e2e {sum(inside) / len(inside):.6f} s: {'as in result.json' if same else f'result.json has {mean}'}")
 sys.exit(1 if failed else 0)
 PY

@@ -5,6 +5,7 @@ mod classes;
 mod latency;
 mod load;
 mod objectives;
+mod over_time;
 mod requests;
 mod turns;
 
@@ -30,9 +31,13 @@ use latency::latency_text;
 use load::load_text;
 pub(super) use objectives::slo_table;
 use objectives::{slo_text, verdict_text};
+use over_time::over_time_text;
 pub(super) use requests::{requests_table, throughput_table};
 use requests::{requests_text, throughput_text};
 pub(super) use turns::turns_table;
+
+/// Lines of the smallest screen. A longer page ends with its answer once more: its beginning has scrolled away.
+const SCREEN: usize = 22;
 
 /// The text of a report, as `run` prints it and `report` prints it again.
 #[must_use]
@@ -55,6 +60,12 @@ pub fn render(report: &Report, ink: Ink) -> String {
     text.push('\n');
     text.push_str(&next_text(report, ink));
     text.push_str(&footer(report, ink));
+    if text.lines().count() > SCREEN {
+        let Answer { news, word, sentence, .. } = answer_of(report);
+        let word = word.map_or_else(String::new, |word| format!("{word}: "));
+        text.push_str(&ink.paint(tone_of(news), &wrapped(&format!("{word}{sentence}"), WIDTH, 2)));
+        text.push('\n');
+    }
     text
 }
 
@@ -63,13 +74,16 @@ fn answer_text(report: &Report, ink: Ink) -> String {
     let Answer { news, word, figures, .. } = answer_of(report);
     let word = word.map_or_else(String::new, |word| format!("{word}: "));
     let text = wrapped(&format!("{word}{figures}"), WIDTH, 2);
-    let tone = match news {
+    ink.paint(tone_of(news), &text) + "\n"
+}
+
+const fn tone_of(news: News) -> Tone {
+    match news {
         News::Good => Tone::Good,
         News::Bad => Tone::Bad,
         News::Unsure => Tone::Warning,
         News::Plain => Tone::Heading,
-    };
-    ink.paint(tone, &text) + "\n"
+    }
 }
 
 /// What to type next, a line each. A command that names a file beside the page has no meaning here.
@@ -141,6 +155,7 @@ fn noted_text(table_and_notes: Option<(Grid, Vec<String>)>, ink: Ink) -> String 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let mut parts = vec![
         load_text(report, trial, ink),
+        over_time_text(trial, ink),
         requests_text(report, trial, ink),
         throughput_text(trial, ink),
         latency_text(trial, ink),

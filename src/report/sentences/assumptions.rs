@@ -55,21 +55,20 @@ pub(crate) fn assumption(assumption: &Assumption) -> String {
 }
 
 /// The source of a rate.
-const fn origin(evidence: Evidence) -> &'static str {
-    match evidence {
+fn origin(evidence: Evidence) -> String {
+    let fixed = match evidence {
         Evidence::Search => "the lower bound of a search",
         Evidence::Stated => "stated, not measured here",
         Evidence::Measured => "the largest rate measured that met the objectives",
         Evidence::Observed => "the largest rate whose observed figures met the objectives; no rate was decided",
-        Evidence::Vllm => {
-            "the largest rate that met the objectives in vLLM's results, whose latencies cover completed requests only \
-             and count from the send"
+        Evidence::Foreign(tool) => {
+            return format!(
+                "the largest rate that met the objectives in results of {tool}, whose latencies cover completed \
+                 requests only and count from the send"
+            );
         }
-        Evidence::Guidellm => {
-            "the largest rate that met the objectives in GuideLLM's report, whose latencies cover completed requests \
-             only and count from the send"
-        }
-    }
+    };
+    fixed.to_owned()
 }
 
 /// Whether N × rate holds for the assumed routing.

@@ -1,8 +1,9 @@
 //! Owns the sentences of a comparison: its answer, its rulings, its cautions, and why a figure has no interval.
 
+use crate::foreign::ForeignTool;
 use crate::metrics::{Direction, Known, Measure, MeasureUnit, Ruling, Withheld};
 use crate::report::numbers::{percent, value_text};
-use crate::results::{Caution, ComparedLoad, Comparison, Difference, ForeignTool, Ruled};
+use crate::results::{Caution, ComparedLoad, Comparison, Difference, Ruled};
 use crate::units::{count, plain, seconds};
 
 /// The longest run that is advised: a longer one is said to be out of reach, in seconds (a week).

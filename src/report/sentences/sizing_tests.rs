@@ -1,5 +1,6 @@
 //! Owns the tests of the sentences of a fleet: every kind of doubt, note and assumption.
 
+use crate::foreign::ForeignTool;
 use crate::report::sentences::tests::table;
 use crate::report::sentences::{assumption, check_note, fleet_note, rate_doubt};
 use crate::sizing::{
@@ -86,8 +87,8 @@ fn every_assumption_has_its_sentence() {
             of_rate(Evidence::Stated),
             of_rate(Evidence::Measured),
             of_rate(Evidence::Observed),
-            of_rate(Evidence::Vllm),
-            of_rate(Evidence::Guidellm),
+            of_rate(Evidence::Foreign(ForeignTool::Vllm)),
+            of_rate(Evidence::Foreign(ForeignTool::GuideLlm)),
             Assumption::ClassesShare { classes, replicas: 5.5 },
             Assumption::Simulated,
             Assumption::PeakOverWindow { window_s: 60.0, bursts: true },

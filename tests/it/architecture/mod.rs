@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["workload"],
     &["client", "metrics"],
     &["play"],
-    &["figures"],
+    &["figures", "foreign"],
     &["engine", "sim"],
     &["search", "calibrate", "sizing", "service"],
     &["results"],

@@ -56,6 +56,8 @@ pub(crate) struct ForeignLoad {
     pub rate_per_s: Option<f64>,
     /// The cap on requests in flight.
     pub concurrency: Option<f64>,
+    /// The law of the gaps, as the option process has it, where the tool says it.
+    pub process: Option<String>,
     /// Length of the measured window in seconds.
     pub window_s: Option<f64>,
     /// Requests that completed.
@@ -81,6 +83,8 @@ pub(crate) struct ForeignLoad {
 pub(crate) struct ForeignStats {
     /// The mean.
     pub mean: Option<f64>,
+    /// The largest value.
+    pub max: Option<f64>,
     /// (share, value): (0.99, 0.25) says that p99 is 250 ms. By increasing share.
     pub quantiles: Vec<(f64, f64)>,
 }
@@ -101,6 +105,11 @@ impl ForeignLoad {
             (None, Some(most)) => format!("closed loop of {most}"),
             (None, None) => "as fast as possible".to_owned(),
         }
+    }
+
+    /// Whether the arrivals did not wait for answers: a rate, and no cap on requests in flight.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.rate_per_s.is_some() && self.concurrency.is_none()
     }
 
     /// Failed ÷ all requests.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::foreign::reader::{share, stats, text};
+use crate::foreign::tool::{ForeignLoad, ForeignResult, ForeignStats, ForeignTool};
 use crate::metrics::Metric;
-use crate::results::foreign::reader::{share, stats, text};
-use crate::results::foreign::tool::{ForeignLoad, ForeignResult, ForeignStats, ForeignTool};
 
 /// The middle of the keys of each latency, as in `p99_ttft_ms`.
 const LATENCIES: [(&str, Metric); 5] = [
@@ -42,6 +42,7 @@ fn load_of(row: &Map<String, Value>) -> ForeignLoad {
         // The text `inf` means that all requests are sent at once.
         rate_per_s: at("request_rate"),
         concurrency: at("max_concurrency"),
+        process: at("burstiness").filter(|shape| *shape > 0.0).map(process_of),
         window_s: at("duration"),
         completed,
         failed: failed.or_else(|| Some(at("num_prompts")? - completed?)),
@@ -54,6 +55,11 @@ fn load_of(row: &Map<String, Value>) -> ForeignLoad {
     }
 }
 
+/// Gamma gaps of this shape: CV = 1 ÷ √shape.
+fn process_of(shape: f64) -> String {
+    if (shape - 1.0).abs() < 1e-9 { "poisson".to_owned() } else { format!("gamma:{}", 1.0 / libm::sqrt(shape)) }
+}
+
 fn stats_of(row: &Map<String, Value>, name: &str) -> Option<ForeignStats> {
     let ending = format!("_{name}_ms");
     let values: BTreeMap<&str, f64> =
@@ -61,7 +67,7 @@ fn stats_of(row: &Map<String, Value>, name: &str) -> Option<ForeignStats> {
     let quantiles = values.iter().filter_map(|(key, value)| Some((share(key)?, *value))).collect();
     // Both tools write zeros where no token was streamed.
     let is_known = values.values().any(|value| *value > 0.0);
-    stats(values.get("mean").copied(), quantiles, 1e-3).filter(|_| is_known)
+    stats(values.get("mean").copied(), values.get("max").copied(), quantiles, 1e-3).filter(|_| is_known)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::results::foreign::tool::ForeignStats;
+use crate::foreign::tool::ForeignStats;
 
 /// The number at `path`, whose keys are separated by `/`.
 pub(super) fn number(row: &Value, path: &str) -> Option<f64> {
@@ -25,13 +25,21 @@ pub(super) fn share(name: &str) -> Option<f64> {
     (percent > 0.0 && percent < 100.0).then_some(percent / 100.0)
 }
 
-/// Statistics of a mean and (share, value) pairs, all × `factor`; `None` without any value.
-pub(super) fn stats(mean: Option<f64>, quantiles: Vec<(f64, f64)>, factor: f64) -> Option<ForeignStats> {
+/// Statistics of a mean, a largest value and (share, value) pairs, all × `factor`; `None` without any value.
+pub(super) fn stats(
+    mean: Option<f64>,
+    max: Option<f64>,
+    quantiles: Vec<(f64, f64)>,
+    factor: f64,
+) -> Option<ForeignStats> {
     let mut quantiles: Vec<(f64, f64)> = quantiles.into_iter().map(|(share, value)| (share, value * factor)).collect();
     quantiles.sort_by(|one, other| one.0.total_cmp(&other.0));
     quantiles.dedup_by(|one, other| libm::fabs(one.0 - other.0) < 1e-9);
-    (mean.is_some() || !quantiles.is_empty())
-        .then(|| ForeignStats { mean: mean.map(|value| value * factor), quantiles })
+    (mean.is_some() || !quantiles.is_empty()).then(|| ForeignStats {
+        mean: mean.map(|value| value * factor),
+        max: max.map(|value| value * factor),
+        quantiles,
+    })
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::foreign::reader::{number, share, stats, text};
+use crate::foreign::tool::{ForeignLoad, ForeignResult, ForeignStats, ForeignTool};
 use crate::metrics::Metric;
-use crate::results::foreign::reader::{number, share, stats, text};
-use crate::results::foreign::tool::{ForeignLoad, ForeignResult, ForeignStats, ForeignTool};
 
 /// AIPerf's `inter_token_latency` is (latency − TTFT) ÷ (tokens − 1) of a request, which is TPOT.
 const LATENCIES: [(&str, Metric); 3] =
@@ -19,6 +19,7 @@ pub(super) fn read(whole: &Value) -> Option<ForeignResult> {
     let load = ForeignLoad {
         rate_per_s: number(measured, "rate"),
         concurrency: number(measured, "concurrency"),
+        process: None,
         window_s: average("benchmark_duration"),
         completed: average("request_count"),
         failed: average("error_request_count").or(Some(0.0)),
@@ -47,5 +48,5 @@ fn stats_of(metric: &Value) -> Option<ForeignStats> {
     };
     let values = metric.as_object()?.iter();
     let quantiles = values.filter_map(|(name, value)| Some((share(name)?, value.as_f64()?))).collect();
-    stats(number(metric, "avg"), quantiles, factor)
+    stats(number(metric, "avg"), number(metric, "max"), quantiles, factor)
 }
