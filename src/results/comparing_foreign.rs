@@ -6,9 +6,9 @@ use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
 use crate::foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::metrics::{Known, LoadOrigin, Measure, Metric, Withheld};
-use crate::results::comparing::{SAME_LENGTH, SAME_RATE, load_name, stored_quantile, value_of};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::model::Report;
+use crate::results::stored::{SAME_LENGTH, SAME_RATE, load_name, stored_quantile, value_of};
 
 /// One result: the figures of its completed requests, whoever measured them.
 pub(super) struct PlainSide {

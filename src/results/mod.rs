@@ -25,6 +25,7 @@ mod request_table;
 mod resent;
 mod salvage;
 mod spec;
+mod stored;
 
 pub(crate) use begun::rfc3339;
 pub(crate) use comparing::compare;

@@ -28,7 +28,11 @@ pub(crate) fn read(path: &Path) -> Result<Report, Error> {
                 format!("has schema {number}, but this version reads schema {SCHEMA}; use the version that wrote it"),
             ));
         }
-        None => return Err(Error::input(path, "is not a result of tonnage; give a result folder or its result.json")),
+        None => {
+            let why = "is not a result of tonnage; give a result folder or its result.json (`report`, `compare` and \
+                `size` also read results of vLLM, SGLang, GuideLLM, evalscope and AIPerf)";
+            return Err(Error::input(path, why));
+        }
     }
     serde_json::from_slice(&text)
         .map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file complete?")))

@@ -6,9 +6,9 @@ use crate::metrics::{Limit, Objective, Objectives, Statistic};
 use crate::sizing::Measured;
 use crate::sizing::judged::{Standing, within};
 
-/// The open loads of `result`, judged by `objectives`. Closed loops are skipped, because a slow service slows their load
-/// down. The rate of a load is the rate of its completed requests: the service is known to carry that rate. Refused if
-/// the result lacks a figure that an objective needs.
+/// The open loads of `result`, judged by `objectives`. Closed loops are skipped, because a slow service slows their
+/// load down. The rate of a load is the rate of its completed requests: the service is known to carry that rate.
+/// Refused if the result lacks a figure that an objective needs.
 pub(crate) fn foreign_rows(result: &ForeignResult, objectives: &Objectives) -> Result<Vec<Measured>, Refusal> {
     let open = result.loads.iter().filter(|load| load.is_open());
     let with_rate = open.filter_map(|load| Some((load, load.requests_per_s.filter(|rate| *rate > 0.0)?)));

@@ -1,4 +1,5 @@
-//! Owns the tests of the files of other tools that `report` and `compare` read: which tool, which figures, what is said.
+//! Owns the tests of the files of other tools that `report` and `compare` read: which tool, which figures, what is
+//! said.
 
 use std::fs;
 use std::path::Path;
@@ -120,11 +121,8 @@ fn evalscopes_folder_gives_a_load_for_each_folder_below_it_by_increasing_rate() 
             "Avg Latency (s)": 0.4, "Output Throughput (tok/s)": 600.0, "Avg TTFT (ms)": 28.0});
         let row = |name: &str, ttft: f64| json!({"Percentiles": name, "Latency (s)": 0.4, "TTFT (ms)": ttft, "ITL (ms)": 6.0, "TPOT (ms)": 6.0});
         put(place, &format!("e/{name}/benchmark_summary.json"), &summary.to_string());
-        put(
-            place,
-            &format!("e/{name}/benchmark_percentile.json"),
-            &json!([row("50%", 28.0), row("99%", 57.0)]).to_string(),
-        );
+        let percentiles = json!([row("50%", 28.0), row("99%", 57.0)]).to_string();
+        put(place, &format!("e/{name}/benchmark_percentile.json"), &percentiles);
         put(place, &format!("e/{name}/benchmark_args.json"), &json!({"model": "m", "url": "http://h:1"}).to_string());
     }
     let result = shown(place, "e");

@@ -439,7 +439,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (&["--replica-rate", "5/s", "--demand", "50/s", "--stock", "2"], "--stock"),
         (&["--replica-rate", "5/s", "--demand", "50/s", "--headroom", "-5%"], "0% to 100%"),
         (&["no.json", "--replica-rate", "5/s", "--demand", "50/s"], "instead of a RESULT"),
-        (&["no.json", "--demand", "50/s", "--slo", "p99 ttft<=1s"], "no result of tonnage"),
+        (&["no.json", "--demand", "50/s", "--slo", "p99 ttft<=1s"], "not a result of tonnage"),
         (&["--replica-rate", "5/s", "--demand", "5/s,6/s"], "one for each class"),
         (&["--replica-rate", "5/s,6/s", "--demand", "5/s,6/s", "--gpus-per-replica", "1,2"], "2 values for 1"),
         (&["--replica-rate", "5/s", "--demand", "5/s", "--growth", "0"], "0.001 to 1000"),

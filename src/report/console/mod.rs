@@ -61,9 +61,9 @@ pub fn render(report: &Report, ink: Ink) -> String {
     text.push_str(&next_text(report, ink));
     text.push_str(&footer(report, ink));
     if text.lines().count() > SCREEN {
-        let Answer { news, word, sentence, .. } = answer_of(report);
+        let Answer { news, word, figures, .. } = answer_of(report);
         let word = word.map_or_else(String::new, |word| format!("{word}: "));
-        text.push_str(&ink.paint(tone_of(news), &wrapped(&format!("{word}{sentence}"), WIDTH, 2)));
+        text.push_str(&ink.paint(tone_of(news), &wrapped(&format!("{word}{figures}"), WIDTH, 2)));
         text.push('\n');
     }
     text
