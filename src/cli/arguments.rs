@@ -2,6 +2,7 @@
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
+use crate::cli::bench_serve::BenchServeArguments;
 use crate::cli::calibrate::CalibrateArguments;
 use crate::cli::compare::CompareArguments;
 use crate::cli::help::HelpArguments;
@@ -85,6 +86,7 @@ pub(super) enum Verb {
     Report(ReportArguments),
     Compare(CompareArguments),
     Resend(ResendArguments),
+    BenchServe(BenchServeArguments),
     Simulate(SimulateArguments),
     Calibrate(CalibrateArguments),
     Help(HelpArguments),

@@ -16,12 +16,23 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "write --target http://localhost:8000",
     ),
     (
-        &["--concurrency", "--max-concurrency", "--num-concurrent", "--parallel", "--users", "--num-users"],
+        &["--concurrency", "--max-concurrency", "--num-concurrent", "--parallel", "--users", "--num-users", "-u"],
         "`tonnage run --load concurrent:16` keeps 16 in flight, a closed loop; `tonnage sweep --concurrency 1,4,16` \
          runs several; in an open loop --max-in-flight limits the requests in flight",
     ),
     (&["--speed", "--speedup", "--replay-speed"], "write --time-scale 10: ten times the recorded speed"),
-    (&["--max-seconds", "--time", "--duration-s", "--run-time"], "write --duration 60s"),
+    (
+        &[
+            "--max-seconds",
+            "--seconds",
+            "--test-duration",
+            "--benchmark-duration",
+            "--time",
+            "--duration-s",
+            "--run-time",
+        ],
+        "write --duration 60s",
+    ),
     (
         &["--input-len", "--random-input-len", "--isl", "--prompt-tokens", "--synthetic-input-tokens-mean"],
         "write --input-tokens 512",
@@ -30,7 +41,15 @@ const OPTIONS: &[(&[&str], &str)] = &[
         &["--output-len", "--random-output-len", "--osl", "--max-tokens", "--max-new-tokens"],
         "write --output-tokens 128",
     ),
-    (&["--dataset", "--dataset-path", "--data"], "write --prompts FILE"),
+    (&["--dataset-path", "--data", "--prompts-file"], "write --dataset FILE (`tonnage help datasets`)"),
+    (
+        &["--dataset-name", "--dataset_name"],
+        "lengths are --input-tokens and --output-tokens, a file is --dataset FILE; `tonnage bench-serve` takes vLLM's \
+         flags as they are",
+    ),
+    (&["--percentile-metrics", "--metric-percentiles"], "drop it: every metric is always reported"),
+    (&["--rate-type", "--profile-type", "--arrival", "--distribution"], "write --process even or --process poisson"),
+    (&["--spawn-rate", "--hatch-rate", "-r"], "write --rate 5/s: requests per second, whatever the server does"),
     (&["--burstiness"], "write --process gamma:2, the coefficient of variation of the gaps: 1 ÷ √burstiness"),
     (&["--dry-run"], "`tonnage plan` takes the same load, prints and draws it, and sends nothing"),
     (
@@ -43,6 +62,18 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--stream", "--streaming"], "drop it: answers are streamed by default; --no-stream turns streaming off"),
     (&["--goodput-config"], "write --goodput 'ttft:200 tpot:50', in milliseconds"),
     (&["--version", "-V"], "write `tonnage --version`, without a verb"),
+];
+
+/// Verbs that have another name here: the names in other tools, and what to write instead.
+const VERBS: &[(&[&str], &str)] = &[
+    (&["bench", "serve"], "write `tonnage bench-serve`, followed by the flags of `vllm bench serve`"),
+    (
+        &["benchmark", "profile", "perf", "test", "load"],
+        "write `tonnage run` for one load, `tonnage sweep` for several",
+    ),
+    (&["mock-server", "mock", "server"], "write `tonnage simulate`"),
+    (&["init", "create-template", "config"], "a run stores its options in config.yaml: `tonnage run -c config.yaml`"),
+    (&["analyze", "aggregate", "plot", "visualize", "export"], "write `tonnage report DIR`, or `tonnage compare`"),
 ];
 
 /// The options that `-h` shows; `--help` shows all.
@@ -108,7 +139,10 @@ pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg)?;
             let name = typed.split_once('=').map_or(typed, |(name, _)| name);
-            if let Some((_, instead)) = OPTIONS.iter().find(|(names, _)| names.contains(&name)) {
+            // Some tools write underscores.
+            let dashed = name.replace('_', "-");
+            let is_known = |names: &[&str]| names.contains(&name) || names.contains(&dashed.as_str());
+            if let Some((_, instead)) = OPTIONS.iter().find(|(names, _)| is_known(names)) {
                 return Some(format!("{name} is not an option here: {instead}"));
             }
             is_address(typed).then(|| format!("an address needs --target: write --target {typed}"))
@@ -117,6 +151,9 @@ pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
             let typed = text(ContextKind::InvalidSubcommand)?;
             if is_address(typed) {
                 return Some(format!("a verb comes first: write `tonnage run --target {typed}`"));
+            }
+            if let Some((_, instead)) = VERBS.iter().find(|(names, _)| names.contains(&typed)) {
+                return Some(format!("`{typed}` is not a verb: {instead}"));
             }
             let verbs = command.get_subcommands().map(Command::get_name);
             let near = |verb: &&str| strsim::damerau_levenshtein(verb, typed) <= 2;
@@ -159,6 +196,11 @@ mod tests {
             (vec!["localhost:8000"], "tonnage run --target localhost:8000"),
             (vec!["serach"], "did you mean `tonnage search`?"),
             (vec!["swep"], "did you mean `tonnage sweep`?"),
+            (vec!["run", "--max_seconds", "5"], "--duration"),
+            (vec!["run", "-u", "5"], "--load concurrent:16"),
+            (vec!["run", "--dataset-path", "f"], "--dataset FILE"),
+            (vec!["bench", "serve"], "tonnage bench-serve"),
+            (vec!["benchmark"], "tonnage run"),
         ] {
             assert!(said(&line).is_some_and(|text| text.contains(wanted)), "{line:?}: {:?}", said(&line));
         }

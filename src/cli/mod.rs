@@ -1,6 +1,8 @@
 //! Owns the command line: one file per verb.
 
 mod arguments;
+mod bench_flags;
+mod bench_serve;
 mod calibrate;
 mod chat_template;
 mod compare;
@@ -114,7 +116,10 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
     for phrase in &parsed.displaced {
         terminal::say(phrase);
     }
-    if matches!(verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_) | Verb::Resend(_)) {
+    if matches!(
+        verb,
+        Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_) | Verb::Resend(_) | Verb::BenchServe(_)
+    ) {
         signals::install()?;
     }
     match verb {
@@ -127,6 +132,7 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
+        Verb::BenchServe(arguments) => bench_serve::bench_serve(&arguments, Arguments::definition()),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),

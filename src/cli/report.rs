@@ -36,8 +36,7 @@ use crate::units::count;
 pub(super) struct ReportArguments {
     /// A result folder, or its result.json. Records in the folder are evaluated again; without records the saved
     /// figures are shown. Several results must be all shards of one plan, with their records: they are merged into one
-    /// result. Or a result of vLLM, SGLang, GuideLLM (benchmarks.json), AIPerf (profile_export_aiperf.json), or a
-    /// folder of evalscope
+    /// result. Or a result of vLLM, SGLang, GuideLLM (benchmarks.json), AIPerf (its JSON), or a folder of evalscope
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
@@ -47,7 +46,7 @@ pub(super) struct ReportArguments {
     /// report.md; csv: report.csv, one row a trial, times in seconds; parquet: requests.parquet, one row a request, in
     /// builds with that feature. Files of other tools: vllm (`vllm bench serve`, one a trial), sglang
     /// (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark report 0.2.1, one a
-    /// trial), lework (llm-benchmark, one file), csv-zh (FlyAIBox's table, with headings in Chinese, too). They are
+    /// trial), lework (llm-benchmark, one file), csv-zh (the table of `FlyAIBox`, headings in Chinese, too). They are
     /// written beside result.json. On standard output: console, vllm-text (the block of `vllm bench serve`),
     /// guidellm-text (GuideLLM's tables), lework-line
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]

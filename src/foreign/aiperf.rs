@@ -10,7 +10,7 @@ use crate::metrics::Metric;
 const LATENCIES: [(&str, Metric); 3] =
     [("time_to_first_token", Metric::Ttft), ("inter_token_latency", Metric::Tpot), ("request_latency", Metric::E2e)];
 
-pub(super) fn read(whole: &Value) -> Option<ForeignResult> {
+pub(super) fn read(whole: &Value) -> ForeignResult {
     let average = |key: &str| number(whole, &format!("{key}/avg"));
     let phases = whole.pointer("/input_config/phases").and_then(Value::as_array);
     let measured = phases.and_then(|phases| phases.last()).unwrap_or(&Value::Null);
@@ -30,13 +30,13 @@ pub(super) fn read(whole: &Value) -> Option<ForeignResult> {
         output_tokens: average("output_sequence_length"),
         latencies: LATENCIES.iter().filter_map(|(key, metric)| Some((*metric, stats_of(whole.get(key)?)?))).collect(),
     };
-    Some(ForeignResult {
+    ForeignResult {
         tool: ForeignTool::Aiperf,
         model: (!names.is_empty()).then(|| names.join(", ")),
         target: whole.pointer("/input_config/endpoint/urls/0").and_then(Value::as_str).map(str::to_owned),
         started: text(whole, "start_time"),
         loads: vec![load],
-    })
+    }
 }
 
 fn stats_of(metric: &Value) -> Option<ForeignStats> {

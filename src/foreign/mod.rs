@@ -18,7 +18,7 @@ pub(crate) fn foreign_result(tool: ForeignTool, rows: &[Value]) -> Option<Foreig
     match tool {
         ForeignTool::Vllm | ForeignTool::Sglang => vllm::read(tool, rows),
         ForeignTool::GuideLlm => guidellm::read(rows.first()?),
-        ForeignTool::Aiperf => aiperf::read(rows.first()?),
+        ForeignTool::Aiperf => rows.first().map(aiperf::read),
         ForeignTool::Evalscope => None,
     }
 }

@@ -60,6 +60,7 @@ pub(crate) use layout::wrapped;
 pub(crate) use markdown::render_comparison_markdown;
 pub use markdown::render_markdown;
 pub(crate) use mixes::{help_mix, help_sessions};
+pub(crate) use next::shell_line;
 pub(crate) use numbers::shown_figure;
 pub(crate) use prefixes::help_prefixes;
 pub(crate) use profiles::help_profiles;

@@ -164,6 +164,12 @@ fn asked(report: &Report, slo: &str) -> String {
     }
 }
 
+/// `words` as the line of a shell.
+#[must_use]
+pub(crate) fn shell_line(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// `text` as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c));

@@ -106,7 +106,7 @@ fn each_tools_file_is_known_and_its_figures_have_our_units() {
     }
     let closed = shown(place, "s.jsonl");
     assert_eq!(closed["loads"][1]["concurrency"], 8.0);
-    let page = text(&run(place, &["report", "g"]).stdout).to_owned();
+    let page = text(&run(place, &["report", "g"]).stdout);
     assert!(page.starts_with("GuideLLM of m: one load") && page.contains("its percentiles count tokens"), "{page}");
     assert!(page.contains("6.00/s  10.5 s         60  3 (4.8 %)"), "{page}");
 }
@@ -156,7 +156,7 @@ fn a_file_of_another_tool_is_compared_by_values_of_completed_requests_and_never_
     assert_eq!(row("requests/s")["figures"][2]["value"], trial["rates"]["completed_per_s"]);
     let said = found["cautions"].to_string();
     assert!(said.contains("A is a file of vllm bench serve") && said.contains("the models differ: A m"), "{said}");
-    let page = text(&run(place, &["compare", "v.json", "w.json"]).stdout).to_owned();
+    let page = text(&run(place, &["compare", "v.json", "w.json"]).stdout);
     let first = page.lines().next().unwrap_or_default();
     assert_eq!(first, "p99 ttft of B is 100 % higher than that of A; without intervals, no difference");
 }

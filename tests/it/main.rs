@@ -4,6 +4,7 @@
 
 mod architecture;
 mod batching;
+mod bench_serve_cli;
 mod calibrate;
 mod cancel;
 mod cases;

@@ -309,7 +309,7 @@ fn leworks_file_has_its_keys_and_speeds_whose_p99_is_the_slow_side() {
     let folder = folder();
     files(folder.path(), "lework");
     let name = fs_names(&folder.path().join("files")).pop().expect("a file");
-    assert!(name.starts_with("benchmark_results_") && name.ends_with(".json"), "{name}");
+    assert!(name.starts_with("benchmark_results_") && name.contains(".json"), "{name}");
     let stages = json(&folder.path().join("files").join(&name));
     let stage = &stages[0];
     let keys: Vec<&str> = stage.as_object().expect("an object").keys().map(String::as_str).collect();

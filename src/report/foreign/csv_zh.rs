@@ -1,4 +1,5 @@
-//! Owns the table of FlyAIBox/llm_benchmark from a result: vLLM's keys as columns, headings in English and in Chinese.
+//! Owns the table of `FlyAIBox/llm_benchmark` from a result: vLLM's keys as columns, headings in English and in
+//! Chinese.
 
 use serde_json::Value;
 

@@ -8,6 +8,9 @@ use crate::report::foreign::trial::{Completed, known};
 use crate::report::shown::shown as without_escapes;
 use crate::results::Report;
 
+/// Selects a quantile.
+type Pick = fn(&StatsView) -> Option<f64>;
+
 /// A column: its three headings (group, name, unit), and the cell of a load.
 struct Column<'a> {
     heading: [&'a str; 3],
@@ -27,7 +30,7 @@ pub(crate) fn render_guidellm_text(report: &Report) -> String {
         ("Server Throughput Statistics (All Requests)", throughput(has_objectives)),
     ]
     .into_iter()
-    .map(|(title, columns)| table(title, columns, &trials))
+    .map(|(title, columns)| table(title, &columns, &trials))
     .collect::<Vec<_>>()
     .join("\n")
 }
@@ -103,8 +106,7 @@ fn latencies<'a>() -> Vec<Column<'a>> {
 }
 
 fn quantiles<'a>(group: &'a str, name: &'a str, metric: Metric, factor: f64) -> [Column<'a>; 2] {
-    let picks: [(&str, fn(&StatsView) -> Option<f64>); 2] =
-        [("Mdn", |stats| known(stats.p50)), ("p95", |stats| known(stats.p95))];
+    let picks: [(&str, Pick); 2] = [("Mdn", |stats| known(stats.p50)), ("p95", |stats| known(stats.p95))];
     picks.map(|(heading, pick)| {
         column([group, name, heading], move |load: &Completed<'_>| {
             number(load.stats(metric).and_then(pick).map(|value| value * factor))
@@ -131,7 +133,7 @@ fn throughput<'a>(has_objectives: bool) -> Vec<Column<'a>> {
 }
 
 /// A table in boxes, with headings of three rows; a group is named once.
-fn table(title: &str, columns: Vec<Column<'_>>, loads: &[Completed<'_>]) -> String {
+fn table(title: &str, columns: &[Column<'_>], loads: &[Completed<'_>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
     let mut before = "";
