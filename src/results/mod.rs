@@ -6,6 +6,7 @@ mod comparing;
 mod comparison;
 mod failed_request;
 mod files;
+mod endpoints;
 mod filing;
 mod folder;
 mod folding;
