@@ -82,7 +82,11 @@ pub(super) fn requests_of_classes(
         let endpoint = endpoints.of_class(&class.name);
         let form = is_own.then(|| options_of_endpoint(endpoint, endpoints, wire, extra)).transpose()?;
         let model = class.model.as_deref().map(str::to_owned);
-        if is_own && usual.renewed_key.is_some() && usual.key_header.is_none() && usual.key_header() != endpoint.key_header() {
+        if is_own
+            && usual.renewed_key.is_some()
+            && usual.key_header.is_none()
+            && usual.key_header() != endpoint.key_header()
+        {
             let why = format!(
                 "sends the key in {}, and the endpoint {endpoint} of the class {} takes it in {}",
                 usual.key_header(),

@@ -66,8 +66,7 @@ fn unknown_to(endpoint: Endpoint, target: &TargetOptions, wire: &WireOptions, pa
         unknown.extend(given.map(|(flag, _)| Unknown { flag, endpoint, why, instead: instead.to_owned() }));
     };
     let others = |test: fn(Endpoint) -> bool| {
-        let names: Vec<&str> =
-            Endpoint::ALL.iter().filter(|other| test(**other)).map(|other| other.name()).collect();
+        let names: Vec<&str> = Endpoint::ALL.iter().filter(|other| test(**other)).map(|other| other.name()).collect();
         format!("drop it, or use {}", names.join(", "))
     };
     let sampling = [

@@ -11,16 +11,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::chat_template::{counter_of, refuse_unanswerable};
+use crate::cli::classes::{going_to_endpoints, options_of_endpoint, requests_of_classes};
 use crate::cli::config::Parsed;
 use crate::cli::dataset::{made_of_content, notes_of_data, refuse_beside_data, salt_beside_data, workload_of};
 use crate::cli::endpoint::{
     endpoint_of, images_of, is_streamed, key_header_of, refuse_unknown, refuse_unsendable, texts_of,
 };
-use crate::cli::key_command::{keep_renewing, printed_by};
-use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
-use crate::cli::classes::{going_to_endpoints, options_of_endpoint, requests_of_classes};
 use crate::cli::endpoints::Endpoints;
 use crate::cli::judgement::objectives_of;
+use crate::cli::key_command::{keep_renewing, printed_by};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};

@@ -88,11 +88,7 @@ fn refuse_share_of_sessions(flag: &str) -> Error {
 
 /// What the prompts of the class `name` of a mix share with each other, drawn from `seed`; `None` if its keys, which
 /// `own` holds, say nothing of it. A system prompt of 0 tokens alone: nothing.
-pub(super) fn prefixes_of_class(
-    mut own: PrefixOptions,
-    name: &str,
-    seed: u64,
-) -> Result<Option<Prefixes>, Error> {
+pub(super) fn prefixes_of_class(mut own: PrefixOptions, name: &str, seed: u64) -> Result<Option<Prefixes>, Error> {
     let seed = Seed::new(seed).derived(&format!("prefixes of {name}"));
     let has_none = own.system_tokens == Some(0);
     own.system_tokens = own.system_tokens.filter(|tokens| *tokens > 0);

@@ -4,9 +4,9 @@
 mod begun;
 mod comparing;
 mod comparison;
+mod endpoints;
 mod failed_request;
 mod files;
-mod endpoints;
 mod filing;
 mod folder;
 mod folding;

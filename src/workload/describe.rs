@@ -144,8 +144,11 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
             order: listed.sampling().name(),
             repeated: repeated_rows(plan).unwrap_or(0),
         }),
-        shared: infinite_caches(plan)
-            .map(|(cache, classes)| SharedDescription { sentence: sentence_of_prefixes(plan), cache, classes }),
+        shared: infinite_caches(plan).map(|(cache, classes)| SharedDescription {
+            sentence: sentence_of_prefixes(plan),
+            cache,
+            classes,
+        }),
         picture: shape.picture,
         rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),
     })

@@ -403,8 +403,7 @@ impl Plan {
         let tokens = outline.input_tokens / texts;
         let mut counted = None;
         let text = |place: u64| {
-            let of_text =
-                Outline { id: self.number_of_text(id, place), input_tokens: tokens, ..outline.clone() };
+            let of_text = Outline { id: self.number_of_text(id, place), input_tokens: tokens, ..outline.clone() };
             let (text, fit) = self.synthetic.prompt(&of_text, prefix(), None);
             counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
             Message::user(text)

@@ -13,7 +13,8 @@ use crate::workload::sharings::sets_of;
 use crate::workload::tokenizer::Frame;
 use crate::workload::words::append_words;
 use crate::workload::{
-    Few, Fit, Fits, Message, Mix, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer, Workload,
+    Few, Fit, Fits, Message, Mix, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer,
+    Workload,
 };
 
 /// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
@@ -219,14 +220,7 @@ impl Synthetic {
     /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`, one of those of `heads`. A longer head begins with every
     /// shorter one, block by block. Natural text goes on to the end of its last word, up to `most` tokens. Returns the
     /// appended tokens; with a tokenizer that merges across words they are an estimate.
-    fn head(
-        &self,
-        text: &mut String,
-        (heads, stream): (&Heads, &Stream),
-        group: u32,
-        tokens: u32,
-        most: u32,
-    ) -> u32 {
+    fn head(&self, text: &mut String, (heads, stream): (&Heads, &Stream), group: u32, tokens: u32, most: u32) -> u32 {
         let (block, tokens) = (Prefixes::BLOCK_TOKENS, tokens.min(most));
         if tokens == 0 {
             return 0;
