@@ -22,7 +22,7 @@ use crate::cli::judgement::objectives_of;
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
-use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions};
+use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::sessions::{
@@ -30,7 +30,7 @@ use crate::cli::sessions::{
 };
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
-use crate::client::{EndpointOptions, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
+use crate::client::{Endpoint, EndpointOptions, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
 use crate::error::Error;
 use crate::metrics::{Note, Objectives};
 use crate::record::Detail;
@@ -216,15 +216,7 @@ impl Job {
         let classes = requests_of_classes(&plan, &endpoints, &usual, &extra, &wire)?;
         let chat = RequestOptions { classes, affinity, keep_text, ..usual };
         refuse_unsendable(&chat)?;
-        if plan.workload().sessions.is_some() && chat.choices() > 1 {
-            let why = "is a conversation, and each request has several answers";
-            let flag = flag_of_sessions(&content).unwrap_or("--turns");
-            return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
-        }
-        if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
-            let why = "counts the text of one answer, and each request has several";
-            return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
-        }
+        refuse_several_answers(&plan, &content, tokenizer.is_some(), &chat)?;
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         plan.warm_up();
         let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
@@ -265,6 +257,25 @@ impl Job {
             notes,
         })
     }
+}
+
+/// Refuses several answers to a request where one text is counted, or is replied to.
+fn refuse_several_answers(
+    plan: &Plan,
+    content: &WorkloadOptions,
+    is_counted: bool,
+    chat: &RequestOptions,
+) -> Result<(), Error> {
+    if plan.workload().sessions.is_some() && chat.choices() > 1 {
+        let why = "is a conversation, and each request has several answers";
+        let flag = flag_of_sessions(content).unwrap_or("--turns");
+        return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
+    }
+    if is_counted && chat.keep_text && chat.choices() > 1 {
+        let why = "counts the text of one answer, and each request has several";
+        return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
+    }
+    Ok(())
 }
 
 /// The options of every request: key, headers, and the fields of its body.
@@ -352,7 +363,7 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
 }
 
 fn models_of(names: &[String], endpoints: &Endpoints) -> Result<Vec<String>, Error> {
-    if names.is_empty() && !endpoints.any(|endpoint| endpoint.names_model()) {
+    if names.is_empty() && !endpoints.any(Endpoint::names_model) {
         // No request names the model, so the service is not asked for one.
         return Ok(vec!["unnamed".to_owned()]);
     }

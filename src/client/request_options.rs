@@ -119,7 +119,7 @@ impl RequestOptions {
         }
         if let Some(form) = own.form.clone() {
             let EndpointOptions { endpoint, extra_body, length_field, ignore_eos, min_tokens, continuous_usage } = form;
-            options = Self { endpoint, extra_body, length_field, ignore_eos, min_tokens, continuous_usage, ..options };
+            options = Self { extra_body, endpoint, length_field, ignore_eos, min_tokens, continuous_usage, ..options };
         }
         options
     }

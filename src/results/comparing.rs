@@ -181,12 +181,12 @@ fn run_of(side: &Side) -> ComparedRun {
 }
 
 fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
-    let columns = trials.iter().map(|trial| figures_of(trial, measures)).collect();
-    load_with(trials, measures, columns)
+    let columns: Vec<Vec<Figure>> = trials.iter().map(|trial| figures_of(trial, measures)).collect();
+    load_with(trials, measures, &columns)
 }
 
 /// The load of `trials` with the figures of `measures` in each trial.
-fn load_with(trials: &[&SideTrial], measures: &[Measure], columns: Vec<Vec<Figure>>) -> ComparedLoad {
+fn load_with(trials: &[&SideTrial], measures: &[Measure], columns: &[Vec<Figure>]) -> ComparedLoad {
     let rows: Vec<(Measure, Vec<Figure>)> = measures
         .iter()
         .enumerate()
@@ -253,7 +253,7 @@ fn by_turn(trials: &[&SideTrial], several: bool) -> Vec<ComparedLoad> {
         let columns: Vec<Vec<Figure>> = trials.iter().map(|trial| column(trial, place)).collect::<Option<_>>()?;
         let later = if place >= TURNS_APART { " and later" } else { "" };
         let name = format!("turn {}{later}", place + 1);
-        let load = load_with(trials, &measures, columns);
+        let load = load_with(trials, &measures, &columns);
         let label = if several { format!("{}, {name}", load.label) } else { name.clone() };
         let loads = load.loads.iter().map(|load| format!("{name} of {load}")).collect();
         Some(ComparedLoad { label, loads, of_turn: true, ..load })

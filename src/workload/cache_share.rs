@@ -112,7 +112,7 @@ pub fn infinite_caches(plan: &Plan) -> Option<(CacheShare, BTreeMap<String, Cach
             }
         });
     }
-    let all = tallies.iter().fold(Tally::default(), |all, of_class| all.with(of_class)).share();
+    let all = tallies.iter().fold(Tally::default(), Tally::with).share();
     // One set of prefixes for several classes counts once.
     let distinct: BTreeMap<u8, u32> = sets().map(|sharing| (sharing.set(), groups_of(sharing))).collect();
     let primed = plan.primers() > 0;
