@@ -112,9 +112,11 @@ pub(super) fn refuse_unanswerable(plan: &Plan, tokenizer: &Tokenizer) -> Result<
         }
         return Ok(());
     }
-    let ids = [0].into_iter().chain(plan.turns().and_then(|turns| turns.after(0).first()));
-    for id in ids {
-        let what = if id == 0 { "the messages of a request" } else { "the messages of a later turn" };
+    let is_templated = |id: &u64| plan.is_templated(&plan.outline(*id).class);
+    let first = plan.one_of_each_class().into_iter().filter(is_templated);
+    let later = plan.turns().and_then(|turns| turns.after(0).first());
+    for (id, is_later) in first.map(|id| (id, false)).chain(later.map(|id| (id, true))) {
+        let what = if is_later { "the messages of a later turn" } else { "the messages of a request" };
         template.render(&plan.spec(id).messages).map_err(|refusal| refuse(what.to_owned(), refusal))?;
     }
     Ok(())

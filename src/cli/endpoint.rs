@@ -155,8 +155,8 @@ pub(super) fn images_of(wire: &WireOptions) -> Result<Option<Images>, Error> {
     wire.images.map(|count| Ok(Images { count, size: wire.image_size.map_or_else(usual, Ok)? })).transpose()
 }
 
-/// Adds the fields that options name to the fields that the user adds, for a request to `endpoint`. `null` leaves a field
-/// out. If the endpoint is `one_of_several`, fields that it does not know are left out.
+/// Adds the fields that options name to the fields that the user adds, for a request to `endpoint`. `null` leaves a
+/// field out. If the endpoint is `one_of_several`, fields that it does not know are left out.
 pub(super) fn add_named_fields(
     fields: &mut Map<String, Value>,
     endpoint: Endpoint,

@@ -90,8 +90,8 @@ impl Scalar {
 
 /// What a mix may say of a class.
 const ACCEPTED: &str = "accepted is a mapping of classes to weight, input-tokens, output-tokens, content, cancel, \
-    process, model, endpoint, batch-size, system-tokens, prefix-tokens, prefix-groups, prefix-popularity, cache-hit and \
-    slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {output-tokens: 512}} \
+    process, model, endpoint, batch-size, system-tokens, prefix-tokens, prefix-groups, prefix-popularity, cache-hit \
+    and slo, as in {chat: {weight: 70, slo: [p99 ttft<=200ms]}, batch: {output-tokens: 512}} \
     (`tonnage help mix`)";
 
 /// The classes of `text`: the path of a YAML file, or YAML itself, which begins with a brace.

@@ -92,8 +92,8 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     Ok(Exit::Done.into())
 }
 
-/// The classes of the mix that the rates in `found` were measured with, and their shares of the requests; none without a
-/// mix. Refuses results of two mixes, because a fleet is sized for one.
+/// The classes of the mix that the rates in `found` were measured with, and their shares of the requests; none without
+/// a mix. Refuses results of two mixes, because a fleet is sized for one.
 fn shares_of(found: &[Found]) -> Result<Vec<(String, f64)>, Error> {
     let mut shares: Option<(&str, Vec<(String, f64)>)> = None;
     for one in found {

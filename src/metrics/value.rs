@@ -151,8 +151,8 @@ impl Metric {
         }
     }
 
-    /// Whether it exists for the class of `record`: where a mix has classes that write no tokens beside classes that do,
-    /// a failed request of the former is no miss of a metric of tokens.
+    /// Whether it exists for the class of `record`: where a mix has classes that write no tokens beside classes that
+    /// do, a failed request of the former is no miss of a metric of tokens.
     fn exists_for(self, record: &Record) -> bool {
         record.asked_output_tokens > 0 || *record.class == *ONLY_CLASS || self.is_defined(true, false)
     }

@@ -63,8 +63,11 @@ Classes that do not say otherwise go to --endpoint and share the prefixes of
 tries each class. Options that not every endpoint knows (--temperature,
 --ignore-eos, --output-field …) go to those that know them; --extra-body and
 --omit go to all. An objective without a class is about all requests, so every
-endpoint must measure it. Each class is folded and judged by itself. The verdict needs the objectives of every class,
-and a search finds the highest rate of the whole mix at which all of them hold.
+endpoint must measure it.
+
+Each class is folded and judged by itself. The verdict needs the objectives of
+every class, and a search finds the highest rate of the whole mix at which all
+of them hold.
 ";
 
 const SESSIONS: &str = "\

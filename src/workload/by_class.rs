@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::workload::prefixes::Sharing;
 use crate::workload::synthetic::MessagePlace;
-use crate::workload::{ClassEndpoint, Mix, MixClass, Outline, Plan, SourceSpec, Workload};
+use crate::workload::{ClassEndpoint, Mix, MixClass, Outline, Plan, Prefixes, SourceSpec, Workload};
 
 impl Plan {
     /// The plan with each class of its mix changed by `change`, which leaves names and weights as they are.
@@ -36,7 +36,7 @@ impl Plan {
     }
 
     /// Whether the chat template of the tokenizer, if it has one, stands around the prompts of `class`.
-    pub(super) fn is_templated(&self, class: &str) -> bool {
+    pub(crate) fn is_templated(&self, class: &str) -> bool {
         self.endpoint_of(class).is_none_or(|endpoint| endpoint.templated)
     }
 
@@ -76,4 +76,19 @@ impl Plan {
         let own = self.class_named(&outline.class).and_then(|class| class.cancel);
         own.or(self.workload().cancel)?.of(self.cancels(), outline.id)
     }
+}
+
+/// What the prompts of `plan` share, in words: of all classes, then of each class with prefixes of its own.
+pub(crate) fn sentence_of_prefixes(plan: &Plan) -> String {
+    let classes = plan.workload().source.mix().map_or(&[][..], Mix::classes);
+    let own = classes.iter().filter_map(|class| {
+        let prefixes = class.prefixes.as_ref()?;
+        Some(if prefixes.is_nothing() {
+            format!("{}: nothing", class.name)
+        } else {
+            format!("{}: {prefixes}", class.name)
+        })
+    });
+    let usual = plan.workload().prefixes.as_ref().map(Prefixes::to_string);
+    usual.into_iter().chain(own).collect::<Vec<_>>().join("; ")
 }

@@ -10,8 +10,9 @@ use crate::workload::{Mix, Outline, Plan, RequestSpec, Shared};
 const TOKENS_AFTER: u32 = 8;
 
 impl Plan {
-    /// The sets of prefixes that are primed, each with a class whose prompts begin with them. Where the classes with one
-    /// set go to several endpoints or models, the set comes once for each of them, because a cache holds them apart.
+    /// The sets of prefixes that are primed, each with a class whose prompts begin with them. Where the classes with
+    /// one set go to several endpoints or models, the set comes once for each of them, because a cache holds them
+    /// apart.
     fn primed_sets(&self) -> Vec<(Arc<str>, &Sharing)> {
         let classes = self.workload().source.mix().map_or(&[][..], Mix::classes);
         let only = classes.is_empty().then(|| (ONLY_CLASS.into(), None, None));

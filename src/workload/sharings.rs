@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::seed::Seed;
 use crate::workload::prefixes::Sharing;
-use crate::workload::{LengthSpec, Mix, MixClass, Plan, Prefixes, SourceSpec, Workload};
+use crate::workload::{LengthSpec, Mix, MixClass, Prefixes, SourceSpec, Workload};
 
 /// What the prompts of a plan share: a set of prefixes for all classes, and one for each class that has its own.
 #[derive(Debug, Clone, Default)]
@@ -60,19 +60,4 @@ pub(super) fn sets_of(workload: &Workload) -> impl Iterator<Item = (u8, &Prefixe
     let classes = workload.source.mix().map_or(&[][..], Mix::classes);
     let own = classes.iter().enumerate().filter_map(|(place, class)| Some((set_of(place), class.prefixes.as_ref()?)));
     workload.prefixes.iter().map(|prefixes| (0, prefixes)).chain(own)
-}
-
-/// What the prompts of `plan` share, in words: of all classes, then of each class with prefixes of its own.
-pub(crate) fn sentence_of_prefixes(plan: &Plan) -> String {
-    let classes = plan.workload().source.mix().map_or(&[][..], Mix::classes);
-    let own = classes.iter().filter_map(|class| {
-        let prefixes = class.prefixes.as_ref()?;
-        Some(if prefixes.is_nothing() {
-            format!("{}: nothing", class.name)
-        } else {
-            format!("{}: {prefixes}", class.name)
-        })
-    });
-    let usual = plan.workload().prefixes.as_ref().map(Prefixes::to_string);
-    usual.into_iter().chain(own).collect::<Vec<_>>().join("; ")
 }

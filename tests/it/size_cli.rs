@@ -482,7 +482,7 @@ fn a_fleet_for_a_mix_has_the_demand_of_each_class() {
         assert!(near(&class["per_replica_rate_per_s"], share * replica.expect("a rate")), "{class}");
     }
     let (_, shown, _) = sized(folder.path(), &words);
-    assert!(shown.contains("class  share  demand  sized by  fleet carries"), "{shown}");
+    assert!(shown.contains("demand  sized by  fleet carries"), "{shown}");
     measured("{chat: {weight: 50}, batch: {weight: 50}}", "b");
     let (code, _, said) = sized(folder.path(), &[&["b"][..], &words].concat());
     assert!(code == Some(2) && said.contains("other classes of requests") && said.contains("--mix"), "{said}");
