@@ -14,16 +14,7 @@ use super::cell::Cell;
 
 fn mixed(classes: &[(&str, f64)]) -> Workload {
     let one: LengthSpec = "1".parse().expect("a length");
-    let class = |(name, weight): &(&str, f64)| MixClass {
-        name: (*name).into(),
-        weight: *weight,
-        input: one.clone(),
-        output: one.clone(),
-        text: None,
-        cancel: None,
-        process: None,
-        model: None,
-    };
+    let class = |(name, weight): &(&str, f64)| MixClass::new(name, *weight, one.clone(), one.clone());
     Workload::of(SourceSpec::Mixed(Mix::new(classes.iter().map(class).collect()).expect("a mix")))
 }
 

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::cli::config::Parsed;
+use crate::cli::endpoints::Endpoints;
 use crate::cli::load::tokenizer_of;
 use crate::cli::options::{TargetOptions, WireOptions};
 use crate::client::Endpoint;
@@ -28,6 +29,7 @@ const CONFIG: &str = "tokenizer_config.json";
 pub(super) fn counter_of(
     wire: &WireOptions,
     target: &TargetOptions,
+    endpoints: &Endpoints,
     plan: &Plan,
     parsed: &mut Parsed,
     notes: &mut Vec<String>,
@@ -43,8 +45,8 @@ pub(super) fn counter_of(
         };
     };
     let tokenizer = tokenizer_of(path)?;
-    refuse_elsewhere(asked, target.endpoint, plan)?;
-    let is_chat = is_templated(target.endpoint, plan);
+    refuse_elsewhere(asked, endpoints, plan)?;
+    let is_chat = is_templated(endpoints, plan);
     let template = match asked {
         Some("") => return Err(Error::usage(FLAG, "an empty text names no file", "accepted is auto, none or a file")),
         None | Some("auto") if is_chat => found_beside(path, &options_in(target))?,
@@ -68,26 +70,28 @@ pub(super) fn counter_of(
     Ok(Some(Arc::new(templated)))
 }
 
-/// Whether prompts are put into a chat template by the server.
-fn is_templated(endpoint: Endpoint, plan: &Plan) -> bool {
+/// Whether prompts, or those of some classes, are put into a chat template by the server.
+fn is_templated(endpoints: &Endpoints, plan: &Plan) -> bool {
     let of_trace = plan.recording().is_some_and(|recording| recording.with_body() == recording.requests());
     let has_bodies =
         of_trace || plan.workload().source.listed().is_some_and(|listed| listed.data().bodies() == listed.data().len());
-    endpoint.capabilities().chat_template && !endpoint.has_template() && !has_bodies
+    endpoints.any(has_template_around) && !has_bodies
+}
+
+/// Whether a server puts prompts to `endpoint` into a chat template.
+fn has_template_around(endpoint: Endpoint) -> bool {
+    endpoint.capabilities().chat_template && !endpoint.has_template()
 }
 
 /// Refuses a template that was asked for where no server puts one around prompts.
-fn refuse_elsewhere(asked: Option<&str>, endpoint: Endpoint, plan: &Plan) -> Result<(), Error> {
-    if asked.is_none() || is_templated(endpoint, plan) {
+fn refuse_elsewhere(asked: Option<&str>, endpoints: &Endpoints, plan: &Plan) -> Result<(), Error> {
+    if asked.is_none() || is_templated(endpoints, plan) {
         return Ok(());
     }
-    if endpoint.has_template() || !endpoint.capabilities().chat_template {
-        let chats: Vec<&str> = Endpoint::ALL
-            .iter()
-            .filter(|it| it.capabilities().chat_template && !it.has_template())
-            .map(|it| it.name())
-            .collect();
-        let why = format!("the endpoint {endpoint} puts no chat template around prompts");
+    if !endpoints.any(has_template_around) {
+        let chats: Vec<&str> =
+            Endpoint::ALL.iter().filter(|it| has_template_around(**it)).map(|it| it.name()).collect();
+        let why = format!("the endpoint {} puts no chat template around prompts", endpoints.names());
         return Err(Error::usage(FLAG, why, format!("drop it, or use {}", chats.join(", "))));
     }
     let why = "changes the length of prompts, and the bodies of the data set are sent as they are";
@@ -108,9 +112,11 @@ pub(super) fn refuse_unanswerable(plan: &Plan, tokenizer: &Tokenizer) -> Result<
         }
         return Ok(());
     }
-    let ids = [0].into_iter().chain(plan.turns().and_then(|turns| turns.after(0).first()));
-    for id in ids {
-        let what = if id == 0 { "the messages of a request" } else { "the messages of a later turn" };
+    let is_templated = |id: &u64| plan.is_templated(&plan.outline(*id).class);
+    let first = plan.one_of_each_class().into_iter().filter(is_templated);
+    let later = plan.turns().and_then(|turns| turns.after(0).first());
+    for (id, is_later) in first.map(|id| (id, false)).chain(later.map(|id| (id, true))) {
+        let what = if is_later { "the messages of a later turn" } else { "the messages of a request" };
         template.render(&plan.spec(id).messages).map_err(|refusal| refuse(what.to_owned(), refusal))?;
     }
     Ok(())

@@ -32,7 +32,7 @@ pub(super) fn workload_of(
     streamed: Option<bool>,
     seed: u64,
 ) -> Result<Workload, Error> {
-    let workload = match (listed_of(options, streamed)?, mix_of(options)?) {
+    let workload = match (listed_of(options, streamed)?, mix_of(options, seed)?) {
         (Some(_), Some(_)) => {
             let why = "has lengths of its own, and the rows of --dataset have theirs";
             return Err(Error::usage("--mix", why, "drop one of them"));

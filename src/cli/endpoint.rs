@@ -3,56 +3,97 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::config::Parsed;
+use crate::cli::endpoints::Endpoints;
 use crate::cli::options::{TargetOptions, WireOptions};
 use crate::client::{Encoder, Endpoint, RawEndpoint, RequestOptions, Target};
 use crate::error::{Error, Refusal};
-use crate::metrics::{Metric, Objectives};
 use crate::results::{Limit, read_text};
 use crate::units::yaml_words;
 use crate::workload::Images;
 
-/// Refuses the options that the endpoint does not know.
-pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed: &mut Parsed) -> Result<(), Error> {
-    refuse_another_endpoint(target, parsed)?;
-    let endpoint = target.endpoint;
+/// Refuses the options that no endpoint of the load knows.
+pub(super) fn refuse_unknown(
+    endpoints: &Endpoints,
+    target: &TargetOptions,
+    wire: &WireOptions,
+    parsed: &mut Parsed,
+) -> Result<(), Error> {
+    if endpoints.classes().is_empty() {
+        refuse_another_endpoint(target, parsed)?;
+    }
+    if wire.image_size.is_some() && wire.images.is_none() {
+        let why = "is the size of images, and --images asks for none";
+        return Err(Error::usage("--image-size", why, "add --images 1, or drop it"));
+    }
+    let refusals: Vec<Vec<Unknown>> =
+        endpoints.all().into_iter().map(|endpoint| unknown_to(endpoint, target, wire, parsed)).collect();
+    let is_refused = |flag: &str, of_one: &Vec<Unknown>| of_one.iter().any(|unknown| unknown.flag == flag);
+    for unknown in refusals.iter().flatten() {
+        // Each request has images, so that every endpoint must take them.
+        if unknown.flag == "--images" || refusals.iter().all(|of_one| is_refused(unknown.flag, of_one)) {
+            let why = if endpoints.are_several() && unknown.flag != "--images" {
+                format!("none of the endpoints {} knows it", endpoints.names())
+            } else {
+                format!("the endpoint {} {}", unknown.endpoint, unknown.why)
+            };
+            return Err(Error::usage(unknown.flag, why, unknown.instead.clone()));
+        }
+    }
+    if wire.choices.is_some() && endpoints.are_several() {
+        let why = "asks for several answers, and the classes of --mix go to several endpoints";
+        return Err(Error::usage("--choices", why, "drop it, or leave endpoint out of the classes"));
+    }
+    if !endpoints.any(|endpoint| endpoint.capabilities().output_tokens) {
+        parsed.spec.output_tokens = None;
+    }
+    Ok(())
+}
+
+/// An option that an endpoint does not know.
+struct Unknown {
+    flag: &'static str,
+    endpoint: Endpoint,
+    why: &'static str,
+    instead: String,
+}
+
+/// The given options that `endpoint` does not know.
+fn unknown_to(endpoint: Endpoint, target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) -> Vec<Unknown> {
     let can = endpoint.capabilities();
-    let refuse = |flag: &str, why: &str, instead: &str| {
-        Err(Error::usage(flag, format!("the endpoint {endpoint} {why}"), instead.to_owned()))
+    let mut unknown = Vec::new();
+    let mut refuse = |options: &[(&'static str, bool)], why: &'static str, instead: &str| {
+        let given = options.iter().filter(|(_, given)| *given);
+        unknown.extend(given.map(|(flag, _)| Unknown { flag, endpoint, why, instead: instead.to_owned() }));
+    };
+    let others = |test: fn(Endpoint) -> bool| {
+        let names: Vec<&str> = Endpoint::ALL.iter().filter(|other| test(**other)).map(|other| other.name()).collect();
+        format!("drop it, or use {}", names.join(", "))
     };
     let sampling = [
         ("--temperature", wire.temperature.is_some()),
         ("--top-p", wire.top_p.is_some()),
         ("--stop", !wire.stop.is_empty()),
     ];
-    let first = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag);
-    if wire.batch_size.is_some() && endpoint.texts(1).is_none() {
-        let with: Vec<&str> =
-            Endpoint::ALL.iter().filter(|other| other.texts(1).is_some()).map(|other| other.name()).collect();
-        return refuse("--batch-size", "takes one prompt a request", &format!("drop it, or use {}", with.join(", ")));
+    let takes_batches = |endpoint: Endpoint| endpoint.texts(1).is_some();
+    if !takes_batches(endpoint) {
+        refuse(&[("--batch-size", wire.batch_size.is_some())], "takes one prompt a request", &others(takes_batches));
     }
-    if wire.images.is_some() && !endpoint.takes_images() {
-        let with: Vec<&str> = Endpoint::ALL.iter().filter(|it| it.takes_images()).map(|it| it.name()).collect();
-        return refuse("--images", "takes text alone", &format!("drop it, or use {}", with.join(", ")));
-    }
-    if wire.image_size.is_some() && wire.images.is_none() {
-        let why = "is the size of images, and --images asks for none";
-        return Err(Error::usage("--image-size", why, "add --images 1, or drop it"));
+    if !endpoint.takes_images() {
+        refuse(&[("--images", wire.images.is_some())], "takes text alone", &others(Endpoint::takes_images));
     }
     if endpoint.has_template() {
         let of_fields = [("--extra-body", target.extra_body.is_some()), ("--omit", !wire.omit.is_empty())];
-        if let Some(flag) = first(&of_fields).or_else(|| first(&sampling)) {
-            return refuse(flag, "has a body of your own", "drop it, and write the field into the body of --raw");
-        }
+        let instead = "drop it, and write the field into the body of --raw";
+        refuse(&of_fields, "has a body of your own", instead);
+        refuse(&sampling, "has a body of your own", instead);
     }
     if !can.output_tokens {
         let of_output = [
             ("--output-tokens", parsed.given.contains("output-tokens")),
             ("--output-field", wire.output_field.is_some()),
         ];
-        if let Some(flag) = first(&of_output).or_else(|| first(&sampling)) {
-            return refuse(flag, "writes no tokens", "drop it");
-        }
-        parsed.spec.output_tokens = None;
+        refuse(&of_output, "writes no tokens", "drop it");
+        refuse(&sampling, "writes no tokens", "drop it");
     }
     if !can.engine_options {
         let of_engines = [
@@ -60,12 +101,10 @@ pub(super) fn refuse_unknown(target: &TargetOptions, wire: &WireOptions, parsed:
             ("--min-tokens", wire.min_tokens),
             ("--continuous-usage", wire.continuous_usage),
         ];
-        if let Some(flag) = first(&of_engines) {
-            let instead = "drop it; --extra-body adds a field that this server knows all the same";
-            return refuse(flag, "has no such field", instead);
-        }
+        let instead = "drop it; --extra-body adds a field that this server knows all the same";
+        refuse(&of_engines, "has no such field", instead);
     }
-    Ok(())
+    unknown
 }
 
 /// The endpoint of the options; for `raw`, the one that its file describes.
@@ -105,9 +144,9 @@ pub(super) fn is_streamed(target: &TargetOptions) -> bool {
     !target.no_stream && target.endpoint.capabilities().streams
 }
 
-/// The texts of one request.
-pub(super) fn texts_of(target: &TargetOptions, wire: &WireOptions) -> u32 {
-    target.endpoint.texts(wire.batch_size.unwrap_or(1)).unwrap_or(1)
+/// The texts of one request to `endpoint`.
+pub(super) fn texts_of(endpoint: Endpoint, wire: &WireOptions) -> u32 {
+    endpoint.texts(wire.batch_size.unwrap_or(1)).unwrap_or(1)
 }
 
 /// The images of each request.
@@ -116,30 +155,20 @@ pub(super) fn images_of(wire: &WireOptions) -> Result<Option<Images>, Error> {
     wire.images.map(|count| Ok(Images { count, size: wire.image_size.map_or_else(usual, Ok)? })).transpose()
 }
 
-/// Refuses an objective on a metric that the endpoint does not define, and names those that it defines.
-pub(super) fn refuse_undefined(objectives: &Objectives, endpoint: Endpoint) -> Result<(), Error> {
-    let can = endpoint.capabilities();
-    let defines = |metric: Metric| metric.is_defined(can.streams, can.output_tokens);
-    let Some((objective, metric)) = objectives.first_without(defines) else { return Ok(()) };
-    let metrics: Vec<&str> =
-        Metric::ALL.into_iter().filter(|metric| metric.is_objective() && defines(*metric)).map(Metric::key).collect();
-    let why = format!("`{objective}`: the endpoint {endpoint} has no {metric}");
-    let accepted = format!("accepted is {}, error_rate, goodput, attainment", metrics.join(", "));
-    Err(Error::usage("--slo", why, accepted))
-}
-
-/// Adds the fields that options name to the fields that the user adds. `null` leaves a field out.
+/// Adds the fields that options name to the fields that the user adds, for a request to `endpoint`. `null` leaves a
+/// field out. If the endpoint is `one_of_several`, fields that it does not know are left out.
 pub(super) fn add_named_fields(
     fields: &mut Map<String, Value>,
-    target: &TargetOptions,
+    endpoint: Endpoint,
+    one_of_several: bool,
     wire: &WireOptions,
 ) -> Result<(), Error> {
-    let endpoint = target.endpoint;
     let mut named = Vec::new();
-    if let Some(temperature) = wire.temperature {
+    let samples = !one_of_several || (endpoint.capabilities().output_tokens && !endpoint.has_template());
+    if let Some(temperature) = wire.temperature.filter(|_| samples) {
         named.push(("--temperature", "temperature", json!(temperature)));
     }
-    if let Some(top_p) = wire.top_p {
+    if let Some(top_p) = wire.top_p.filter(|_| samples) {
         named.push(("--top-p", "top_p", json!(top_p)));
     }
     if let Some(choices) = wire.choices {
@@ -148,7 +177,7 @@ pub(super) fn add_named_fields(
         })?;
         named.push(("--choices", key, json!(choices)));
     }
-    if !wire.stop.is_empty() {
+    if !wire.stop.is_empty() && samples && (endpoint.stop_key().is_some() || !one_of_several) {
         let key = endpoint.stop_key().ok_or_else(|| {
             Error::usage("--stop", format!("the endpoint {endpoint} has no field for stop texts"), "drop it")
         })?;

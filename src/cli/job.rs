@@ -11,16 +11,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::chat_template::{counter_of, refuse_unanswerable};
+use crate::cli::classes::{going_to_endpoints, options_of_endpoint, requests_of_classes};
 use crate::cli::config::Parsed;
 use crate::cli::dataset::{made_of_content, notes_of_data, refuse_beside_data, salt_beside_data, workload_of};
 use crate::cli::endpoint::{
-    add_named_fields, endpoint_of, images_of, is_streamed, key_header_of, refuse_undefined, refuse_unknown,
-    refuse_unsendable, texts_of,
+    endpoint_of, images_of, is_streamed, key_header_of, refuse_unknown, refuse_unsendable, texts_of,
 };
+use crate::cli::endpoints::Endpoints;
+use crate::cli::judgement::objectives_of;
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
-use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
+use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::sessions::{
@@ -28,9 +30,9 @@ use crate::cli::sessions::{
 };
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
-use crate::client::{Endpoint, LengthField, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
+use crate::client::{Endpoint, EndpointOptions, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
 use crate::error::Error;
-use crate::metrics::{Note, Objective, Objectives};
+use crate::metrics::{Note, Objectives};
 use crate::record::Detail;
 use crate::report::note;
 use crate::results::{Limit, Replace, RunSpec, keep_secret, known_secrets, read_text};
@@ -40,7 +42,7 @@ use crate::service::{Wanted, Whom};
 use crate::sim::ServiceProfile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
-use crate::workload::{Closed, Load, Mix, Plan, Recording, Salt, Tokenizer, Workload};
+use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
 
 /// A run.
 #[derive(Debug)]
@@ -125,6 +127,9 @@ impl Job {
     /// `workload` as the job's endpoint needs it.
     pub(super) fn of_endpoint(&self, workload: Workload) -> Workload {
         let Workload { text, texts, no_output, images, choices, prefixes, cancel, .. } = self.plan.workload();
+        // The classes of a mix go to their endpoints, and their prefixes are as the load needs them.
+        let source = self.plan.workload().source.clone();
+        let workload = if source.mix().is_some() { Workload { source, ..workload } } else { workload };
         let workload = workload.made_of(*text).of_texts(*texts, *no_output).of_images(*images, *choices);
         workload.sharing_prefixes(prefixes.clone()).cancelling(*cancel)
     }
@@ -157,14 +162,16 @@ impl Job {
     ) -> Result<Self, Error> {
         let LoadArguments { mut target, workload: content, wire, schedule, shard, play, judgement, output } = arguments;
         target.endpoint = endpoint_of(&target)?;
-        refuse_unknown(&target, &wire, parsed)?;
+        plan = going_to_endpoints(plan, &target, &wire, content.mix.as_deref())?;
+        let endpoints = Endpoints::of(&plan, target.endpoint)?;
+        refuse_unknown(&endpoints, &target, &wire, parsed)?;
         refuse_beside_data(&plan, &target, &wire, parsed)?;
-        refuse_batches(&content.prefix, &target)?;
-        refuse_beside_sessions(&plan, &content, &target, &wire)?;
+        refuse_batches(&content.prefix, &endpoints, &plan)?;
+        refuse_beside_sessions(&plan, &content, &endpoints, &wire)?;
         refuse_empty(&plan)?;
         plan = made_of_content(plan, &content, parsed);
         let of_many = matches!(verb, "sweep" | "search");
-        plan = shared_in_load(plan, of_many, target.endpoint.takes_messages());
+        plan = shared_in_load(plan, of_many, &endpoints);
         plan = sharded(plan.cancelling(target.cancel), &shard)?;
         if of_many {
             refuse_cancellations(&plan)?;
@@ -173,10 +180,10 @@ impl Job {
             let why = "would empty the cache under the other shards, which begin at their own instants";
             return Err(Error::usage("--reset-cache", why, "drop it, and empty the cache before all shards begin"));
         }
-        plan = plan.of_texts(texts_of(&target, &wire), !target.endpoint.capabilities().output_tokens);
+        plan = plan.of_texts(texts_of(target.endpoint, &wire), !target.endpoint.capabilities().output_tokens);
         let mut notes = idle_overlays(&schedule.overlay, plan.spans());
         notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
-        let tokenizer = counter_of(&wire, &target, &plan, parsed, &mut notes)?;
+        let tokenizer = counter_of(&wire, &target, &endpoints, &plan, parsed, &mut notes)?;
         plan = counted(plan, tokenizer.as_ref())?;
         if play.load.is_some() && play.max_in_flight.is_some() {
             let why = "a closed loop has its own number in flight";
@@ -193,7 +200,7 @@ impl Job {
         }
         let mut judgement = judgement;
         judgement.slo.extend(objectives_of_mix(&content, parsed)?);
-        let objectives = objectives_of(&judgement, &target)?;
+        let objectives = objectives_of(&judgement, &endpoints, target.no_stream)?;
         refuse_unknown_classes(&objectives, plan.workload())?;
         if objectives.attainment_implied() {
             notes.push(
@@ -203,17 +210,13 @@ impl Job {
         }
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         let keep_text = plan.keeps_answers() || (tokenizer.is_some() && !matches!(verb, "sweep" | "search"));
-        let (class_models, affinity) = (models_of_classes(&plan), affinity_of(&plan, &target)?);
-        let chat = RequestOptions { class_models, affinity, keep_text, ..request_options(&target, &wire, parsed)? };
-        if plan.workload().sessions.is_some() && chat.choices() > 1 {
-            let why = "is a conversation, and each request has several answers";
-            let flag = flag_of_sessions(&content).unwrap_or("--turns");
-            return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
-        }
-        if tokenizer.is_some() && chat.keep_text && chat.choices() > 1 {
-            let why = "counts the text of one answer, and each request has several";
-            return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
-        }
+        let affinity = affinity_of(&plan, &target)?;
+        let extra = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
+        let usual = request_options(&target, &wire, &endpoints, &extra, parsed)?;
+        let classes = requests_of_classes(&plan, &endpoints, &usual, &extra, &wire)?;
+        let chat = RequestOptions { classes, affinity, keep_text, ..usual };
+        refuse_unsendable(&chat)?;
+        refuse_several_answers(&plan, &content, tokenizer.is_some(), &chat)?;
         plan = plan.of_images(images_of(&wire)?, chat.choices());
         plan.warm_up();
         let of_requests = notes_of_data(&plan).into_iter().chain(notes_of_prefixes(&plan, target.reset_cache));
@@ -222,7 +225,7 @@ impl Job {
         Ok(Self {
             verb,
             spec: spec_of(std::mem::take(&mut parsed.spec), &whom, &plan, salt),
-            models: models_of(&target.model, target.endpoint)?,
+            models: models_of(&target.model, &endpoints)?,
             whom,
             chat,
             tls,
@@ -256,8 +259,33 @@ impl Job {
     }
 }
 
+/// Refuses several answers to a request where one text is counted, or is replied to.
+fn refuse_several_answers(
+    plan: &Plan,
+    content: &WorkloadOptions,
+    is_counted: bool,
+    chat: &RequestOptions,
+) -> Result<(), Error> {
+    if plan.workload().sessions.is_some() && chat.choices() > 1 {
+        let why = "is a conversation, and each request has several answers";
+        let flag = flag_of_sessions(content).unwrap_or("--turns");
+        return Err(Error::usage(flag, why, "drop it, or --choices (n in --extra-body)"));
+    }
+    if is_counted && chat.keep_text && chat.choices() > 1 {
+        let why = "counts the text of one answer, and each request has several";
+        return Err(Error::usage("--tokenizer", why, "drop it, or --choices (n in --extra-body)"));
+    }
+    Ok(())
+}
+
 /// The options of every request: key, headers, and the fields of its body.
-fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) -> Result<RequestOptions, Error> {
+fn request_options(
+    target: &TargetOptions,
+    wire: &WireOptions,
+    endpoints: &Endpoints,
+    extra: &Map<String, Value>,
+    parsed: &Parsed,
+) -> Result<RequestOptions, Error> {
     let mut chat = RequestOptions::new(Vec::new(), Vec::new());
     chat.endpoint = target.endpoint;
     chat.api_key = api_key_of(target, parsed)?.map(Secret::new);
@@ -268,11 +296,9 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
         let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
         return Err(Error::usage("--header", why, "drop one of them"));
     }
-    chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
     chat.secrets = known_secrets();
     chat.session_header.clone_from(&target.session_header);
-    add_named_fields(&mut chat.extra_body, target, wire)?;
-    chat.stream = is_streamed(target);
+    chat.stream = !target.no_stream && endpoints.any(|endpoint| endpoint.capabilities().streams);
     (chat.idle_timeout, chat.reuse) = (target.idle_timeout, !target.no_reuse);
     chat.key_header = key_header_of(target)?;
     if let Some(command) = &target.api_key_command {
@@ -283,19 +309,13 @@ fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) 
         keep_renewing(Arc::clone(&renewed), command.clone(), positive("--api-key-age", target.api_key_age)?)?;
         chat.renewed_key = Some(renewed);
     }
-    chat.ignore_eos = wire.ignore_eos;
-    chat.min_tokens = wire.min_tokens;
-    chat.length_field = wire.output_field.map(|field| match field {
-        OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
-        OutputField::MaxTokens => LengthField::MaxTokens,
-    });
     if wire.continuous_usage && target.no_stream {
         let why = "asks for a token count in every event, and --no-stream for an answer without events";
         return Err(Error::usage("--continuous-usage", why, "drop one of them"));
     }
-    chat.continuous_usage = wire.continuous_usage;
-    refuse_unsendable(&chat)?;
-    Ok(chat)
+    let EndpointOptions { extra_body, length_field, ignore_eos, min_tokens, continuous_usage, .. } =
+        options_of_endpoint(target.endpoint, endpoints, wire, extra)?;
+    Ok(RequestOptions { extra_body, length_field, ignore_eos, min_tokens, continuous_usage, ..chat })
 }
 
 /// `plan` with prompts counted by `tokenizer`, if there is one.
@@ -308,25 +328,6 @@ fn counted(plan: Plan, tokenizer: Option<&Arc<Tokenizer>>) -> Result<Plan, Error
     let plan = plan.counted_by(Arc::clone(tokenizer));
     refuse_unanswerable(&plan, tokenizer)?;
     Ok(plan)
-}
-
-/// Reads the objectives. An error names the option at fault.
-pub(super) fn objectives_of(judgement: &JudgementOptions, target: &TargetOptions) -> Result<Objectives, Error> {
-    Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
-    let goodput = judgement.goodput.as_deref();
-    let objectives =
-        Objectives::parse(&judgement.slo, goodput, judgement.attainment).map_err(|refusal| refusal.at("--goodput"))?;
-    let asked = objectives.items().iter().any(|item| matches!(item, Objective::Attainment(_)));
-    if judgement.attainment.is_some() && !asked {
-        let why = "has nothing to attain: no objective speaks of single requests";
-        return Err(Error::usage("--attainment", why, "add one, as in --slo 'ttft<=200ms'"));
-    }
-    refuse_undefined(&objectives, target.endpoint)?;
-    objectives.check_mode(is_streamed(target)).map_err(|mut refusal| {
-        refusal.accepted.push_str(" (drop --no-stream)");
-        refusal.at("--slo")
-    })?;
-    Ok(objectives)
 }
 
 /// The service that the run uses: the given targets, or the embedded server.
@@ -361,14 +362,8 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
     }
 }
 
-/// The models of the classes that name one.
-fn models_of_classes(plan: &Plan) -> BTreeMap<Arc<str>, String> {
-    let classes = plan.workload().source.mix().into_iter().flat_map(Mix::classes);
-    classes.filter_map(|class| Some((Arc::clone(&class.name), class.model.as_deref()?.to_owned()))).collect()
-}
-
-fn models_of(names: &[String], endpoint: Endpoint) -> Result<Vec<String>, Error> {
-    if names.is_empty() && !endpoint.names_model() {
+fn models_of(names: &[String], endpoints: &Endpoints) -> Result<Vec<String>, Error> {
+    if names.is_empty() && !endpoints.any(Endpoint::names_model) {
         // No request names the model, so the service is not asked for one.
         return Ok(vec!["unnamed".to_owned()]);
     }

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::report::{with_flags, wrapped};
 use crate::results::{json_text, not_written};
 use crate::units::{count, seconds};
-use crate::workload::{Description, Load, Plan, Provenance, Salt, SharedDescription, describe, export};
+use crate::workload::{CacheShare, Description, Load, Plan, Provenance, Salt, SharedDescription, describe, export};
 
 /// Print, draw and check a timeline; send nothing
 #[derive(Debug, Args)]
@@ -229,12 +229,15 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
 
 /// What prompts share, and the share that an infinite cache holds.
 fn rows_of_shared(shared: &SharedDescription) -> Vec<(&'static str, String)> {
-    let SharedDescription { sentence, cache } = shared;
-    let asked = cache.asked.map_or_else(String::new, |asked| format!("asked {:.1}%, ", asked * 100.0));
-    let infinite = figure(cache.infinite, |share| format!("{:.1}%", share * 100.0));
-    let start = if cache.primed { "primed" } else { "cold" };
-    let mut rows =
-        vec![("shared", format!("{sentence}; {asked}an infinite cache ({start}) holds {infinite} of input tokens"))];
+    let SharedDescription { sentence, cache, classes } = shared;
+    let held = |cache: &CacheShare| {
+        let asked = cache.asked.map_or_else(String::new, |asked| format!("asked {:.1}%, ", asked * 100.0));
+        let infinite = figure(cache.infinite, |share| format!("{:.1}%", share * 100.0));
+        let start = if cache.primed { "primed" } else { "cold" };
+        format!("{asked}an infinite cache ({start}) holds {infinite} of input tokens")
+    };
+    let mut rows = vec![("shared", format!("{sentence}; {}", held(cache)))];
+    rows.extend(classes.iter().map(|(name, cache)| ("", format!("{name}: {}", held(cache)))));
     if cache.cut > 0 {
         rows.push(("cut", format!("{} prompts are too short for what they share", count(cache.cut))));
     }

@@ -1,12 +1,16 @@
 //! Owns the step from the options to what prompts share, with refusals of what does not fit.
 
+use crate::cli::endpoints::Endpoints;
 use crate::cli::load::lengths_of;
-use crate::cli::options::{PrefixOptions, TargetOptions};
+use crate::cli::options::PrefixOptions;
 use crate::client::Endpoint;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::units::{Ratio, count};
-use crate::workload::{LengthSpec, Listed, Plan, PrefixLength, Prefixes, Salt, SourceSpec, Workload, infinite_cache};
+use crate::workload::{
+    LengthSpec, Listed, Mix, MixClass, Plan, PrefixLength, Prefixes, Salt, SourceSpec, Workload, infinite_cache,
+    sentence_of_prefixes,
+};
 
 /// How far the share that prompts can reach may lie below the share that was asked for.
 const TOLERANCE: f64 = 0.02;
@@ -36,23 +40,73 @@ impl PrefixOptions {
 
 /// `workload` with what the options let its prompts share, drawn from `seed`.
 pub(super) fn sharing(workload: Workload, options: &PrefixOptions, seed: u64) -> Result<Workload, Error> {
-    let Some(prefixes) = prefixes_of(options, Seed::new(seed))? else { return Ok(workload) };
+    let workload = sharing_by_class(workload, options)?;
+    let classes = workload.source.mix().map_or(&[][..], Mix::classes);
+    let is_shared = |class: &MixClass| class.prefixes.as_ref().is_some_and(|prefixes| !prefixes.is_nothing());
+    let of_classes = classes.iter().any(is_shared);
+    let Some(prefixes) = prefixes_of(options, of_classes, Seed::new(seed))? else { return Ok(workload) };
     if workload.sessions.is_some() && options.cache_hit.is_some() {
-        let why =
-            "is a share of the prompts of single requests, and later turns of a session share its conversation, too";
-        let instead = "give --system-tokens or --prefix-tokens, with which each session begins";
-        return Err(Error::usage("--cache-hit", why, instead));
+        return Err(refuse_share_of_sessions("--cache-hit"));
     }
     match &workload.source {
         SourceSpec::Listed(listed) => refuse_rows(listed, options)?,
         SourceSpec::Drawn { input, .. } => refuse_lengths(input, &prefixes)?,
-        SourceSpec::Mixed(mix) => mix.classes().iter().try_for_each(|class| {
-            let of_class = |error| named(error, &class.name);
-            refuse_lengths(&class.input, &prefixes).map_err(of_class)
-        })?,
+        SourceSpec::Mixed(mix) => {
+            mix.classes().iter().filter(|class| class.prefixes.is_none()).try_for_each(|class| {
+                let of_class = |error| named(error, &class.name);
+                refuse_lengths(&class.input, &prefixes).map_err(of_class)
+            })?;
+        }
         SourceSpec::Recorded(_) => {}
     }
     Ok(workload.sharing_prefixes(Some(prefixes)))
+}
+
+/// `workload` with the prefixes of its classes primed as the options say. Refuses those that prompts cannot have.
+fn sharing_by_class(workload: Workload, options: &PrefixOptions) -> Result<Workload, Error> {
+    let SourceSpec::Mixed(mix) = &workload.source else { return Ok(workload) };
+    for class in mix.classes() {
+        let Some(prefixes) = &class.prefixes else { continue };
+        if workload.sessions.is_some() && prefixes.asked_share().is_some() {
+            return Err(of_class(refuse_share_of_sessions("--cache-hit"), &class.name));
+        }
+        refuse_lengths(&class.input, prefixes).map_err(|error| of_class(error, &class.name))?;
+    }
+    let mix = mix.clone().with_each(|class| {
+        if let Some(prefixes) = &mut class.prefixes {
+            prefixes.primed = (prefixes.primed || options.prime) && !options.no_prime;
+        }
+    });
+    Ok(Workload { source: SourceSpec::Mixed(mix), ..workload })
+}
+
+/// The refusal of a share of prompts, which `flag` asks for, in sessions.
+fn refuse_share_of_sessions(flag: &str) -> Error {
+    let why = "is a share of the prompts of single requests, and later turns of a session share its conversation, too";
+    Error::usage(flag, why, "give --system-tokens or --prefix-tokens, with which each session begins")
+}
+
+/// What the prompts of the class `name` of a mix share with each other, drawn from `seed`; `None` if its keys, which
+/// `own` holds, say nothing of it. A system prompt of 0 tokens alone: nothing.
+pub(super) fn prefixes_of_class(mut own: PrefixOptions, name: &str, seed: u64) -> Result<Option<Prefixes>, Error> {
+    let seed = Seed::new(seed).derived(&format!("prefixes of {name}"));
+    let has_none = own.system_tokens == Some(0);
+    own.system_tokens = own.system_tokens.filter(|tokens| *tokens > 0);
+    if has_none && !own.is_given() {
+        return Ok(Some(Prefixes::system(0, seed)));
+    }
+    prefixes_of(&own, false, seed).map_err(|error| of_class(error, name))
+}
+
+/// `error` about an option, as one about the key of the same name of the class `name` of a mix.
+fn of_class(error: Error, name: &str) -> Error {
+    match error {
+        Error::Usage { option, why, accepted } => {
+            let key = option.trim_start_matches('-');
+            Error::usage("--mix", format!("{key} of the class {name}: {why}"), accepted.replace("--", ""))
+        }
+        other => other,
+    }
 }
 
 /// `error` about the prompts of the class `name` of a mix.
@@ -65,7 +119,15 @@ fn named(error: Error, name: &str) -> Error {
 
 /// `plan` with its prefixes as the load needs them. The loads of a sweep or a search share theirs, so every load but
 /// the first would be primed.
-pub(super) fn shared_in_load(plan: Plan, of_many: bool, system_message: bool) -> Plan {
+pub(super) fn shared_in_load(plan: Plan, of_many: bool, endpoints: &Endpoints) -> Plan {
+    let plan = plan.with_each_class(|class| {
+        if let Some(prefixes) = &mut class.prefixes {
+            prefixes.system_message = endpoints.of_class(&class.name).takes_messages();
+            prefixes.primed |= of_many;
+        }
+    });
+    // A class that goes to an endpoint without messages has its system prompt at the head of its prompt all the same.
+    let system_message = endpoints.any(Endpoint::takes_messages);
     match plan.workload().prefixes.clone() {
         Some(prefixes) => {
             let primed = prefixes.primed || of_many;
@@ -75,8 +137,9 @@ pub(super) fn shared_in_load(plan: Plan, of_many: bool, system_message: bool) ->
     }
 }
 
-/// What the options ask for; `None` without any of them.
-fn prefixes_of(options: &PrefixOptions, seed: Seed) -> Result<Option<Prefixes>, Error> {
+/// What the options ask for; `None` without any of them, and if they only speak of the priming of prefixes that
+/// classes have, which `of_classes` says.
+fn prefixes_of(options: &PrefixOptions, of_classes: bool, seed: Seed) -> Result<Option<Prefixes>, Error> {
     let refuse = |flag: &str, why: &str, instead: &str| Err(Error::usage(flag, why, instead));
     if options.prime && options.no_prime {
         return refuse("--no-prime", "cannot be combined with --prime", "drop one of them");
@@ -106,6 +169,7 @@ fn prefixes_of(options: &PrefixOptions, seed: Seed) -> Result<Option<Prefixes>, 
         if options.system_tokens.is_none() {
             return match options.first() {
                 None => Ok(None),
+                Some(_) if of_classes => Ok(None),
                 Some(flag) => refuse(
                     flag,
                     "speaks of prefixes, and prompts share none",
@@ -188,20 +252,36 @@ fn refuse_share(input: &LengthSpec, share: Ratio, seed: Seed) -> Result<(), Erro
 }
 
 /// Refuses prefixes for an endpoint whose requests are batches of texts.
-pub(super) fn refuse_batches(options: &PrefixOptions, target: &TargetOptions) -> Result<(), Error> {
-    let Some(flag) = options.first().filter(|_| target.endpoint.texts(1).is_some()) else { return Ok(()) };
-    let with: Vec<&str> =
-        Endpoint::ALL.iter().filter(|other| other.texts(1).is_none()).map(|other| other.name()).collect();
-    let why = format!("the endpoint {} takes batches of texts, which have no prefix", target.endpoint);
-    Err(Error::usage(flag, why, format!("drop it, or use {}", with.join(", "))))
+pub(super) fn refuse_batches(options: &PrefixOptions, endpoints: &Endpoints, plan: &Plan) -> Result<(), Error> {
+    let takes_batches = |endpoint: Endpoint| endpoint.texts(1).is_some();
+    let others: Vec<&str> =
+        Endpoint::ALL.iter().filter(|other| !takes_batches(**other)).map(|other| other.name()).collect();
+    let instead = format!("drop it, or use {}", others.join(", "));
+    let refuse = |flag: &str, endpoint: Endpoint, of: &str| {
+        let why = format!("{of}the endpoint {endpoint} takes batches of texts, which have no prefix");
+        Err(Error::usage(flag, why, instead.clone()))
+    };
+    for class in plan.workload().source.mix().map_or(&[][..], Mix::classes) {
+        let endpoint = endpoints.of_class(&class.name);
+        if takes_batches(endpoint) && class.prefixes.as_ref().is_some_and(|prefixes| !prefixes.is_nothing()) {
+            return refuse("--mix", endpoint, &format!("prefixes of the class {}: ", class.name));
+        }
+    }
+    match options.first() {
+        Some(flag) if !endpoints.any(|endpoint| !takes_batches(endpoint)) => {
+            let endpoint = endpoints.all().first().copied().unwrap_or_default();
+            refuse(flag, endpoint, "")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is said about the prefixes of `plan` before the load.
 pub(super) fn notes_of_prefixes(plan: &Plan, resets: bool) -> Vec<String> {
-    let Some(prefixes) = &plan.workload().prefixes else { return Vec::new() };
+    let Some(share) = infinite_cache(plan) else { return Vec::new() };
     let mut notes = Vec::new();
-    let share = infinite_cache(plan);
-    if let Some(cut) = share.map(|share| share.cut).filter(|cut| *cut > 0) {
+    let prefixes = sentence_of_prefixes(plan);
+    if let Some(cut) = Some(share.cut).filter(|cut| *cut > 0) {
         notes.push(format!(
             "{} prompts are too short for {prefixes}: the end of what they share is cut off; --input-tokens with a \
              lower bound avoids it",

@@ -41,8 +41,7 @@ async fn prepared(job: &Job, found: &Service, primed: &Cell<u64>) -> Result<Opti
     if job.resets_cache {
         preparation.resets = found.reset_caches(&job.wanted()).await?;
     }
-    let primes = job.plan.workload().prefixes.as_ref().is_some_and(|prefixes| prefixes.primed);
-    if primes && job.plan.primers() > 0 {
+    if job.plan.primers() > 0 {
         let patience = Patience {
             timeout: job.timeout,
             connect_timeout: job.connect_timeout,

@@ -1,5 +1,6 @@
 //! Owns the sessions of the options: where their turns come from, with what cannot be combined with them.
 
+use crate::cli::endpoints::Endpoints;
 use crate::cli::load::lengths_of;
 use crate::cli::options::{ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
 use crate::client::Affinity;
@@ -121,12 +122,12 @@ pub(super) fn affinity_of(plan: &Plan, target: &TargetOptions) -> Result<Affinit
 pub(super) fn refuse_beside_sessions(
     plan: &Plan,
     options: &WorkloadOptions,
-    target: &TargetOptions,
+    endpoints: &Endpoints,
     wire: &WireOptions,
 ) -> Result<(), Error> {
     let Some(flag) = flag_of_sessions(options).filter(|_| plan.workload().sessions.is_some()) else { return Ok(()) };
-    if !target.endpoint.capabilities().output_tokens {
-        let why = format!("makes sessions, and the endpoint {} writes no answers to reply to", target.endpoint);
+    if let Some(endpoint) = endpoints.all().iter().find(|endpoint| !endpoint.capabilities().output_tokens) {
+        let why = format!("makes sessions, and the endpoint {endpoint} writes no answers to reply to");
         return Err(Error::usage(flag, why, "drop it, or use --endpoint chat"));
     }
     if wire.images.is_some() {

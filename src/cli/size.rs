@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::profile_of;
+use crate::cli::mix::mix_in;
 use crate::cli::options::{ReadingOptions, TEMPLATE};
 use crate::cli::recorded::{read, refuse_restart};
 use crate::cli::size_check::{DemandCourse, check_of};
@@ -19,7 +20,7 @@ use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{render_fleet, worded_fleet};
-use crate::results::{Limit, SCHEMA, files_of, foreign, json_text, read as read_result, read_bytes, tool};
+use crate::results::{Limit, SCHEMA, Setting, files_of, foreign, json_text, read as read_result, read_bytes, tool};
 use crate::sizing::{
     Capacity, Choice, Class, Demand, Evidence, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
     capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows,
@@ -27,6 +28,7 @@ use crate::sizing::{
 };
 use crate::trace::{Choice as Rows, OnEmpty};
 use crate::units::Rate;
+use crate::workload::LengthSpec;
 
 /// Replicas, GPUs and cost for a demand
 #[derive(Debug, Args)]
@@ -71,10 +73,12 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     }
     let found = replicas_of(&arguments.results, options, &objectives)?;
     let check = check_of(options, &found, objectives, course)?;
+    let classes = if options.demand.len() > 1 { Vec::new() } else { shares_of(&found)? };
     let choices = if options.demand.len() > 1 { vec![shared(found, options)?] } else { choices_of(found, options)? };
     let terms = Terms { headroom: options.headroom, imbalance: options.imbalance, redundancy: options.redundancy };
     let flag = if choices.len() > MOST_CHOICES { "RESULT" } else { "--stock" };
     let mut fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?.balanced(options.balancing);
+    fleet = fleet.of_classes(&classes);
     if let Some(check) = check {
         let view = check.play(&demand, fleet.replicas_to_carry)?;
         fleet = fleet.checked(view);
@@ -87,6 +91,34 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
         print(&render_fleet(&fleet, ink()))?;
     }
     Ok(Exit::Done.into())
+}
+
+/// The classes of the mix that the rates in `found` were measured with, and their shares of the requests; none without
+/// a mix. Refuses results of two mixes, because a fleet is sized for one.
+fn shares_of(found: &[Found]) -> Result<Vec<(String, f64)>, Error> {
+    let mut shares: Option<(&str, Vec<(String, f64)>)> = None;
+    for one in found {
+        let Some(text) = one.config.mix.as_ref().map(Setting::text) else { continue };
+        let usual = [LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT].map(|lengths| lengths.to_string());
+        let mix = mix_in(text, [&usual[0], &usual[1]], 0)?;
+        let own = mix.classes().iter().enumerate().map(|(place, class)| (class.name.to_string(), mix.share(place)));
+        let own: Vec<(String, f64)> = own.collect();
+        let is_alike = |other: &[(String, f64)]| {
+            let alike = |((name, share), (other, of_other)): (&(String, f64), &(String, f64))| {
+                name == other && libm::fabs(share - of_other) < 1e-9
+            };
+            own.len() == other.len() && own.iter().zip(other).all(alike)
+        };
+        match &shares {
+            Some((first, other)) if !is_alike(other) => {
+                let why = format!("{} was measured with other classes of requests than {first}", one.name);
+                return Err(Error::usage("RESULT", why, "measure both with one --mix"));
+            }
+            Some(_) => {}
+            None => shares = Some((&one.name, own)),
+        }
+    }
+    Ok(shares.map(|(_, shares)| shares).unwrap_or_default())
 }
 
 /// The demand with its growth, and its course over time.

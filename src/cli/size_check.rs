@@ -105,7 +105,7 @@ fn workload_of(config: &RunSpec, given: [(&str, &Option<String>); 2]) -> Result<
     let stored = [0, 1].map(|place| stored[place].as_ref().map_or(usual[place].as_str(), Setting::text));
     let is_given = given.map(|(_, lengths)| lengths.is_some());
     if let Some(mix) = config.mix.as_ref().filter(|_| is_given == [false; 2]) {
-        return Ok(Workload::of(SourceSpec::Mixed(mix_in(mix.text(), stored)?)));
+        return Ok(Workload::of(SourceSpec::Mixed(mix_in(mix.text(), stored, SEED.number())?)));
     }
     if (config.dataset.is_some() || config.mix.is_some()) && is_given != [true; 2] {
         let why = "simulates one law of lengths, and the result has a data set or a mix";

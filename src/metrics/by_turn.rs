@@ -103,9 +103,17 @@ impl ByTurn {
     pub(super) fn add(&mut self, record: &Record, in_cohort: bool) {
         let (Some(turn), Some(turns)) = (record.turn, record.turns) else { return };
         self.sessions.add(record, turn, turns);
-        if in_cohort && record.exchange.outcome != Outcome::Skipped {
-            self.of((turn as usize).min(TURNS_APART)).add(record);
+        if let Some(place) = Self::place_of(record).filter(|_| in_cohort) {
+            self.of(place).add(record);
         }
+    }
+
+    /// The place of `record` among [`ByTurn::turns`]; `None` for a skipped turn, and without sessions whose later turns
+    /// wait for the previous turn.
+    #[must_use]
+    pub fn place_of(record: &Record) -> Option<usize> {
+        let turn = record.turn.filter(|_| record.turns.is_some() && record.exchange.outcome != Outcome::Skipped)?;
+        Some((turn as usize).min(TURNS_APART))
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

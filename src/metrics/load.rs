@@ -1,10 +1,12 @@
 //! Owns the description of a load apart from its records: its kind, its rate, how it ended.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Pattern, Process, RateStep, Timeline};
 use crate::units::{Shard, Window};
-use crate::workload::{CacheShare, Closed, Load, Mix, Plan, Provenance, TurnMoments, Turns, infinite_cache};
+use crate::workload::{CacheShare, Closed, Load, Mix, Plan, Provenance, TurnMoments, Turns, infinite_caches};
 
 /// The kind of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,6 +67,9 @@ pub struct LoadFacts {
     /// What prompts share, as asked for and in theory; absent if they share nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheShare>,
+    /// The same of each class of a mix; empty unless a class has prefixes of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cache_by_class: BTreeMap<String, CacheShare>,
     /// The shard of the load that was sent. Then every count and rate but `rate_per_s` and `concurrency` is of this
     /// shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +99,8 @@ impl LoadFacts {
     /// The description of a plan's load.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
+        let (cache, cache_by_class) = infinite_caches(plan).unzip();
+        let cache_by_class = cache_by_class.unwrap_or_default();
         match plan.load() {
             Load::Open(timeline) => Self {
                 kind: if timeline.law().is_some() { LoadKind::Open } else { LoadKind::Replay },
@@ -111,7 +118,8 @@ impl LoadFacts {
                     ..recording.provenance().clone()
                 }),
                 sessions: plan.session_law().map(|law| law.moments()),
-                cache: infinite_cache(plan),
+                cache,
+                cache_by_class,
                 shard: plan.shard(),
                 ..Self::default()
             },
@@ -124,7 +132,8 @@ impl LoadFacts {
                 origin: LoadOrigin::Released,
                 concurrency: Some(closed.concurrency),
                 sessions: plan.session_law().map(|law| law.moments()),
-                cache: infinite_cache(plan),
+                cache,
+                cache_by_class,
                 ..Self::default()
             },
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::metrics::{Metric, OriginOf};
-use crate::record::{Outcome, Record};
+use crate::record::{ONLY_CLASS, Outcome, Record};
 use crate::units::Offset;
 
 /// The value of one metric for one record, in ticks of the metric's unit ([`crate::metrics::Unit`]).
@@ -128,6 +128,9 @@ impl Metric {
     #[must_use]
     pub fn value(self, record: &Record, origin: OriginOf) -> Value {
         let exchange = &record.exchange;
+        if !self.exists_for(record) {
+            return Value::Undefined;
+        }
         match self {
             Self::SendLag => send_lag(record).map_or(Value::Undefined, |lag| Value::Defined(lag.as_nanos() as u64)),
             Self::WakeLag => exchange.wake_lag.map_or(Value::Undefined, |lag| Value::Defined(lag.as_nanos() as u64)),
@@ -146,6 +149,12 @@ impl Metric {
                 }
             }
         }
+    }
+
+    /// Whether it exists for the class of `record`: where a mix has classes that write no tokens beside classes that
+    /// do, a failed request of the former is no miss of a metric of tokens.
+    fn exists_for(self, record: &Record) -> bool {
+        record.asked_output_tokens > 0 || *record.class == *ONLY_CLASS || self.is_defined(true, false)
     }
 
     /// The value of a completed request; `None` where it is undefined.

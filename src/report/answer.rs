@@ -1,9 +1,9 @@
 //! Owns the answer of a result in one sentence, which stands first on every page.
 
 use crate::figures::TrialView;
-use crate::metrics::{Known, Limit, Metric, Objective, ObjectiveJudgement, Statistic, VerdictResult};
+use crate::metrics::{Known, Limit, Metric, Objective, ObjectiveJudgement, OriginOf, Statistic, VerdictResult};
 use crate::report::load_line::load_line;
-use crate::report::numbers::{interval, shown, unit_of};
+use crate::report::numbers::{interval, shown, turns, unit_of};
 use crate::report::worded::{reasons_of, said_of_search, said_of_sweep};
 use crate::results::Report;
 use crate::search::maximum::Outcome;
@@ -86,16 +86,21 @@ fn judged(trial: &TrialView, objective: &ObjectiveJudgement) -> String {
     let Some(Objective::Latency(limit)) = objective.asked() else {
         return format!("{} is {observed}", objective.text);
     };
-    let between = interval_of(trial, &limit)
+    let between = interval_of(trial, objective.class().as_deref(), &limit)
         .map_or_else(String::new, |[low, high]| format!(" (95 % interval {})", interval(low, high, unit)));
     let name = objective.text.split(['<', '>']).next().unwrap_or(&objective.text).trim();
     format!("{name} is {observed}{between} of {} allowed", seconds(objective.limit))
 }
 
-/// The 95 % interval of the quantile that `limit` limits, where there is one.
-fn interval_of(trial: &TrialView, limit: &Limit) -> Option<[f64; 2]> {
-    let stats = trial.metrics.get(&limit.metric)?.headline();
+/// The 95 % interval of the quantile that `limit` limits, of the requests of `class` or of all, where there is one.
+fn interval_of(trial: &TrialView, class: Option<&str>, limit: &Limit) -> Option<[f64; 2]> {
+    let metrics = class.map_or(Some(&trial.metrics), |class| trial.classes.get(class).map(|class| &class.metrics))?;
+    let stats = metrics.get(&limit.metric)?.headline();
     let Statistic::Quantile(quantile) = limit.statistic else { return None };
+    // The stored intervals count from the planned instant.
+    if limit.origin != OriginOf::Scheduled {
+        return None;
+    }
     let known = [(0.5, stats.p50_ci95), (0.9, stats.p90_ci95), (0.99, stats.p99_ci95)];
     known.into_iter().find(|(share, _)| libm::fabs(share - quantile.share()) < 1e-9).and_then(|(_, ends)| ends)
 }
@@ -103,7 +108,11 @@ fn interval_of(trial: &TrialView, limit: &Limit) -> Option<[f64; 2]> {
 /// The figures of a load without objectives.
 fn headlines(trial: &TrialView) -> String {
     let counts = &trial.requests;
-    let mut parts = vec![format!("{} of {} requests completed", count(counts.completed), count(counts.planned))];
+    let due = counts.planned - counts.skipped;
+    let mut parts = vec![format!("{} of {} requests completed", count(counts.completed), count(due))];
+    if counts.skipped > 0 {
+        parts.push(format!("{} skipped because a turn before them was lost", turns(counts.skipped)));
+    }
     for metric in [Metric::Ttft, Metric::E2e] {
         let Some(stats) = trial.metrics.get(&metric).map(crate::figures::MetricView::headline) else { continue };
         if let Some(figure @ (Known::At(_) | Known::Above { .. })) = stats.p99 {

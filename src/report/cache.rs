@@ -6,20 +6,29 @@ use crate::report::numbers::{UNKNOWN, percent};
 use crate::units::count;
 use crate::workload::{CacheShare, Prefixes};
 
-/// The share of prompt tokens from prefix caches: asked for, in an infinite cache, and by the server, side by side.
-/// `None` if prompts share nothing and the server took nothing from a cache.
-pub(super) fn cache_line(trial: &TrialView) -> Option<String> {
+/// The share of prompt tokens from prefix caches: asked for, in an infinite cache, and by the server, side by side. If
+/// classes have prefixes of their own, a line for each class that has prefixes follows. Empty if prompts share nothing
+/// and the server took nothing from a cache.
+pub(super) fn cache_lines(trial: &TrialView) -> Vec<String> {
     let measured = trial.tokens.cache;
-    match (&trial.load.cache, measured) {
-        (Some(share), measured) => Some(line(share, measured, trial.requests.completed)),
+    let all = match (&trial.load.cache, measured) {
+        (Some(share), measured) => Some(line("prefix cache", share, measured, trial.requests.completed)),
         (None, Some(measured)) if measured.share > 0.0 => {
             Some(format!("prefix cache: server {} of input tokens", percent(measured.share)))
         }
         (None, _) => None,
-    }
+    };
+    let of_classes = trial.load.cache_by_class.iter().filter_map(|(name, share)| {
+        let class = trial.classes.get(name)?;
+        let shares_nothing = share.asked.is_none_or(|asked| asked <= 0.0) && share.infinite == Some(0.0);
+        let line = || line(&format!("class {name}"), share, class.tokens.cache, class.requests.completed);
+        (!shares_nothing).then(line)
+    });
+    all.into_iter().chain(of_classes).collect()
 }
 
-fn line(share: &CacheShare, measured: Option<CachedView>, completed: u64) -> String {
+/// The line that begins with `what`.
+fn line(what: &str, share: &CacheShare, measured: Option<CachedView>, completed: u64) -> String {
     let asked = share.asked.map_or_else(String::new, |asked| format!("asked {}, ", percent(asked)));
     let infinite = share.infinite.map_or_else(|| UNKNOWN.to_owned(), percent);
     let start = if share.primed { "primed" } else { "cold" };
@@ -34,7 +43,7 @@ fn line(share: &CacheShare, measured: Option<CachedView>, completed: u64) -> Str
         ),
     };
     format!(
-        "prefix cache: {asked}infinite cache {infinite} (blocks of {}, {start}), server {server} of input tokens",
+        "{what}: {asked}infinite cache {infinite} (blocks of {}, {start}), server {server} of input tokens",
         Prefixes::BLOCK_TOKENS
     )
 }
@@ -68,7 +77,7 @@ mod tests {
                  tokens",
             ),
         ] {
-            assert_eq!(line(&share, measured, 10), expected);
+            assert_eq!(line("prefix cache", &share, measured, 10), expected);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::metrics::VerdictResult;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::percent;
 use crate::report::sentences::formula;
 use crate::report::worded::{assumptions_of, notes_of_check, notes_of_fleet};
 use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet, StretchView};
@@ -54,7 +55,7 @@ pub(crate) fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     for (name, value) in facts(fleet) {
         _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));
     }
-    for grid in [rates(fleet), costs(fleet), peaks(fleet)] {
+    for grid in [rates(fleet), classes(fleet), costs(fleet), peaks(fleet)] {
         if !grid.is_empty() {
             text.push('\n');
             text.push_str(&grid.render(ink));
@@ -133,6 +134,23 @@ fn money(amount: f64) -> String {
 
 fn name_of(choice: &ChoiceView) -> String {
     cut_to(&choice.name, NAME).into_owned()
+}
+
+/// The demand of each class of the mix, and what a replica and the fleet carry of it.
+fn classes(fleet: &Fleet) -> Grid {
+    let mut grid = Grid::new(&["class", "share", "demand", "sized by", "fleet carries"]);
+    let mut row = |name: &str, share: f64, [demand, carried]: [f64; 2], replica: Option<f64>| {
+        let replica = replica.map_or_else(|| UNKNOWN.to_owned(), per_second);
+        let cells = [cut_to(name, NAME).into_owned(), percent(share), per_second(demand), replica, per_second(carried)];
+        grid.row(cells.into());
+    };
+    for class in &fleet.classes {
+        row(&class.name, class.share, [class.demand_per_s, class.carried_per_s], class.per_replica_rate_per_s);
+    }
+    if !fleet.classes.is_empty() {
+        row("all", 1.0, [fleet.demand_per_s, fleet.carried_per_s()], fleet.per_replica_rate_per_s);
+    }
+    grid
 }
 
 fn rates(fleet: &Fleet) -> Grid {

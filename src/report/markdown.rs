@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::figures::TrialView;
 use crate::report::answer::answer_of;
-use crate::report::cache::cache_line;
+use crate::report::cache::cache_lines;
 use crate::report::comparison::sections;
 use crate::report::console::{classes_table, latency_table, requests_table, slo_table, throughput_table, turns_table};
 use crate::report::failures::{advice, said};
@@ -163,7 +163,7 @@ impl Page {
     }
 
     fn trial(&mut self, report: &Report, trial: &TrialView) {
-        if let Some((grid, notes)) = slo_table(&trial.slo, trial.load.origin) {
+        if let Some((grid, notes)) = slo_table(trial) {
             self.heading("Objectives");
             self.table(&grid, &notes);
         }
@@ -193,7 +193,7 @@ impl Page {
         if let Some((grid, notes)) = tokens_table(report, trial) {
             self.table(&grid, &notes);
         }
-        if let Some(line) = cache_line(trial) {
+        for line in cache_lines(trial) {
             self.paragraph(&line);
         }
         if !trial.failures.is_empty() {

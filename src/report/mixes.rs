@@ -33,6 +33,11 @@ of FILE): the name of each class, and what it says.
     weight: 5
     output-tokens: 1024
     cancel: 2%:10s
+  index:
+    weight: 20
+    endpoint: embeddings
+    batch-size: 16
+    slo: [p99 e2e<=500ms]
 
   weight         a number or a percentage [default: 1]
   input-tokens   as the options of the same name, which hold for the classes
@@ -40,6 +45,11 @@ of FILE): the name of each class, and what it says.
   content        text, code, chinese or words
   cancel         requests that the client cancels (in `tonnage run`)
   model          a model or an adapter; else those of --model, in turn
+  endpoint       the endpoint of its requests; else that of --endpoint
+  batch-size     items in a request, where the class names its endpoint
+  system-tokens, prefix-tokens, prefix-groups, prefix-popularity, cache-hit
+                 what its prompts share with each other, and with no other
+                 class; system-tokens: 0 for nothing
   process        a law of arrivals of its own
   slo            objectives of the class; more with --slo 'chat: p99 e2e<=5s'
 
@@ -48,10 +58,16 @@ number. Where a class has a process, the arrivals of each class are drawn apart,
 at its share of the rate, and merged: then --duration, not --requests, ends the
 load. In sessions, all turns belong to one class.
 
-All classes go to one endpoint (--endpoint) and share the prefixes of
---system-tokens and --prefix-tokens (`tonnage help prefixes`). Each class is
-folded and judged by itself. The verdict needs the objectives of every class,
-and a search finds the highest rate of the whole mix at which all of them hold.
+Classes that do not say otherwise go to --endpoint and share the prefixes of
+--system-tokens and --prefix-tokens (`tonnage help prefixes`). The preflight
+tries each class. Options that not every endpoint knows (--temperature,
+--ignore-eos, --output-field …) go to those that know them; --extra-body and
+--omit go to all. An objective without a class is about all requests, so every
+endpoint must measure it.
+
+Each class is folded and judged by itself. The verdict needs the objectives of
+every class, and a search finds the highest rate of the whole mix at which all
+of them hold.
 ";
 
 const SESSIONS: &str = "\

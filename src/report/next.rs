@@ -155,8 +155,8 @@ fn objectives_of(report: &Report) -> String {
 
 /// The objectives, or an example where none was given: on the first token where answers are streamed.
 fn asked(report: &Report, slo: &str) -> String {
-    let endpoint = report.config.endpoint.as_ref();
-    let streams = endpoint.is_none_or(|endpoint| endpoint.value().capabilities().streams) && !report.config.no_stream;
+    let endpoints = report.config.endpoints();
+    let streams = endpoints.iter().all(|endpoint| endpoint.capabilities().streams) && !report.config.no_stream;
     match (slo, streams) {
         ("", true) => " --slo 'p99 ttft<=500ms'".to_owned(),
         ("", false) => " --slo 'p99 e2e<=2s'".to_owned(),

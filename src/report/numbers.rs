@@ -1,7 +1,7 @@
 //! Owns how numbers are shown on the console: latencies, rates, shares, intervals.
 
 use crate::metrics::{Known, Objective, ObjectiveJudgement};
-use crate::units::{per_second, plain, seconds};
+use crate::units::{count, per_second, plain, seconds};
 
 /// Shown in place of an unknown figure.
 pub(super) const UNKNOWN: &str = "—";
@@ -102,6 +102,11 @@ pub(super) fn unit_of(objective: &ObjectiveJudgement) -> &'static str {
         Some(Objective::ErrorRate(_) | Objective::Attainment(_)) => "share",
         Some(Objective::Latency(_)) | None => "s",
     }
+}
+
+/// A number of turns of sessions.
+pub(super) fn turns(number: u64) -> String {
+    if number == 1 { "1 turn".to_owned() } else { format!("{} turns", count(number)) }
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ part of --input-tokens (in front of the rows of --dataset).
   --reset-cache          empty the server's cache before the load
   --prime, --no-prime    send each prefix once before the load, or not
 
-The classes of a --mix share them. A session begins with them, and its later
+The classes of a --mix share them, unless a class has its own
+(`tonnage help mix`). A session begins with them, and its later
 turns carry them in its conversation (--cache-hit: not for sessions).
 
 The texts are drawn from seed and salt: the requests of one run share them, two

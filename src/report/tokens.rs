@@ -23,7 +23,7 @@ pub(super) fn tokens_table(report: &Report, trial: &TrialView) -> Option<(Grid, 
 /// Whether the server puts prompts into a chat template that the lengths asked for do not include.
 fn is_uncounted_template(report: &Report) -> bool {
     let config = &report.config;
-    let is_chat = config.endpoint.as_ref().is_none_or(|endpoint| endpoint.value().capabilities().chat_template);
+    let is_chat = config.endpoints().iter().any(|endpoint| endpoint.capabilities().chat_template);
     is_chat && config.chat_template.as_ref().is_none_or(|template| template.text() == "none")
 }
 

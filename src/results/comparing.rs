@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::figures::TrialView;
-use crate::metrics::{Allowance, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, Withheld};
+use crate::metrics::{
+    Allowance, ByTurn, Ended, Frame, Known, LoadOrigin, Measure, Metric, Portions, Summary, TURNS_APART, Withheld,
+};
 use crate::results::comparing_foreign::{self, PlainSide};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::folder::{RECORDS, point_folder};
@@ -32,6 +34,8 @@ struct SideTrial {
     view: TrialView,
     varies: bool,
     folded: Option<(Portions, Summary)>,
+    /// The same by the turn of a session, as [`Summary::by_turn`] has the turns; empty without sessions.
+    turns: Vec<Portions>,
 }
 
 /// The results in `paths` side by side, the first as the baseline. `asked` may name measures beyond those of every
@@ -60,6 +64,7 @@ pub(crate) fn compare(paths: &[PathBuf], asked: &[Allowance], said: &Lines) -> R
     let loads = matched.iter().flat_map(|trials| {
         let classes = by_class(trials, several);
         std::iter::once(load_of(trials, &measures))
+            .chain(by_turn(trials, several))
             .chain(classes.into_iter().map(|(name, trials)| {
                 let load = load_of(&trials.iter().collect::<Vec<_>>(), &measures);
                 ComparedLoad { loads: load.loads.iter().map(|load| format!("{name} of {load}")).collect(), ..load }
@@ -118,17 +123,25 @@ fn side_of(letter: String, path: &Path, said: &Lines) -> Result<Side, Error> {
 fn trial_of(saved: &TrialView, records: &Path, print: &str, report: &Report, said: &Lines) -> Result<SideTrial, Error> {
     let varies = saved.load.varies();
     if !records.exists() {
-        return Ok(SideTrial { view: saved.clone(), varies, folded: None });
+        return Ok(SideTrial { view: saved.clone(), varies, folded: None, turns: Vec::new() });
     }
     let frame = Frame::from(open(records)?.header());
-    let mut portions = Portions::new(frame, Arc::new(report.config.objectives()?));
+    let objectives = Arc::new(report.config.objectives()?);
+    let mut portions = Portions::new(frame, Arc::clone(&objectives));
+    let mut turns: Vec<Portions> = Vec::new();
     let folded = refold(records, saved, report, print, said, |record| {
         portions.add(record);
+        if let Some(place) = ByTurn::place_of(record) {
+            turns.resize_with(turns.len().max(place + 1), || Portions::new(frame, Arc::clone(&objectives)));
+            turns[place].add(record);
+        }
         Ok(())
     })?;
     Ok(match folded {
-        Refolded::Same { trial, view } => SideTrial { view: *view, varies, folded: Some((portions, trial.summary)) },
-        Refolded::Lacking(_) => SideTrial { view: saved.clone(), varies, folded: None },
+        Refolded::Same { trial, view } => {
+            SideTrial { view: *view, varies, folded: Some((portions, trial.summary)), turns }
+        }
+        Refolded::Lacking(_) => SideTrial { view: saved.clone(), varies, folded: None, turns: Vec::new() },
     })
 }
 
@@ -182,6 +195,11 @@ fn run_of(letter: &str, path: &Path, report: &Report) -> ComparedRun {
 
 fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
     let columns: Vec<Vec<Figure>> = trials.iter().map(|trial| figures_of(trial, measures)).collect();
+    load_with(trials, measures, &columns)
+}
+
+/// The load of `trials` with the figures of `measures` in each trial.
+fn load_with(trials: &[&SideTrial], measures: &[Measure], columns: &[Vec<Figure>]) -> ComparedLoad {
     let rows: Vec<(Measure, Vec<Figure>)> = measures
         .iter()
         .enumerate()
@@ -198,6 +216,7 @@ fn load_of(trials: &[&SideTrial], measures: &[Measure]) -> ComparedLoad {
         loads: trials.iter().map(|trial| load_name(&trial.view)).collect(),
         window_s: trials.iter().map(|trial| trial.view.window.length_s()).collect(),
         rows: rows.collect(),
+        of_turn: false,
     }
 }
 
@@ -213,7 +232,7 @@ fn by_class(trials: &[&SideTrial], several: bool) -> Vec<(String, Vec<SideTrial>
         view.rates.clone_from(&class.rates);
         view.throughput.clone_from(&class.throughput);
         view.metrics.clone_from(&class.metrics);
-        Some(SideTrial { view: TrialView { label, ..view }, varies: trial.varies, folded: None })
+        Some(SideTrial { view: TrialView { label, ..view }, varies: trial.varies, folded: None, turns: Vec::new() })
     };
     let names = first.view.classes.keys();
     let all = names.filter_map(|name| {
@@ -221,6 +240,38 @@ fn by_class(trials: &[&SideTrial], several: bool) -> Vec<(String, Vec<SideTrial>
         Some((format!("class {name}"), classes?))
     });
     all.collect()
+}
+
+/// The loads by the turns that all `trials` have: the times of each turn, with intervals from the records of that turn.
+/// None without sessions whose later turns wait for answers, and without the records of all trials.
+fn by_turn(trials: &[&SideTrial], several: bool) -> Vec<ComparedLoad> {
+    let timed = |metric: &Metric| matches!(metric, Metric::Ttft | Metric::E2e);
+    let measures: Vec<Measure> = Measure::all()
+        .into_iter()
+        .filter(|measure| matches!(measure, Measure::Quantile(_, metric) if timed(metric)))
+        .collect();
+    let column = |trial: &SideTrial, place: usize| {
+        let (_, summary) = trial.folded.as_ref()?;
+        let (of_turn, portions) = (summary.by_turn().turns().get(place)?, trial.turns.get(place)?);
+        let estimates = portions.estimates(&measures, summary, trial.varies);
+        let figure = |(measure, found): (&Measure, Result<Estimate, Withheld>)| {
+            let Measure::Quantile(quantile, metric) = measure else { return Figure::of(None, found) };
+            let seen = if *metric == Metric::Ttft { &of_turn.ttft } else { &of_turn.e2e };
+            Figure::of(seen.at_share(quantile.share()), found)
+        };
+        Some(measures.iter().zip(estimates).map(figure).collect())
+    };
+    let turns = trials.iter().map(|trial| trial.turns.len()).min().unwrap_or(0);
+    let of_turn = |place: usize| {
+        let columns: Vec<Vec<Figure>> = trials.iter().map(|trial| column(trial, place)).collect::<Option<_>>()?;
+        let later = if place >= TURNS_APART { " and later" } else { "" };
+        let name = format!("turn {}{later}", place + 1);
+        let load = load_with(trials, &measures, &columns);
+        let label = if several { format!("{}, {name}", load.label) } else { name.clone() };
+        let loads = load.loads.iter().map(|load| format!("{name} of {load}")).collect();
+        Some(ComparedLoad { label, loads, of_turn: true, ..load })
+    };
+    (0..turns).filter_map(of_turn).collect()
 }
 
 /// The values of `measures` in a trial, with their estimates from the records or from the stored intervals.

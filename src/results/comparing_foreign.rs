@@ -162,6 +162,7 @@ fn load_of(loads: &[&PlainLoad]) -> ComparedLoad {
     });
     ComparedLoad {
         label: loads[0].name.clone(),
+        of_turn: false,
         loads: loads.iter().map(|load| load.name.clone()).collect(),
         window_s: loads.iter().map(|load| load.window_s).collect(),
         rows: rows.collect(),

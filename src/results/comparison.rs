@@ -60,6 +60,9 @@ pub(crate) struct ComparedLoad {
     pub window_s: Vec<f64>,
     /// The measures.
     pub rows: Vec<ComparedRow>,
+    /// Whether it holds the requests of one turn of sessions. Allowances are about whole loads and classes.
+    #[serde(skip)]
+    pub of_turn: bool,
 }
 
 /// One measure, in all runs.
@@ -183,7 +186,7 @@ impl Comparison {
     #[must_use]
     pub(crate) fn ruled(mut self, allowances: &[Allowance]) -> Self {
         for allowance in allowances {
-            for load in &self.loads {
+            for load in self.loads.iter().filter(|load| !load.of_turn) {
                 let Some(row) = load.rows.iter().find(|row| row.measure == allowance.measure) else { continue };
                 for (place, found) in row.differences.iter().enumerate() {
                     let (from, to) = (&row.figures[0], &row.figures[place + 1]);

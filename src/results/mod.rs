@@ -5,6 +5,7 @@ mod begun;
 mod comparing;
 mod comparing_foreign;
 mod comparison;
+mod endpoints;
 mod failed_request;
 mod files;
 mod filing;

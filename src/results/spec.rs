@@ -386,11 +386,8 @@ impl RunSpec {
     /// `view` with what the records do not hold, so that it is added after every fold: a note if certificates were not
     /// checked, whether lengths include a chat template, and the items per second of an endpoint with batches.
     #[must_use]
-    pub fn completed(&self, mut view: TrialView) -> TrialView {
-        if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.value().texts(1).is_some()) {
-            let items = self.batch_size.as_ref().map_or(1, |size| *size.value());
-            view.throughput.items_per_s = view.throughput.requests_per_s.map(|rate| rate * f64::from(items));
-        }
+    pub fn completed(&self, view: TrialView) -> TrialView {
+        let mut view = self.with_items(view);
         let is_templated = self.chat_template.as_ref().is_some_and(|template| template.text() != "none");
         for note in &mut view.health.note_kinds {
             if let Note::PromptTokensApart { templated, .. } = note {

@@ -30,7 +30,8 @@ impl Preflight {
     /// Keeps `answer`, unless one that shows the same is kept.
     pub(super) fn keep(&mut self, answer: PreflightAnswer) {
         let is_same = |own: &PreflightAnswer| {
-            (&own.target, &own.model, &own.finding_kinds) == (&answer.target, &answer.model, &answer.finding_kinds)
+            own.finding_kinds == answer.finding_kinds
+                && (&own.target, &own.model, &own.class) == (&answer.target, &answer.model, &answer.class)
         };
         if !self.answers.iter().any(is_same) {
             self.answers.push(answer);
@@ -45,6 +46,9 @@ pub struct PreflightAnswer {
     pub target: String,
     /// Model.
     pub model: String,
+    /// The class of the request with its endpoint, as in `chat (completions)`; absent unless the class names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// HTTP status.
     pub status: Option<u16>,
     /// Time from the first byte of the request to the first token, in seconds; absent without a stream.

@@ -47,6 +47,8 @@ pub(crate) struct Patience {
 pub(crate) struct Unready {
     /// Base URL of the target that failed.
     pub target: String,
+    /// The class of the request with its endpoint, if the class names one.
+    pub class: Option<String>,
     /// The last failure; its count is the number of tries.
     pub failure: FailureGroup,
     /// How long the service was awaited; 0 if it was not.
@@ -173,6 +175,7 @@ impl Sounding {
                 Some(status) => Ok(PreflightAnswer {
                     target: route.0,
                     model: route.1,
+                    class: self.class_of(spec),
                     status: Some(status),
                     asked_input_tokens: spec.outline.input_tokens,
                     asked_output_tokens: self.asked(spec).output_tokens,
@@ -181,6 +184,7 @@ impl Sounding {
                 }),
                 None => Err(Unready {
                     target: route.0,
+                    class: self.class_of(spec),
                     failure: FailureGroup { count: tries, ..failure },
                     waited: if waits { self.clock.now().since(Offset::ZERO) } else { Duration::ZERO },
                 }),
@@ -219,15 +223,23 @@ impl Sounding {
         (route.target.to_string(), route.model.to_string())
     }
 
+    /// The class of `spec`, with its endpoint, if it names one.
+    fn class_of(&self, spec: &RequestSpec) -> Option<String> {
+        let class = &spec.outline.class;
+        let form = self.requests.classes.get(class)?.form.as_ref()?;
+        Some(format!("{class} ({})", form.endpoint))
+    }
+
     /// What `spec` asks for.
     fn asked(&self, spec: &RequestSpec) -> Asked {
-        let RequestOptions { endpoint, length_field, extra_body, stream, ignore_eos, .. } = &self.requests;
+        let requests = self.requests.of_class(&spec.outline.class);
+        let RequestOptions { endpoint, length_field, extra_body, stream, ignore_eos, .. } = &requests;
         let can = endpoint.capabilities();
         let field = endpoint.dialect().length_key(*length_field).ok().flatten();
         Asked {
             input_tokens: spec.counted_tokens.unwrap_or(spec.outline.input_tokens),
-            choices: self.requests.choices(),
-            output_tokens: spec.outline.output_tokens.saturating_mul(self.requests.choices()),
+            choices: requests.choices(),
+            output_tokens: spec.outline.output_tokens.saturating_mul(requests.choices()),
             length_field: field.filter(|field| !extra_body.contains_key(*field)),
             streamed: *stream && can.streams,
             images: spec.messages.iter().flat_map(|message| message.parts.iter()).any(is_image),
@@ -247,6 +259,7 @@ impl Sounding {
         PreflightAnswer {
             target,
             model,
+            class: self.class_of(spec),
             status: exchange.status,
             ttft_s: since_written(exchange.first_token.filter(|_| asked.streamed)),
             e2e_s: since_written(exchange.ended),

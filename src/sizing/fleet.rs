@@ -31,6 +31,21 @@ pub(crate) struct ChoiceView {
     pub at_slo_rate: Option<UnitCost>,
 }
 
+/// One class of the mix that a fleet is sized for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ClassInFleet {
+    /// The name of the class.
+    pub name: String,
+    /// Its share of the requests, 0 to 1.
+    pub share: f64,
+    /// Its part of the demand, in requests per second.
+    pub demand_per_s: f64,
+    /// Its part of the rate by which one replica is sized, in requests per second; `null` if several kinds are mixed.
+    pub per_replica_rate_per_s: Option<f64>,
+    /// Its part of the rate that all replicas together carry, in requests per second.
+    pub carried_per_s: f64,
+}
+
 /// The `fleet` object of `result.json`. Its sentences are empty until `report` writes them from the kinds and the
 /// numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +84,9 @@ pub(crate) struct Fleet {
     pub demand: Demand,
     /// The kinds of hardware, in the order given.
     pub choices: Vec<ChoiceView>,
+    /// The classes of the mix that the rates were measured with, by name; empty without a mix.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassInFleet>,
     /// The formula with its numbers.
     pub formula: String,
     /// The sentences of `sentence_kinds`.
@@ -89,6 +107,21 @@ impl Fleet {
     #[must_use]
     pub(crate) fn carried_per_s(&self) -> f64 {
         self.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum()
+    }
+
+    /// The fleet with the classes of the mix that its rates were measured with, and their shares of the requests.
+    #[must_use]
+    pub(crate) fn of_classes(mut self, shares: &[(String, f64)]) -> Self {
+        let (demand, replica, carried) = (self.demand_per_s, self.per_replica_rate_per_s, self.carried_per_s());
+        let class = |(name, share): &(String, f64)| ClassInFleet {
+            name: name.clone(),
+            share: *share,
+            demand_per_s: share * demand,
+            per_replica_rate_per_s: replica.map(|rate| share * rate),
+            carried_per_s: share * carried,
+        };
+        self.classes = shares.iter().map(class).collect();
+        self
     }
 
     /// Whether the fleet has more than one kind of hardware.

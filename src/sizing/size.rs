@@ -156,6 +156,7 @@ pub(crate) fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result
         assumptions: Vec::new(),
         assumption_kinds: Vec::new(),
         check: None,
+        classes: Vec::new(),
     };
     Ok(fleet.explained())
 }

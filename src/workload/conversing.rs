@@ -36,7 +36,8 @@ impl Plan {
 
     /// What the chat template puts around the message of `outline`; `None` without a template.
     pub(super) fn frame(&self, outline: &Outline) -> Option<&Frame> {
-        self.workload().tokenizer.as_deref()?.frame(self.is_later_turn(outline))
+        let tokenizer = self.workload().tokenizer.as_deref().filter(|_| self.is_templated(&outline.class));
+        tokenizer?.frame(self.is_later_turn(outline))
     }
 
     /// The answer to request `id` that the data set holds; else a synthetic one of the length that the request asks

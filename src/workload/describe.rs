@@ -1,11 +1,13 @@
 //! Owns `Description`: the summary of a plan that `tonnage plan` shows before anything is sent.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
-use crate::workload::{CacheShare, Dropped, Load, Plan, Removal, infinite_cache, repeated_rows};
+use crate::workload::{CacheShare, Dropped, Load, Plan, Removal, infinite_caches, repeated_rows, sentence_of_prefixes};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,6 +73,9 @@ pub struct SharedDescription {
     /// The share that prefix caches hold.
     #[serde(flatten)]
     pub cache: CacheShare,
+    /// The same of each class of a mix; empty unless a class has prefixes of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, CacheShare>,
 }
 
 /// The part of a plan that one shard sends.
@@ -139,9 +144,11 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
             order: listed.sampling().name(),
             repeated: repeated_rows(plan).unwrap_or(0),
         }),
-        shared: infinite_cache(plan)
-            .zip(plan.workload().prefixes.as_ref())
-            .map(|(cache, prefixes)| SharedDescription { sentence: prefixes.to_string(), cache }),
+        shared: infinite_caches(plan).map(|(cache, classes)| SharedDescription {
+            sentence: sentence_of_prefixes(plan),
+            cache,
+            classes,
+        }),
         picture: shape.picture,
         rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),
     })

@@ -3,7 +3,8 @@
 use crate::schedule::Extent;
 use crate::units::Offset;
 use crate::workload::fingerprint::PlanHasher;
-use crate::workload::{Load, Mix, Plan, Shared, TextKind};
+use crate::workload::sharings::sets_of;
+use crate::workload::{ClassEndpoint, Load, Mix, Plan, Shared, TextKind};
 
 impl Plan {
     /// The hasher of this plan, before its first request.
@@ -40,6 +41,9 @@ impl Plan {
             if let Some(cancel) = class.cancel {
                 hasher.text(&format!("cancel of {} {cancel}", class.name));
             }
+            if let Some(ClassEndpoint { name: Some(endpoint), texts, .. }) = &class.endpoint {
+                hasher.text(&format!("endpoint of {} {endpoint}, {texts} texts", class.name));
+            }
         }
         if let Some(cancel) = self.workload().cancel {
             hasher.text(&format!("cancel {cancel}, seed {}", self.seed()));
@@ -48,8 +52,9 @@ impl Plan {
             hasher.text("data set");
             hasher.text(&listed.fingerprint());
         }
-        if let Some(sharing) = self.sharing() {
-            hasher.text(&format!("{}, seed {}", sharing.prefixes(), sharing.prefixes().seed));
+        for (set, prefixes) in sets_of(self.workload()).filter(|_| !self.sharings().is_nothing()) {
+            let of = if set == 0 { String::new() } else { format!("set {set}: ") };
+            hasher.text(&format!("{of}{prefixes}, seed {}", prefixes.seed));
         }
         hasher
     }
@@ -69,7 +74,7 @@ impl Plan {
             if let Some(place) = self.source().place(id) {
                 hasher.row(place as u64);
             }
-            if let Some(Shared { system, group, prefix }) = self.shared(id) {
+            if let Some(Shared { system, group, prefix, .. }) = self.shared(id) {
                 for number in [system, group, prefix] {
                     hasher.row(u64::from(number));
                 }

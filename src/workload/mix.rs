@@ -1,4 +1,4 @@
-//! Owns `Mix`: weighted classes of requests, each with its own lengths, text and model.
+//! Owns `Mix`: weighted classes of requests, each with its own lengths, text, endpoint and model.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::schedule::{ArrivalStream, Process};
 use crate::seed::{Stream, open_unit};
 use crate::units::plain;
 use crate::workload::shares::Shares;
-use crate::workload::{Cancel, LengthSpec, TextKind};
+use crate::workload::{Cancel, ClassEndpoint, LengthSpec, Prefixes, TextKind};
 
 /// One class of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,31 @@ pub struct MixClass {
     pub process: Option<Process>,
     /// The model that its requests name; `None`: the models of the load, in turn.
     pub model: Option<Arc<str>>,
+    /// The endpoint that its requests go to; `None`: that of the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<ClassEndpoint>,
+    /// What its prompts share with each other, and with no other class; `None`: what the workload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefixes: Option<Prefixes>,
+}
+
+impl MixClass {
+    /// A class of requests of `input` and `output` tokens; everything else is as the load says.
+    #[must_use]
+    pub fn new(name: &str, weight: f64, input: LengthSpec, output: LengthSpec) -> Self {
+        Self {
+            name: name.into(),
+            weight,
+            input,
+            output,
+            text: None,
+            cancel: None,
+            process: None,
+            model: None,
+            endpoint: None,
+            prefixes: None,
+        }
+    }
 }
 
 /// Weighted classes of requests: 1 to [`Mix::MOST_CLASSES`], with different names.
@@ -82,6 +107,13 @@ impl Mix {
             }
         }
         Ok(Self { shares: Shares::of(classes.iter().map(|class| class.weight)), classes })
+    }
+
+    /// The mix with each class changed by `change`, which leaves names and weights as they are.
+    #[must_use]
+    pub fn with_each(mut self, change: impl FnMut(&mut MixClass)) -> Self {
+        self.classes.iter_mut().for_each(change);
+        self
     }
 
     /// The classes, in their order.
@@ -154,16 +186,7 @@ mod tests {
     use crate::seed::Seed;
 
     fn class(name: &str, weight: f64) -> MixClass {
-        MixClass {
-            name: name.into(),
-            weight,
-            input: LengthSpec::DEFAULT_INPUT,
-            output: LengthSpec::DEFAULT_OUTPUT,
-            text: None,
-            cancel: None,
-            process: None,
-            model: None,
-        }
+        MixClass::new(name, weight, LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! id).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +11,7 @@ use crate::seed::Seed;
 use crate::units::Shard;
 use crate::workload::cancel::CancelStreams;
 use crate::workload::prefixes::Sharing;
+use crate::workload::sharings::Sharings;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
     Cancel, Closed, Dropped, Few, Fit, Fits, Images, Message, Mix, Outline, Planned, Prefix, Prefixes, Recording,
@@ -37,7 +37,7 @@ pub struct Plan {
     seed: Seed,
     source: Source,
     synthetic: Synthetic,
-    sharing: Option<Sharing>,
+    sharings: Sharings,
     cancels: CancelStreams,
 }
 
@@ -54,8 +54,8 @@ impl Plan {
         let source = Source::new(workload.source.clone(), workload.sessions.clone(), seed);
         let kinds = workload.source.mix().into_iter().flat_map(Mix::classes);
         let kinds = kinds.filter_map(|class| Some((Arc::clone(&class.name), class.text?))).collect();
-        let prefixes = workload.prefixes.clone().filter(|_| source.recording().is_none() && workload.content.is_none());
-        let sharing = prefixes.map(|prefixes| Sharing::new(prefixes, &workload.source, seed));
+        let is_made = source.recording().is_none() && workload.content.is_none();
+        let sharings = if is_made { Sharings::new(&workload, seed) } else { Sharings::default() };
         let synthetic = Synthetic::new(&workload, seed).with_kinds(kinds);
         let cancels = CancelStreams::new(seed);
         let load = match load {
@@ -66,7 +66,7 @@ impl Plan {
             }
             closed @ Load::Closed(_) => closed,
         };
-        Self { load, workload, quota, shard: None, seed, source, synthetic, sharing, cancels }
+        Self { load, workload, quota, shard: None, seed, source, synthetic, sharings, cancels }
     }
 
     /// The load: when requests are sent.
@@ -212,27 +212,27 @@ impl Plan {
     /// The numbers of request `id`, without the conversation before it.
     pub(super) fn alone(&self, id: u64) -> Outline {
         let outline = self.source.request(id);
-        let output_tokens = if self.workload.no_output { 0 } else { outline.output_tokens };
+        let output_tokens = if self.is_without_output(&outline.class) { 0 } else { outline.output_tokens };
         let input_tokens = match self.source.listed() {
             // Each text of a batch is a row of its own.
             Some(_) => {
-                let rows: u32 = self.rows_of(id).map(|row| self.source.request(row).input_tokens).sum();
+                let rows: u32 = self.rows_of(&outline).map(|row| self.source.request(row).input_tokens).sum();
                 rows.saturating_add(self.opened_by(&outline).map_or(0, |sharing| sharing.asked(id).tokens()))
             }
-            None => outline.input_tokens.saturating_mul(self.workload.texts),
+            None => outline.input_tokens.saturating_mul(self.texts_of(&outline.class)),
         };
         Outline { input_tokens, output_tokens, ..outline }
     }
 
-    /// The numbers of the texts of request `id` among the texts of all requests.
-    fn rows_of(&self, id: u64) -> impl Iterator<Item = u64> {
-        let texts = u64::from(self.workload.texts);
-        (0..texts).map(move |place| id.wrapping_mul(texts).wrapping_add(place))
+    /// The numbers of the texts of the request of `outline` among the texts of all requests.
+    fn rows_of<'plan>(&'plan self, outline: &Outline) -> impl Iterator<Item = u64> + use<'plan> {
+        let id = outline.id;
+        (0..u64::from(self.texts_of(&outline.class))).map(move |place| self.number_of_text(id, place))
     }
 
     /// The places of the rows of request `id` in the data set; none without one.
     pub(super) fn places_of(&self, id: u64) -> impl Iterator<Item = usize> {
-        self.rows_of(id).filter_map(|row| self.source.place(row))
+        self.rows_of(&self.source.request(id)).filter_map(|row| self.source.place(row))
     }
 
     /// The blocks that the prompt of request `id` shares with other prompts: the prefix blocks of the trace, or the
@@ -256,14 +256,16 @@ impl Plan {
     /// session, which carry the prefix of its first turn. A batch of texts has none.
     #[must_use]
     pub fn shared(&self, id: u64) -> Option<Shared> {
-        self.sharing()?;
+        if self.sharings.is_nothing() {
+            return None;
+        }
         let outline = self.outline(id);
         self.opened_by(&outline).map(|sharing| sharing.of(id, outline.input_tokens))
     }
 
     /// The prefixes, if the text of `outline` begins with one.
     fn opened_by(&self, outline: &Outline) -> Option<&Sharing> {
-        self.sharing().filter(|_| outline.turn.is_none_or(|turn| turn == 0))
+        self.sharing_of(&outline.class).filter(|_| outline.turn.is_none_or(|turn| turn == 0))
     }
 
     pub(super) fn synthetic(&self) -> &Synthetic {
@@ -274,9 +276,12 @@ impl Plan {
         &self.source
     }
 
-    /// The prefixes of the plan, if its requests have some.
-    pub(super) fn sharing(&self) -> Option<&Sharing> {
-        self.sharing.as_ref().filter(|_| self.workload.texts == 1)
+    pub(super) fn sharings(&self) -> &Sharings {
+        &self.sharings
+    }
+
+    pub(super) fn cancels(&self) -> &CancelStreams {
+        &self.cancels
     }
 
     /// The plan with `prefixes`.
@@ -297,22 +302,13 @@ impl Plan {
         Self { workload: self.workload.cancelling(cancel), ..self }
     }
 
-    /// How long after its send the request of `outline` is cancelled unless it has ended by then; `None`: never. A
-    /// class that says nothing of it is like the workload.
-    #[must_use]
-    pub fn cancelled_after(&self, outline: &Outline) -> Option<Duration> {
-        let mut classes = self.workload.source.mix().into_iter().flat_map(Mix::classes);
-        let own = classes.find(|class| class.name == outline.class).and_then(|class| class.cancel);
-        own.or(self.workload.cancel)?.of(&self.cancels, outline.id)
-    }
-
     /// The plan with synthetic prompts made of `text`.
     #[must_use]
     pub fn made_of(self, text: TextKind) -> Self {
         Self::new(self.load, self.workload.made_of(text), self.seed, self.quota).with_shard(self.shard)
     }
 
-    fn with_shard(self, shard: Option<Shard>) -> Self {
+    pub(super) fn with_shard(self, shard: Option<Shard>) -> Self {
         Self { shard, ..self }
     }
 
@@ -359,7 +355,7 @@ impl Plan {
             session: None,
             turn: None,
             turns: None,
-            input_tokens: first.input_tokens.min(most_input.saturating_mul(self.workload.texts)),
+            input_tokens: first.input_tokens.min(most_input.saturating_mul(self.texts_of(&first.class))),
             output_tokens: first.output_tokens.min(most_output),
             ..first
         };
@@ -387,12 +383,13 @@ impl Plan {
         if self.source.listed().is_some_and(|listed| !listed.data().format().is_lengths()) {
             return (self.listed(outline), None);
         }
-        if self.workload.texts > 1 {
+        if self.texts_of(&outline.class) > 1 {
             return (self.batch(outline, prefix), None);
         }
         let shared = self.opened_by(&outline).map(|sharing| sharing.of(outline.id, outline.input_tokens));
         if let Some(shared) = shared.filter(|shared| shared.tokens() > 0) {
-            return self.synthetic.sharing(outline, shared);
+            let place = self.place_of(&outline);
+            return self.synthetic.sharing(outline, shared, place);
         }
         let (prompt, fit) = self.synthetic.prompt(&outline, prefix(), self.frame(&outline));
         let counted_tokens = fit.as_ref().map(Fit::counted);
@@ -402,17 +399,16 @@ impl Plan {
     /// The request of `outline` with one message for each text of its batch. Text k of request i is drawn like the
     /// prompt of request i × texts + k. Fits are not kept, because they belong to whole prompts.
     fn batch(&self, outline: Outline, prefix: impl Fn() -> Prefix) -> RequestSpec {
-        let (id, texts) = (outline.id, u64::from(self.workload.texts));
-        let tokens = outline.input_tokens / self.workload.texts;
+        let (id, texts) = (outline.id, self.texts_of(&outline.class));
+        let tokens = outline.input_tokens / texts;
         let mut counted = None;
         let text = |place: u64| {
-            let of_text =
-                Outline { id: id.wrapping_mul(texts).wrapping_add(place), input_tokens: tokens, ..outline.clone() };
+            let of_text = Outline { id: self.number_of_text(id, place), input_tokens: tokens, ..outline.clone() };
             let (text, fit) = self.synthetic.prompt(&of_text, prefix(), None);
             counted = fit.map(|fit| counted.unwrap_or(0) + fit.counted());
             Message::user(text)
         };
-        let messages = Few::Many((0..texts).map(text).collect());
+        let messages = Few::Many((0..u64::from(texts)).map(text).collect());
         RequestSpec { outline, messages, counted_tokens: counted, body: None }
     }
 
@@ -424,7 +420,7 @@ impl Plan {
             Some(shared) => self.synthetic.openings(shared),
             None => (None, self.synthetic.marker()),
         };
-        let rows: Vec<_> = self.rows_of(outline.id).filter_map(|row| self.source.row(row)).collect();
+        let rows: Vec<_> = self.rows_of(&outline).filter_map(|row| self.source.row(row)).collect();
         let (messages, body) = match rows.as_slice() {
             [only] => (only.messages(system, &marker), only.body()),
             several => {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::seed::{Seed, Stream, open_unit};
 use crate::units::Ratio;
 use crate::workload::shares::Shares;
-use crate::workload::{LengthSpec, Popularity, Prefix, SourceSpec};
+use crate::workload::{LengthSpec, Popularity, Prefix};
 
 /// The beginnings that the prompts of a plan share: a system prompt that all have, then the prefix of one of several
 /// groups.
@@ -88,6 +88,12 @@ impl Prefixes {
         self.system_tokens.saturating_add(prefix)
     }
 
+    /// Whether prompts share nothing: a class of a mix may say so.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.system_tokens == 0 && self.length.is_none()
+    }
+
     /// The asked share of prompt tokens that a prefix cache holds; `None` if lengths were asked for instead.
     #[must_use]
     pub fn asked_share(&self) -> Option<f64> {
@@ -127,6 +133,8 @@ pub struct Shared {
     pub group: u32,
     /// Tokens of the prefix of the group.
     pub prefix: u32,
+    /// The set of prefixes: 0 for the one of all classes, else that of one class of a mix. Sets share nothing.
+    pub set: u8,
 }
 
 impl Shared {
@@ -144,10 +152,11 @@ impl Shared {
 
     /// The whole shared blocks. A block with a token of the group's prefix belongs to the group alone.
     pub(super) fn blocks(self) -> Prefix {
-        let of_group = u64::from(self.group + 1) << 32;
+        let of_set = u64::from(self.set) << 56;
+        let of_group = of_set | u64::from(self.group + 1) << 32;
         let id = |place: u32| {
             let is_common = (place + 1) * Prefixes::BLOCK_TOKENS <= self.system;
-            if is_common { u64::from(place) } else { of_group | u64::from(place) }
+            if is_common { of_set | u64::from(place) } else { of_group | u64::from(place) }
         };
         let count = self.tokens() / Prefixes::BLOCK_TOKENS;
         Prefix { ids: (0..count).map(id).collect(), block_tokens: Prefixes::BLOCK_TOKENS }
@@ -158,6 +167,8 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(super) struct Sharing {
     prefixes: Prefixes,
+    /// The number of the set among those of a plan.
+    set: u8,
     /// Tokens of the prefix of each group; empty if requests decide the lengths.
     lengths: Arc<[u32]>,
     /// The longest prefix that a request may have, if requests decide the lengths.
@@ -169,29 +180,33 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// `prefixes` for requests of `source`, of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at
-    /// the request's id).
-    pub(super) fn new(prefixes: Prefixes, source: &SourceSpec, seed: Seed) -> Self {
+    /// `prefixes`, the set number `set` of a plan of `seed` (streams `prefix_groups` and `prefix_rounding`, each at the
+    /// request's id), for requests whose input tokens follow one of the laws `inputs`.
+    pub(super) fn new(prefixes: Prefixes, inputs: &[&LengthSpec], set: u8, seed: Seed) -> Self {
         let groups = prefixes.groups.clamp(1, Prefixes::MOST_GROUPS);
         let lengths = match &prefixes.length {
             Some(PrefixLength::Tokens(law)) => prefixes.lengths(law).collect(),
             Some(PrefixLength::Share(_)) | None => Arc::default(),
         };
-        let longest = longest_share(&prefixes, source);
+        let longest = longest_share(&prefixes, inputs);
         let popularity = prefixes.popularity.shares(groups);
         let (groups, rounding) = (seed.stream("prefix_groups"), seed.stream("prefix_rounding"));
-        Self { prefixes, lengths, longest, popularity, groups, rounding }
+        Self { prefixes, set, lengths, longest, popularity, groups, rounding }
     }
 
     pub(super) fn prefixes(&self) -> &Prefixes {
         &self.prefixes
     }
 
+    pub(super) fn set(&self) -> u8 {
+        self.set
+    }
+
     /// The longest beginning that a request of `group` may have. Where requests decide the lengths and prompts have no
     /// bound, the longest of 10 000 draws.
     pub(super) fn longest(&self, group: u32) -> Shared {
         let prefix = self.lengths.get(group as usize).copied().unwrap_or(self.longest);
-        Shared { system: self.prefixes.system_tokens, group, prefix }
+        Shared { system: self.prefixes.system_tokens, group, prefix, set: self.set }
     }
 
     /// The group of request `id`.
@@ -206,7 +221,7 @@ impl Sharing {
     pub(super) fn asked(&self, id: u64) -> Shared {
         let group = self.group(id);
         let prefix = self.lengths.get(group as usize).copied().unwrap_or(0);
-        Shared { system: self.prefixes.system_tokens, group, prefix }
+        Shared { system: self.prefixes.system_tokens, group, prefix, set: self.set }
     }
 
     /// What request `id` shares if its prompt has `tokens` tokens. At least one token is left for the request alone:
@@ -228,7 +243,7 @@ impl Sharing {
 }
 
 /// The tokens of the longest prefix that is a share of a prompt; 0 without a share.
-fn longest_share(prefixes: &Prefixes, source: &SourceSpec) -> u32 {
+fn longest_share(prefixes: &Prefixes, inputs: &[&LengthSpec]) -> u32 {
     let Some(PrefixLength::Share(share)) = &prefixes.length else { return 0 };
     let most_of = |input: &LengthSpec| {
         let drawn = || {
@@ -237,11 +252,7 @@ fn longest_share(prefixes: &Prefixes, source: &SourceSpec) -> u32 {
         };
         input.bounds().map_or_else(drawn, |(_, most)| most)
     };
-    let longest = match source {
-        SourceSpec::Drawn { input, .. } => most_of(input),
-        SourceSpec::Mixed(mix) => mix.classes().iter().map(|class| most_of(&class.input)).max().unwrap_or(0),
-        SourceSpec::Recorded(_) | SourceSpec::Listed(_) => return 0,
-    };
+    let longest = inputs.iter().map(|input| most_of(input)).max().unwrap_or(0);
     let blocks = libm::ceil(share.share() * f64::from(longest) / f64::from(Prefixes::BLOCK_TOKENS)) as u32;
     blocks.min(longest.saturating_sub(1) / Prefixes::BLOCK_TOKENS) * Prefixes::BLOCK_TOKENS
 }

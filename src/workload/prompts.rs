@@ -12,7 +12,7 @@ impl Plan {
     /// Makes what all prompts are made from, so that the first prompts of a load are not late: a millisecond without a
     /// tokenizer, some tenths of a second with one.
     pub fn warm_up(&self) {
-        if self.source().listed().is_none() || self.sharing().is_some() {
+        if self.source().listed().is_none() || !self.sharings().is_nothing() {
             self.synthetic().warm_up();
         }
     }

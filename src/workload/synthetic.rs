@@ -9,10 +9,12 @@ use crate::seed::{Seed, Stream};
 use crate::workload::blocks::append_blocks;
 use crate::workload::corpus::Corpus;
 use crate::workload::prefixes::{places, text_stream, whole};
+use crate::workload::sharings::sets_of;
 use crate::workload::tokenizer::Frame;
 use crate::workload::words::append_words;
 use crate::workload::{
-    Few, Fit, Fits, Message, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer, Workload,
+    Few, Fit, Fits, Message, Mix, Outline, Prefix, Prefixes, RequestSpec, Role, Salt, Shared, TextKind, Tokenizer,
+    Workload,
 };
 
 /// Words in front of a passage of natural text, drawn for each request, so that two passages with one beginning share
@@ -35,16 +37,50 @@ pub(super) struct Synthetic {
     tokenizer: Option<Arc<Tokenizer>>,
     prompts: Stream,
     blocks: Stream,
+    /// The texts of each set of shared prefixes; that of all classes is the first.
+    heads: Arc<[Heads]>,
+    fits: Arc<Fits>,
+}
+
+/// The texts of one set of shared prefixes.
+struct Heads {
+    /// The number of the set.
+    set: u8,
     /// The text of the system prompt, and of the prefixes of groups.
     system: Stream,
     prefixes: Stream,
+    /// What they are made of.
+    kind: TextKind,
     /// Whether the system prompt is a message of its own.
     system_message: bool,
     /// The tokens of the system prompt as asked for, and as the tokenizer counts them.
-    system_counted: Arc<OnceLock<(u32, u32)>>,
+    system_counted: OnceLock<(u32, u32)>,
     /// What stands around a message after the system prompt, of this many tokens as asked for.
-    system_frame: Arc<OnceLock<(u32, Option<Frame>)>>,
-    fits: Arc<Fits>,
+    system_frame: OnceLock<(u32, Option<Frame>)>,
+}
+
+impl Heads {
+    /// The texts of set `set`, `prefixes`, made of `kind`.
+    fn new((set, prefixes): (u8, &Prefixes), kind: TextKind, salt: &Salt) -> Self {
+        Self {
+            set,
+            system: text_stream(prefixes.seed, "system_prompt", salt.text()),
+            prefixes: text_stream(prefixes.seed, "prefix_text", salt.text()),
+            kind,
+            system_message: prefixes.system_message,
+            system_counted: OnceLock::new(),
+            system_frame: OnceLock::new(),
+        }
+    }
+}
+
+/// How a message stands in the prompt of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessagePlace {
+    /// Whether the chat template of the tokenizer, if it has one, stands around it.
+    pub(super) is_templated: bool,
+    /// Whether a message of the system may stand before it.
+    pub(super) takes_system: bool,
 }
 
 impl Synthetic {
@@ -52,8 +88,13 @@ impl Synthetic {
     /// salt. Its tokenizer counts their tokens; without one, each word counts as a token. Shared prefixes are drawn
     /// from their own seed and the salt.
     pub(super) fn new(workload: &Workload, seed: Seed) -> Self {
-        let Workload { salt, text, tokenizer, prefixes, .. } = workload;
-        let of_prefixes = prefixes.as_ref().map_or(seed, |prefixes| prefixes.seed);
+        let Workload { salt, text, tokenizer, .. } = workload;
+        let classes = workload.source.mix().map_or(&[][..], Mix::classes);
+        let kind_of = |set: u8| {
+            let class = usize::from(set).checked_sub(1).and_then(|place| classes.get(place));
+            class.and_then(|class| class.text).unwrap_or(*text)
+        };
+        let heads = sets_of(workload).map(|(set, prefixes)| Heads::new((set, prefixes), kind_of(set), salt)).collect();
         Self {
             salt: salt.clone(),
             kind: *text,
@@ -61,11 +102,7 @@ impl Synthetic {
             tokenizer: tokenizer.clone(),
             prompts: seed.stream("prompts"),
             blocks: salt.stream_of_blocks(),
-            system: text_stream(of_prefixes, "system_prompt", salt.text()),
-            prefixes: text_stream(of_prefixes, "prefix_text", salt.text()),
-            system_message: prefixes.as_ref().is_some_and(|prefixes| prefixes.system_message),
-            system_counted: Arc::default(),
-            system_frame: Arc::default(),
+            heads,
             fits: Arc::default(),
         }
     }
@@ -110,27 +147,30 @@ impl Synthetic {
         (text, fit)
     }
 
-    /// The request of `outline`, whose prompt begins with `shared`. With a tokenizer, also the fit of its user message.
-    pub(super) fn sharing(&self, outline: Outline, shared: Shared) -> (RequestSpec, Option<Fit>) {
-        let mut frame = self.tokenizer.as_deref().and_then(|tokenizer| tokenizer.frame(false)).map(Cow::Borrowed);
+    /// The request of `outline`, whose prompt begins with `shared`. With a tokenizer, also the fit of its user message,
+    /// which stands at `place`.
+    pub(super) fn sharing(&self, outline: Outline, shared: Shared, place: MessagePlace) -> (RequestSpec, Option<Fit>) {
+        let tokenizer = self.tokenizer.as_deref().filter(|_| place.is_templated);
+        let mut frame = tokenizer.and_then(|tokenizer| tokenizer.frame(false)).map(Cow::Borrowed);
         let around = |frame: &Option<Cow<'_, Frame>>| frame.as_ref().map_or(0, |frame| frame.tokens);
         let most = outline.input_tokens.saturating_sub(1 + around(&frame));
         let mut text = String::new();
-        let mut placed = self.head(&mut text, &self.system, 0, shared.system, most);
+        let Some(heads) = self.heads_of(shared) else { return (RequestSpec::of_text(outline, text), None) };
+        let mut placed = self.head(&mut text, (heads, &heads.system), 0, shared.system, most);
         let (mut messages, mut before) = (Vec::new(), 0);
-        if self.system_message && shared.system > 0 {
+        if heads.system_message && place.takes_system && shared.system > 0 {
             messages.push(Message::new(Role::System, std::mem::take(&mut text)));
             if frame.is_some() {
-                frame = self.frame_after_system(&messages, shared.system).map(Cow::Owned);
+                frame = self.frame_after_system(heads, &messages, shared.system).map(Cow::Owned);
             } else {
-                before = self.system_tokens(messages[0].parts[0].text(), shared.system, placed);
+                before = self.system_tokens(heads, messages[0].parts[0].text(), shared.system, placed);
             }
             placed = 0;
         }
         placed += around(&frame);
         let tokens = outline.input_tokens.saturating_sub(before).max(1);
         let most = tokens.saturating_sub(1 + placed);
-        placed += self.head(&mut text, &self.prefixes, shared.group, shared.prefix, most);
+        placed += self.head(&mut text, (heads, &heads.prefixes), shared.group, shared.prefix, most);
         let fit = self.extend(&mut text, &outline, placed, tokens, frame.as_deref());
         let counted_tokens = fit.as_ref().map(|fit| before + fit.counted());
         let user = Message::user(text);
@@ -147,12 +187,13 @@ impl Synthetic {
     /// with: what a text that is not made here has in front.
     pub(super) fn openings(&self, shared: Shared) -> (Option<String>, String) {
         let (mut system, mut text) = (String::new(), String::new());
-        self.head(&mut system, &self.system, 0, shared.system, u32::MAX);
-        let is_apart = self.system_message && shared.system > 0;
+        let Some(heads) = self.heads_of(shared) else { return (None, text) };
+        self.head(&mut system, (heads, &heads.system), 0, shared.system, u32::MAX);
+        let is_apart = heads.system_message && shared.system > 0;
         if !is_apart {
             std::mem::swap(&mut system, &mut text);
         }
-        self.head(&mut text, &self.prefixes, shared.group, shared.prefix, u32::MAX);
+        self.head(&mut text, (heads, &heads.prefixes), shared.group, shared.prefix, u32::MAX);
         (is_apart.then_some(system), text)
     }
 
@@ -164,22 +205,27 @@ impl Synthetic {
         marker
     }
 
+    /// The texts of the set of prefixes of `shared`.
+    fn heads_of(&self, shared: Shared) -> Option<&Heads> {
+        self.heads.iter().find(|heads| heads.set == shared.set)
+    }
+
     /// The tokens of `text`, the first `asked` tokens of the system prompt: without a tokenizer, the `placed` ones.
-    fn system_tokens(&self, text: &str, asked: u32, placed: u32) -> u32 {
+    fn system_tokens(&self, heads: &Heads, text: &str, asked: u32, placed: u32) -> u32 {
         let Some(tokenizer) = self.tokenizer.as_deref() else { return placed };
-        let (known, counted) = *self.system_counted.get_or_init(|| (asked, tokenizer.count(text)));
+        let (known, counted) = *heads.system_counted.get_or_init(|| (asked, tokenizer.count(text)));
         if known == asked { counted } else { tokenizer.count(text) }
     }
 
-    /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`. A longer head begins with every
-    /// shorter one, block by block. Natural text goes on to the end of its last word, up to `most` tokens. Returns the
-    /// appended tokens; with a tokenizer that merges across words they are an estimate.
-    fn head(&self, text: &mut String, stream: &Stream, group: u32, tokens: u32, most: u32) -> u32 {
+    /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`, one of those of `heads`. A longer
+    /// head begins with every shorter one, block by block. Natural text goes on to the end of its last word, up to
+    /// `most` tokens. Returns the appended tokens; with a tokenizer that merges across words they are an estimate.
+    fn head(&self, text: &mut String, (heads, stream): (&Heads, &Stream), group: u32, tokens: u32, most: u32) -> u32 {
         let (block, tokens) = (Prefixes::BLOCK_TOKENS, tokens.min(most));
         if tokens == 0 {
             return 0;
         }
-        match (self.kind.corpus(), self.tokenizer.as_deref()) {
+        match (heads.kind.corpus(), self.tokenizer.as_deref()) {
             (None, None) => append_blocks(text, tokens, block, places(group, tokens), stream),
             (None, Some(tokenizer)) => {
                 let mut left = tokens;
@@ -207,9 +253,9 @@ impl Synthetic {
     }
 
     /// What stands around a message of the user after `system`, the first `asked` tokens of the system prompt.
-    fn frame_after_system(&self, system: &[Message], asked: u32) -> Option<Frame> {
+    fn frame_after_system(&self, heads: &Heads, system: &[Message], asked: u32) -> Option<Frame> {
         let tokenizer = self.tokenizer.as_deref()?;
-        let (known, frame) = self.system_frame.get_or_init(|| (asked, tokenizer.frame_after(system)));
+        let (known, frame) = heads.system_frame.get_or_init(|| (asked, tokenizer.frame_after(system)));
         if *known == asked { frame.clone() } else { tokenizer.frame_after(system) }
     }
 

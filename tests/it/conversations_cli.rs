@@ -371,3 +371,50 @@ fn what_sessions_cannot_be_combined_with_is_refused_by_name() {
     ];
     all_refused(folder.path(), cases);
 }
+
+#[test]
+fn turns_that_were_never_sent_are_named_as_such() {
+    let folder = folder();
+    let words = ["run", "--rate", "20/s", "--duration", "1s", "--process", "even", "--turns", "3", "--timeout", "5ms"];
+    let words = [&words[..], &["--sim", "delay:ttft=200ms,itl=0ms", "--slo", "p50 e2e<=1s", "--out", "out"]].concat();
+    let said = text(&run(folder.path(), &words).stdout);
+    let counts = json(&folder.path().join("out/result.json"))["trials"][0]["requests"].clone();
+    assert_eq!((&counts["planned"], &counts["timed_out"], &counts["skipped"]), (&60.into(), &20.into(), &40.into()));
+    for part in [
+        "20 begun; 20 ended early, because a turn failed",
+        "40 turns after a lost turn were skipped: they were never sent",
+        "good requests: 0 % of the planned, released and skipped",
+    ] {
+        assert!(said.replace("\n  ", " ").contains(part), "`{part}` is not in {said}");
+    }
+    let bare = ["run", "--config", "out/config.yaml", "--slo", "error_rate<=100%", "--out", "bare"];
+    assert!(!text(&run(folder.path(), &bare).stdout).contains("of 60"), "60 requests were never due");
+}
+
+#[test]
+fn two_runs_with_sessions_are_compared_by_turn() {
+    let folder = folder();
+    let words = ["run", "--rate", "30/s", "--duration", "3s", "--turns", "2..7", "--sim", "delay:ttft=2ms,itl=0ms"];
+    run(folder.path(), &[&words[..], &["--output-tokens", "1", "--out", "a", "--quiet"]].concat());
+    let turns = json(&folder.path().join("a/result.json"))["trials"][0]["turns"].clone();
+    let compared = run(folder.path(), &["compare", "a", "a", "--json", "--fail-on", "p50 ttft +10%"]);
+    let compared: serde_json::Value = serde_json::from_slice(&compared.stdout).expect("JSON");
+    let compared = compared.get("comparison").unwrap_or(&compared);
+    let labels: Vec<&str> =
+        compared["loads"].as_array().expect("loads").iter().filter_map(|load| load["label"].as_str()).collect();
+    assert_eq!(labels[1..], ["turn 1", "turn 2", "turn 3", "turn 4", "turn 5", "turn 6 and later"]);
+    assert_eq!(compared["rulings"].as_array().map(Vec::len), Some(1), "an allowance is about the whole load");
+    for (load, turn) in compared["loads"].as_array().expect("loads")[1..].iter().zip(turns.as_array().expect("turns")) {
+        let rows = load["rows"].as_array().expect("rows");
+        let figure = |measure: &str| {
+            let row = rows.iter().find(|row| row["measure"] == measure).expect("a row");
+            (row["figures"][0].clone(), row["differences"][0].clone())
+        };
+        for (measure, key) in [("p50 ttft", "ttft_p50_s"), ("p50 e2e", "e2e_p50_s"), ("p99 e2e", "e2e_p99_s")] {
+            let (figure, difference) = figure(measure);
+            assert_eq!(figure["value"], turn[key], "{measure} of {}", load["label"]);
+            assert_eq!(difference["difference"], 0.0, "{measure} of {}", load["label"]);
+        }
+        assert!(rows.iter().all(|row| row["measure"].as_str().is_some_and(|name| !name.contains("tpot"))));
+    }
+}

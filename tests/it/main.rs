@@ -29,6 +29,7 @@ mod hostile;
 mod keeping;
 mod known_truth;
 mod mix;
+mod mix_endpoints;
 mod open_loop;
 mod overlays;
 mod plan;

@@ -18,16 +18,7 @@ use crate::cli::{folder, json, run, text};
 use crate::search::answered;
 
 fn class(name: &str, weight: f64, input: &str, output: &str) -> MixClass {
-    MixClass {
-        name: name.into(),
-        weight,
-        input: input.parse().expect("a length"),
-        output: output.parse().expect("a length"),
-        text: None,
-        cancel: None,
-        process: None,
-        model: None,
-    }
+    MixClass::new(name, weight, input.parse().expect("a length"), output.parse().expect("a length"))
 }
 
 fn mixed(classes: Vec<MixClass>) -> Workload {

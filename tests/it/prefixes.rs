@@ -184,7 +184,8 @@ fn the_prefixes_of_other_tools_have_their_lengths_and_groups() {
     // vLLM's prefix_repetition, and SGLang's generated-shared-prefix, with their defaults.
     for (groups, prefix, input, suffix) in [(10, "256", "512", 256), (64, "2048", "2176", 128)] {
         let length = PrefixLength::Tokens(law(prefix));
-        let plan = of(Some(Prefixes::groups(groups, length, Seed::new(5))), input, "s");
+        let primed = Prefixes { primed: true, ..Prefixes::groups(groups, length, Seed::new(5)) };
+        let plan = of(Some(primed), input, "s");
         let seen: BTreeSet<u32> = (0..1_024).map(|id| plan.shared(id).unwrap().group).collect();
         assert_eq!(seen.len() as u32, groups);
         for id in 0..4 {

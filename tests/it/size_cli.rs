@@ -454,3 +454,36 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         assert!(code == Some(2) && said.contains(wanted) && shown.is_empty(), "{words:?}: {code:?} {said}");
     }
 }
+
+#[test]
+fn a_fleet_for_a_mix_has_the_demand_of_each_class() {
+    let folder = folder();
+    let measured = |mix: &str, out: &str| {
+        let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--requests", "20", "--rate", "100", "--quiet"];
+        let output = run(folder.path(), &[&words[..], &["--mix", mix, "--out", out]].concat());
+        let path = folder.path().join(out).join("result.json");
+        assert!(path.exists(), "{}", text(&output.stderr));
+        // The send lag of a busy machine is not tested here.
+        let mut result = crate::cli::json(&path);
+        result["trials"][0]["health"]["healthy"] = json!(true);
+        std::fs::write(&path, result.to_string()).expect("written");
+    };
+    measured("{chat: {weight: 70, output-tokens: 2}, batch: {weight: 30%, output-tokens: 4}}", "a");
+    let words = ["a", "--demand", "1000/s", "--slo", "p50 e2e<=10s"];
+    let found = fleet(folder.path(), &words);
+    let (replica, replicas) = (found["per_replica_rate_per_s"].as_f64(), found["replicas"].as_f64());
+    let carried = replica.zip(replicas).map(|(rate, number)| rate * number).expect("a fleet");
+    let near = |found: &Value, expected: f64| found.as_f64().is_some_and(|it| (it / expected - 1.0).abs() < 1e-9);
+    let classes = found["classes"].as_array().expect("classes");
+    for (class, (name, share)) in classes.iter().zip([("batch", 0.3), ("chat", 0.7)]) {
+        assert_eq!(class["name"], name);
+        let own = [("share", share), ("demand_per_s", share * 1000.0), ("carried_per_s", share * carried)];
+        assert!(own.iter().all(|(key, expected)| near(&class[key], *expected)), "{class}");
+        assert!(near(&class["per_replica_rate_per_s"], share * replica.expect("a rate")), "{class}");
+    }
+    let (_, shown, _) = sized(folder.path(), &words);
+    assert!(shown.contains("demand  sized by  fleet carries"), "{shown}");
+    measured("{chat: {weight: 50}, batch: {weight: 50}}", "b");
+    let (code, _, said) = sized(folder.path(), &[&["b"][..], &words].concat());
+    assert!(code == Some(2) && said.contains("other classes of requests") && said.contains("--mix"), "{said}");
+}

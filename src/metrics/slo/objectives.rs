@@ -166,6 +166,15 @@ impl Objectives {
         })
     }
 
+    /// The metric whose latency objective number `place` limits; `None` for an objective of another kind.
+    #[must_use]
+    pub fn metric_of(&self, place: usize) -> Option<Metric> {
+        match self.items.get(place)? {
+            Objective::Latency(limit) => Some(limit.metric),
+            _ => None,
+        }
+    }
+
     /// The first objective on a metric that does not exist by `defines`: its text, and the metric.
     pub fn first_without(&self, defines: impl Fn(Metric) -> bool) -> Option<(String, Metric)> {
         let (place, limit) = self.latencies().find(|(_, limit)| !defines(limit.metric))?;

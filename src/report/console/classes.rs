@@ -28,7 +28,7 @@ pub(in crate::report) fn classes_table(trial: &TrialView) -> Option<Grid> {
         let p99 = |view: &MetricView| view.headline().p99;
         grid.row(vec![
             name.clone(),
-            count(class.requests.planned),
+            count(class.requests.planned - class.requests.skipped),
             count(class.requests.completed),
             show(Metric::Ttft, p50),
             show(Metric::Ttft, p99),

@@ -4,6 +4,7 @@ use crate::figures::{Origins, TrialView};
 use crate::metrics::LoadOrigin;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::report::load_line::load_line;
+use crate::report::numbers::turns;
 use crate::results::Report;
 use crate::units::count;
 
@@ -50,7 +51,7 @@ fn mixed_text(trial: &TrialView, origins: Origins) -> String {
     );
     let outside = trial.run_totals.planned - trial.requests.planned;
     if outside > 0 {
-        line.extend([" ", &count(outside), " more turns came after the measured window."]);
+        line.extend([" ", &turns(outside), " more lie outside the measured window."]);
     }
     wrapped(&line, WIDTH, 0) + "\n"
 }

@@ -12,7 +12,7 @@ mod turns;
 use crate::client::Http2;
 use crate::figures::TrialView;
 use crate::report::answer::{Answer, News, answer_of};
-use crate::report::cache::cache_line;
+use crate::report::cache::cache_lines;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::next::next_of;
 use crate::report::numbers::UNKNOWN;
@@ -162,10 +162,11 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         classes_text(trial, ink),
     ];
     parts.push(noted_text(turns_table(trial), ink));
-    let cache = cache_line(trial).map(|line| ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)) + "\n");
-    parts.push(tokens_text(report, trial, ink) + &cache.unwrap_or_default());
+    let cache: String =
+        cache_lines(trial).iter().map(|line| ink.paint(Tone::Faint, &wrapped(line, WIDTH, 2)) + "\n").collect();
+    parts.push(tokens_text(report, trial, ink) + &cache);
     parts.push(noted_text(recovery_table(trial), ink));
-    parts.push(slo_text(&trial.slo, trial.load.origin, ink));
+    parts.push(slo_text(trial, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")

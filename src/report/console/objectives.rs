@@ -1,6 +1,6 @@
 //! Owns the objectives on the console: the result of each, and the verdict.
 
-use crate::figures::{SloView, TrialView};
+use crate::figures::TrialView;
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};
@@ -9,8 +9,8 @@ use crate::results::Report;
 use crate::units::{count, per_second};
 
 /// The table of objectives, one row each; empty without objectives.
-pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
-    let Some((grid, notes)) = slo_table(slo, origin) else { return String::new() };
+pub(super) fn slo_text(trial: &TrialView, ink: Ink) -> String {
+    let Some((grid, notes)) = slo_table(trial) else { return String::new() };
     let mut text = grid.render(ink);
     if !notes.is_empty() {
         text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
@@ -20,7 +20,8 @@ pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
 }
 
 /// The table of objectives with its notes; `None` without objectives.
-pub(in crate::report) fn slo_table(slo: &SloView, origin: LoadOrigin) -> Option<(Grid, Vec<String>)> {
+pub(in crate::report) fn slo_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
+    let slo = &trial.slo;
     if slo.objectives.is_empty() {
         return None;
     }
@@ -30,9 +31,10 @@ pub(in crate::report) fn slo_table(slo: &SloView, origin: LoadOrigin) -> Option<
     }
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
-        let whole = match origin {
+        let whole = match trial.load.origin {
             LoadOrigin::Planned => "offered",
             LoadOrigin::Released => "released",
+            LoadOrigin::Mixed if trial.requests.skipped > 0 => "planned, released and skipped",
             LoadOrigin::Mixed => "planned and released",
         };
         notes.push(format!("good requests: {} of the {whole}, {}", percent(attainment), per_second(goodput)));

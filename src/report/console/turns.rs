@@ -2,7 +2,7 @@
 
 use crate::figures::{TrialView, TurnView};
 use crate::report::layout::Grid;
-use crate::report::numbers::{UNKNOWN, shown};
+use crate::report::numbers::{UNKNOWN, shown, turns};
 use crate::units::{count, plain};
 
 /// The table of turns, and the sentence on how sessions ended; `None` without sessions.
@@ -20,13 +20,24 @@ pub(in crate::report) fn turns_table(trial: &TrialView) -> Option<(Grid, Vec<Str
     }
     let ended = [
         (sessions.finished, "finished"),
-        (sessions.lost, "lost a turn, which ended them"),
+        (sessions.lost, "ended early, because a turn failed, timed out or was cancelled"),
         (sessions.unfinished, "not finished when the run ended"),
     ];
-    let ended: Vec<String> = ended
+    let mut ended: Vec<String> = ended
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, how)| format!("{} {how}", count(number)))
         .collect();
-    Some((grid, vec![format!("sessions of the whole run: {} begun; {}", count(sessions.begun), ended.join("; "))]))
+    if trial.run_totals.skipped > 0 {
+        ended.push(format!("{} after a lost turn were skipped: they were never sent", turns(trial.run_totals.skipped)));
+    }
+    let mut notes = vec![format!("sessions of the whole run: {} begun; {}", count(sessions.begun), ended.join("; "))];
+    if trial.requests.skipped > 0 {
+        let skipped = turns(trial.requests.skipped);
+        notes.push(format!(
+            "the table leaves out the {skipped} of the measured window that were skipped; the share of good requests \
+             counts them as not good"
+        ));
+    }
+    Some((grid, notes))
 }

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Endpoint;
 use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::Metric;
 use crate::report::foreign::trial::{Completed, Ordered, endpoint_of, known, numbered};
 use crate::report::shown::shown as without_escapes;
-use crate::results::{Report, Setting, file_name};
+use crate::results::{Report, file_name};
 
 /// The percentiles that a result holds, with evalscope's names.
 type Pick = fn(&StatsView) -> Option<f64>;
@@ -57,8 +56,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 fn is_streamed(report: &Report) -> bool {
-    let streams = |endpoint: &Setting<Endpoint>| endpoint.value().capabilities().streams;
-    !report.config.no_stream && report.config.endpoint.as_ref().is_none_or(streams)
+    !report.config.no_stream && report.config.endpoints().iter().any(|endpoint| endpoint.capabilities().streams)
 }
 
 fn arguments(report: &Report, trial: &TrialView) -> Ordered {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{LoadOrigin, Metric};
-use crate::report::cache::cache_line;
+use crate::report::cache::cache_lines;
 use crate::report::console::{classes_table, latency_table, requests_table, slo_table, throughput_table, turns_table};
 use crate::report::failures::{advice, said};
 use crate::report::html::course::{distributions, lags, over_time};
@@ -32,7 +32,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
         }
         @if !trial.slo.objectives.is_empty() {
             (section("Objectives", &html! {
-                (noted(slo_table(&trial.slo, trial.load.origin), "objectives"))
+                (noted(slo_table(trial), "objectives"))
                 (explained(&["objective", "95 % bounds", "PASS, FAIL, INCONCLUSIVE", "good request", "goodput"]))
             }))
         }
@@ -60,7 +60,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             @if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) { p.note { (line) } }
             (table(&throughput_table(trial), "throughput"))
             (noted(tokens_table(report, trial), "tokens of a request"))
-            @if let Some(line) = cache_line(trial) { p.note { (line) } }
+            @for line in cache_lines(trial) { p.note { (line) } }
             (explained(&["open loop", "closed loop", "warm-up", "in flight", "good request", "timed out", "unresolved",
                 "shed", "input_tokens", "output_tokens"]))
             @if counts.to_cancel > 0 { (explained(&["cancelled"])) }
@@ -81,14 +81,21 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
 fn key_figures(trial: &TrialView) -> Vec<(&'static str, String, String)> {
     let counts = &trial.requests;
     let mut tiles = vec![(
-        if trial.load.origin == LoadOrigin::Released { "sent /s" } else { "offered /s" },
+        match trial.load.origin {
+            LoadOrigin::Planned => "offered /s",
+            LoadOrigin::Released => "sent /s",
+            LoadOrigin::Mixed => "planned /s",
+        },
         rate(trial.rates.offered_per_s.or(trial.rates.sent_per_s)),
-        format!("{} requests", count(counts.planned)),
+        match trial.origins {
+            Some(origins) => format!("{} planned, {} released", count(origins.planned), count(origins.released)),
+            None => format!("{} requests", count(counts.planned)),
+        },
     )];
     tiles.push((
         "completed /s",
         rate(trial.rates.completed_per_s),
-        format!("{} of {}", count(counts.completed), count(counts.planned)),
+        format!("{} of {}", count(counts.completed), count(counts.planned - counts.skipped)),
     ));
     for (name, metric) in [("ttft p99", Metric::Ttft), ("tpot p99", Metric::Tpot), ("e2e p99", Metric::E2e)] {
         let Some(stats) = trial.metrics.get(&metric).map(MetricView::headline) else { continue };

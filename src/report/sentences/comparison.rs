@@ -122,7 +122,8 @@ fn unsure(comparison: &Comparison) -> Option<String> {
 pub(in crate::report) fn differences(
     comparison: &Comparison,
 ) -> impl Iterator<Item = (&ComparedLoad, Measure, usize, &Difference)> {
-    comparison.loads.iter().flat_map(|load| {
+    // The figures of single turns are details of those of all turns.
+    comparison.loads.iter().filter(|load| !load.of_turn).flat_map(|load| {
         load.rows.iter().flat_map(move |row| {
             row.differences.iter().enumerate().map(move |(place, found)| (load, row.measure, place + 1, found))
         })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::report::failures::{advice, said};
-use crate::service::{Preflight, PreflightFinding, Unready};
+use crate::service::{Preflight, PreflightAnswer, PreflightFinding, Unready};
 use crate::units::{count, seconds};
 
 /// The findings of a preflight, in sentences. Those of one of several targets or models begin with its name.
@@ -12,12 +12,15 @@ pub(crate) fn preflight_sentences(preflight: &Preflight) -> Vec<String> {
     let answers = &preflight.answers;
     let several =
         answers.iter().any(|answer| (&answer.target, &answer.model) != (&answers[0].target, &answers[0].model));
-    let of = |target: &str, model: &str, sentence: &String| {
-        if several { format!("preflight: {model} at {target}: {sentence}") } else { format!("preflight: {sentence}") }
+    let of = |answer: &PreflightAnswer, sentence: &String| {
+        let PreflightAnswer { target, model, class, .. } = answer;
+        let class = class.as_deref().map_or_else(String::new, |class| format!("class {class}: "));
+        let route = if several { format!("{model} at {target}: ") } else { String::new() };
+        format!("preflight: {class}{route}{sentence}")
     };
     let sentences = answers.iter().flat_map(|answer| {
         let made: Vec<String> = answer.finding_kinds.iter().map(finding).collect();
-        made.into_iter().map(move |sentence| of(&answer.target, &answer.model, &sentence))
+        made.into_iter().map(move |sentence| of(answer, &sentence))
     });
     sentences.collect()
 }
@@ -113,7 +116,7 @@ pub(crate) fn unprimed_text(unready: &Unready) -> String {
 }
 
 fn why_not_sent(unready: &Unready, kind: &str, flag: &str) -> String {
-    let Unready { failure, waited, .. } = unready;
+    let Unready { failure, waited, class, .. } = unready;
     let tried = match (failure.count, *waited) {
         (_, waited) if waited > Duration::ZERO => {
             format!("the service was not ready within {} (--wait-ready)", seconds(waited.as_secs_f64()))
@@ -122,7 +125,8 @@ fn why_not_sent(unready: &Unready, kind: &str, flag: &str) -> String {
         (tries, _) => format!("{} {kind} requests failed, so the load was not sent", count(tries)),
     };
     let advice = advice(failure, None).map_or_else(String::new, |advice| format!("; {advice}"));
-    format!("{}; {tried}{advice}; {flag} sends the load all the same", said(failure))
+    let class = class.as_deref().map_or_else(String::new, |class| format!("class {class}: "));
+    format!("{class}{}; {tried}{advice}; {flag} sends the load all the same", said(failure))
 }
 
 #[cfg(test)]
@@ -130,7 +134,6 @@ mod tests {
     use super::*;
     use crate::metrics::FailureGroup;
     use crate::record::FailureCause;
-    use crate::service::PreflightAnswer;
 
     #[test]
     fn a_priming_that_fails_names_the_option_that_leaves_it_out() {
@@ -140,7 +143,7 @@ mod tests {
             count: 3,
             words: "no answer within 2 s".to_owned(),
         };
-        let unready = Unready { target: "http://h".to_owned(), failure, waited: Duration::ZERO };
+        let unready = Unready { target: "http://h".to_owned(), class: None, failure, waited: Duration::ZERO };
         let said = unprimed_text(&unready);
         assert!(said.contains("3 priming requests failed") && said.ends_with("--no-prime sends the load all the same"));
         assert!(!said.contains("preflight"), "{said}");
@@ -150,6 +153,7 @@ mod tests {
     fn a_service_that_cannot_take_the_load_is_told_in_its_own_words_first() {
         let unready = |kind: &str, words: &str, count: u64, waited: Duration| Unready {
             target: "http://h".to_owned(),
+            class: None,
             failure: FailureGroup { kind: kind.to_owned(), cause: FailureCause::Other, count, words: words.to_owned() },
             waited,
         };

@@ -63,7 +63,7 @@ fn a_share_of_each_prompt_is_a_head_of_one_text() {
     for tokenizer in ALL.iter() {
         let length = PrefixLength::Share(Ratio::new(0.5).unwrap());
         let plan = plan(tokenizer, "100..300", salted());
-        let plan = plan.sharing_prefixes(Some(Prefixes::groups(1, length, Seed::new(1))));
+        let plan = plan.sharing_prefixes(Some(Prefixes { primed: true, ..Prefixes::groups(1, length, Seed::new(1)) }));
         let longest = plan.primer(0, 1 << 40).prompt().into_owned();
         for id in 0..60 {
             let (spec, shared) = (plan.spec(id), plan.shared(id).unwrap());

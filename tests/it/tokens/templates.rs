@@ -108,8 +108,12 @@ fn a_system_message_and_a_prefix_are_part_of_the_length() {
     for [alone, framed, marked] in WITHIN.iter() {
         for (tokenizer, source) in [(framed, FRAMED), (marked, MARKED)] {
             let length = PrefixLength::Tokens("32".parse().unwrap());
-            let prefixes =
-                Prefixes { system_tokens: 48, system_message: true, ..Prefixes::groups(3, length, Seed::new(1)) };
+            let prefixes = Prefixes {
+                system_tokens: 48,
+                system_message: true,
+                primed: true,
+                ..Prefixes::groups(3, length, Seed::new(1))
+            };
             let plan = plan(tokenizer, "256", salted()).made_of(TextKind::Text).sharing_prefixes(Some(prefixes));
             for id in 0..10 {
                 let spec = plan.spec(id);
