@@ -1,5 +1,5 @@
-//! Owns the text on a fleet: number of replicas, reasons, cost and assumptions; at most 80 columns. The HTML page has the
-//! same facts and tables.
+//! Owns the text on a fleet: number of replicas, reasons, cost and assumptions; at most 80 columns. The HTML page has
+//! the same facts and tables.
 
 use std::fmt::Write as _;
 

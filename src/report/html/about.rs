@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::client::ReceiveClock;
-use crate::report::html::parts::Page;
+use crate::report::html::parts::{Page, cut};
 use crate::report::text::Text;
 use crate::report::words::page as words;
 use crate::results::Report;
@@ -25,13 +25,13 @@ pub(super) fn content(page: &Page, report: &Report) -> Markup {
         Text::data(count(host.workers as u64)),
     ];
     let rows = [
-        (words::F_COMMAND, Text::data(report.command.join(" "))),
+        (words::F_COMMAND, Text::data(cut(&report.command.join(" ")))),
         (words::F_SEED, Text::data(report.seed.to_string())),
         (words::F_SALT, Text::data(report.config.salt.as_ref().map_or("", |salt| salt.text()))),
         (words::F_PLAN, Text::data(report.plan_fingerprint.as_str())),
         (words::F_BODY, Text::data(report.body_fingerprint.as_deref().unwrap_or_default())),
         (words::F_TOKENS, words::F_COUNTED.with([Text::data(report.token_estimate.as_str())])),
-        (words::F_METADATA, Text::data(metadata.join(" · "))),
+        (words::F_METADATA, Text::data(cut(&metadata.join(" · ")))),
         (words::F_STARTED, Text::data(report.started.as_str())),
         (words::F_TOOL, Text::data(format!("{} {}{git}", tool.name, tool.version))),
         (words::F_GENERATOR, words::F_HOST.with(generator)),
@@ -43,7 +43,7 @@ pub(super) fn content(page: &Page, report: &Report) -> Markup {
         &html! {
             (page.facts(&rows, words::T_MEASURED))
             (page.explained(&["plan fingerprint", "body fingerprint", "seed", "salt"]))
-            details { summary { (page.say(words::CONFIGURATION)) } pre tabindex="0" { code { (yaml) } } }
+            details { summary { (page.say(words::CONFIGURATION)) } pre tabindex="0" { code { (cut(&yaml)) } } }
         },
     )
 }

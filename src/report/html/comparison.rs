@@ -15,15 +15,21 @@ use crate::report::text::{Lang, Text};
 use crate::report::words::{charts, page as words};
 use crate::results::{ComparedLoad, ComparedRow, Comparison, Difference, tool};
 
+/// The most charts of differences on a page: those of the first loads and runs. The tables hold all differences.
+const MOST_FORESTS: usize = 12;
+
 /// The page of `comparison` in HTML. `json` is the comparison, which the page carries.
 pub(crate) fn render_comparison_html(comparison: &Comparison, json: &Value, lang: Lang) -> Result<String, Error> {
     let (tool, page) = (tool(), Page::new(lang));
     let letters: Vec<&str> = comparison.runs.iter().map(|run| run.letter.as_str()).collect();
     let title = words::COMPARISON_OF.with([Text::data(letters.join(", "))]);
     let header = html! { h1 { (title.of(lang)) } (page.sentences_are_english()) };
-    let drawn = |load: &ComparedLoad| {
+    let mut left = MOST_FORESTS;
+    let mut drawn = |load: &ComparedLoad| {
         let charts =
             (1..letters.len()).map(|run| forest(comparison, load, run)).filter(|forest| !forest.rows.is_empty());
+        let charts: Vec<Forest> = charts.take(left).collect();
+        left -= charts.len();
         html! {
             div.charts { @for forest in charts { (page.forest(&forest)) } }
         }
@@ -45,7 +51,7 @@ pub(crate) fn render_comparison_html(comparison: &Comparison, json: &Value, lang
         let chart = if part.tables.is_empty() {
             html! {}
         } else {
-            loads.next().map_or_else(|| html! {}, drawn)
+            loads.next().map_or_else(|| html! {}, &mut drawn)
         };
         // The heading of a load is its description, which is data.
         let heading = headings.into_iter().find(|said| said.en == part.heading);

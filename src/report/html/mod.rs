@@ -20,7 +20,7 @@ use maud::{Markup, html};
 
 use crate::error::Error;
 use crate::report::answer::{Answer, News, answer_of};
-use crate::report::html::parts::{Page, capital};
+use crate::report::html::parts::{Page, capital, cut};
 use crate::report::html::shell::shell;
 use crate::report::next::next_of;
 use crate::report::shown::shown as without_escapes;
@@ -31,8 +31,6 @@ use crate::results::Report;
 
 /// The largest page, in bytes: mail and chat still take it, and it opens at once.
 pub const MOST_BYTES: usize = 400_000;
-/// The longest command or configuration on a page, in characters.
-const MOST_TEXT: usize = 20_000;
 
 /// The page of `report` in HTML, in English.
 pub fn render_html(report: &Report) -> Result<String, Error> {
@@ -113,12 +111,4 @@ fn content(page: &Page, report: &Report) -> Markup {
     };
     let title = format!("{} · tonnage", title.of(lang));
     shell(page, &report.tool, &title, (&header, &main), words::HOLDS_RESULT)
-}
-
-/// `text`, cut off where it would fill the page.
-fn cut(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.char_indices().nth(MOST_TEXT) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
 }

@@ -1,9 +1,11 @@
 //! Owns the parts that pages are made of: sections, tables, figures, lists and explanations of terms.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use maud::{Markup, html};
 
+use crate::metrics::Metric;
 use crate::report::chart::{Chart, Forest, Lanes};
 use crate::report::layout::Grid;
 use crate::report::text::{Lang, Said, Text};
@@ -15,6 +17,9 @@ use crate::units::count;
 const MOST_ROWS: usize = 120;
 /// The most sentences of a list on a page. Of more, the first ones are shown, and that is said.
 const MOST_LINES: usize = 60;
+
+/// The longest command or configuration on a page, in characters.
+const MOST_TEXT: usize = 20_000;
 
 /// A key figure: its name, the figure, and a remark below.
 pub(super) type Tile = (Said, String, Text);
@@ -55,7 +60,7 @@ impl Page {
     }
 
     /// The word `text` of a table in the language of the page.
-    pub(super) fn cell(&self, text: &'static str) -> std::borrow::Cow<'static, str> {
+    pub(super) fn cell(&self, text: &'static str) -> Cow<'static, str> {
         grids::cell(self.lang, text)
     }
 
@@ -260,7 +265,7 @@ impl Page {
 }
 
 /// The legend's name of `metric` on charts: its key.
-pub(super) fn key_of(metric: crate::metrics::Metric) -> Text {
+pub(super) fn key_of(metric: Metric) -> Text {
     Text::data(metric.key().replace('_', " "))
 }
 
@@ -272,4 +277,12 @@ pub(super) fn capital(text: &str) -> String {
         return text.to_owned();
     }
     first.to_uppercase().chain(characters).collect()
+}
+
+/// `text`, cut off where it would fill the page.
+pub(super) fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }

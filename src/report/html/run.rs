@@ -43,8 +43,8 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
         (page.section(words::LATENCY, &html! {
             (page.noted(latency_table(trial), words::T_LATENCY))
             (page.figures(&percentiles(trial)))
-            (page.explained(&["p50, p90, p99", "95 % interval", "planned instant", "sent", "ttft", "ttfo", "e2e", "tpot",
-                "itl", "tbt", "stall", "output_speed"]))
+            (page.explained(&["p50, p90, p99", "95 % interval", "planned instant", "sent", "ttft", "ttfo", "e2e",
+                "tpot", "itl", "tbt", "stall", "output_speed"]))
         }))
         @let spread = histograms(trial);
         @if !spread.is_empty() { (page.section(words::DISTRIBUTIONS, &page.figures(&spread))) }

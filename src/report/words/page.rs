@@ -86,8 +86,8 @@ words! {
     K_SENT: "sent /s", "每秒发送";
     K_OFFERED: "offered /s", "每秒发出";
     K_COMPLETED: "completed /s", "每秒完成";
-    K_TTFT: "ttft p99", "TTFT p99";
-    K_TPOT: "tpot p99", "TPOT p99";
+    K_TTFT: "ttft p99", "首 Token 时间 p99";
+    K_TPOT: "tpot p99", "每 Token 时间 p99";
     K_E2E: "e2e p99", "端到端 p99";
     K_ITEMS: "items /s", "每秒条目";
     K_TOKENS: "output tok/s", "输出 Token/s";
@@ -104,10 +104,10 @@ words! {
     K_CARRIED: "carried", "可承载";
     K_MISSED: "not completed", "未完成";
     R_REQUESTS: "{} requests", "{} 个请求";
-    R_OF: "{} of {}", "{} / {}";
+    R_OF: "{} of {}", "{} 个（共 {} 个）";
     R_PROBES: "{} probes", "{} 次探测";
-    R_CI: "95 %: {}", "95 %：{}";
-    R_P50: "p50 {}", "中位数 {}";
+    R_CI: "95 %: {}", "95 % 区间：{}";
+    R_P50: "p50 {}", "中位数（p50）{}";
     R_PER_S: "{} per second", "每秒 {}";
     R_CONFIDENCE: "with {} confidence", "置信度 {}";
     R_OF_DEMAND: "of {} asked", "需求 {}";
