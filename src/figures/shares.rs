@@ -17,6 +17,8 @@ const MOST_POWERS: u32 = 4;
 const NAMED: [f64; 3] = [0.5, 0.75, 0.95];
 /// The most bars of a histogram.
 const MOST_BARS: u32 = 36;
+/// Empty bars on each side of a histogram of counts.
+const MARGIN: u64 = 2;
 
 /// A histogram with few bars, in the unit of the metric.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -107,7 +109,8 @@ fn bars(histograms: &[(&Histogram<u64>, u64)], metric: Metric) -> Option<Bars> {
     let shares = histograms.iter().map(|(histogram, total)| {
         let mut counts = vec![0u64; ends.len() - 1];
         for value in histogram.iter_recorded() {
-            let place = ends.partition_point(|end| *end <= value.value_iterated_to() as f64) - 1;
+            // A time of 0 has no place on an axis of ratios: it is in the first bar.
+            let place = ends.partition_point(|end| *end <= value.value_iterated_to() as f64).saturating_sub(1);
             counts[place.min(ends.len() - 2)] += value.count_since_last_iteration();
         }
         counts.into_iter().map(|count| count as f64 / (*total).max(1) as f64).collect()
@@ -122,7 +125,9 @@ fn bars(histograms: &[(&Histogram<u64>, u64)], metric: Metric) -> Option<Bars> {
 fn ends(low: u64, high: u64, unit: Unit) -> Vec<f64> {
     if unit != Unit::Seconds {
         let width = (high - low + 1).div_ceil(u64::from(MOST_BARS)).max(1);
-        let number = (high - low) / width + 1;
+        // Room beside the values: a load of one length is then a bar, not a full plot.
+        let low = low.saturating_sub(MARGIN * width);
+        let number = (high - low) / width + 1 + MARGIN;
         return (0..=number).map(|place| (low + place * width) as f64).collect();
     }
     // Values are kept to three digits: closer ends would leave gaps between bars.
@@ -152,12 +157,18 @@ mod tests {
     #[test]
     fn every_value_is_in_one_bar_whatever_the_range() {
         for metric in [Metric::Ttft, Metric::InputTokens, Metric::OutputSpeed] {
-            for values in [vec![1], vec![128; 5], vec![3, 900, 7_000_000], (1..2_000).collect(), vec![3_600_000_000, 1]]
-            {
+            for values in [
+                vec![0],
+                vec![1],
+                vec![128; 5],
+                vec![0, 3, 900, 7_000_000],
+                (1..2_000).collect(),
+                vec![3_600_000_000, 1],
+            ] {
                 let number = values.len();
                 let one = histogram(values.clone());
                 let bars = bars(&[(&one, one.len())], metric).unwrap();
-                assert!(bars.ends.len() - 1 <= MOST_BARS as usize && bars.ends.is_sorted(), "{values:?}: {bars:?}");
+                assert!(bars.ends.len() - 1 <= MOST_BARS as usize + 4 && bars.ends.is_sorted(), "{values:?}: {bars:?}");
                 let sum: f64 = bars.shares[0].iter().sum();
                 assert!((sum - 1.0).abs() < 1e-9 && bars.shares[0].len() == bars.ends.len() - 1, "{number}: {bars:?}");
             }
@@ -169,8 +180,8 @@ mod tests {
     fn two_histograms_share_their_bars() {
         let (asked, came) = (histogram([100, 100, 100, 100]), histogram([98, 100, 102, 140]));
         let bars = bars(&[(&asked, 4), (&came, 8)], Metric::InputTokens).unwrap();
-        assert_eq!((bars.ends[0], bars.ends[1]), (98.0, 100.0));
-        assert_eq!((bars.shares[0][0], bars.shares[0][1]), (0.0, 1.0));
-        assert_eq!((bars.shares[1][0], bars.shares[1][1], bars.shares[1][2]), (0.125, 0.125, 0.125));
+        assert_eq!((bars.ends[2], bars.ends[3]), (98.0, 100.0));
+        assert_eq!((bars.shares[0][2], bars.shares[0][3]), (0.0, 1.0));
+        assert_eq!((bars.shares[1][2], bars.shares[1][3], bars.shares[1][4]), (0.125, 0.125, 0.125));
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the tests of what the HTML page adds to the console: charts with their tables, classes, languages, and its size.
+//! Owns the tests of what the HTML page adds to the console: charts with their tables, classes, languages, and size.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tonnage::results::Report;
 use crate::cli::{all_refused, folder, run, text};
 use crate::report_pages::{carried, figures, made, report_of, seen};
 
-const MIX: &str = "{chat: {weight: 70, input-tokens: 16, output-tokens: 4, slo: [p90 ttft<=5s]}, \
+const MIX: &str = "{chat: {weight: 70, input-tokens: 16, slo: [p90 ttft<=5s]}, \
     batch: {weight: 30, input-tokens: 64, output-tokens: 8, slo: [p90 e2e<=9s]}}";
 
 /// The results whose pages together have every part: a run with a ramp, a mix, a sweep and a search.
@@ -212,7 +212,7 @@ fn a_page_of_any_run_is_small() {
 #[test]
 fn the_page_of_a_fleet_holds_the_figures_of_the_console_in_both_languages() {
     let folder = folder();
-    let trace: String = std::iter::once("timestamp,input_tokens,output_tokens\n".to_owned())
+    let trace: String = std::iter::once("arrived_at,num_prefill_tokens,num_decode_tokens\n".to_owned())
         .chain((0..600).map(|row| format!("{},100,10\n", f64::from(row) * 0.5)))
         .collect();
     std::fs::write(folder.path().join("trace.csv"), trace).expect("a file");

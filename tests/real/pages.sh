@@ -5,6 +5,8 @@
 . "$(dirname "$0")/common.sh"
 debian chromium chromium
 debian npm npm
+# Without a font the Chinese pages are boxes on the screenshots.
+[ -n "$(fc-list :lang=zh)" ] || debian no-such-program fonts-wqy-microhei
 shots=${TONNAGE_SHOTS:-$kept/shots}
 mkdir -p "$shots" "$kept/npm"
 [ -d "$kept/npm/node_modules/axe-core" ] ||
@@ -20,14 +22,15 @@ page() {
     case $code in 0 | 1 | 4) ;; *) echo "$*: exit code $code" && exit 1 ;; esac
 }
 page run --rate 20/s --duration 20s "${slo[@]}" --out run
-page run --profile 'hold 10/s 8s; hold 60/s 6s; hold 10/s 8s' "${slo[@]}" --timeout 3s --out spike
+page run --profile 'constant 10/s 8s; constant 150/s 6s; constant 10/s 10s' "${slo[@]}" --timeout 3s --out spike
 page run --rate 20/s --duration 15s --out mix --mix "{chat: {weight: 70, input-tokens: 128, output-tokens: 32,
     slo: [p90 ttft<=500ms]}, batch: {weight: 30, input-tokens: 512, output-tokens: 64, slo: [p90 e2e<=10s]}}"
 page sweep --rates 5,10,20,30,40,60 --duration 6s "${slo[@]}" --metadata gpus=2 --out sweep
+mkdir pages
 page search --slo 'p99 ttft<=500ms' --precision 20% --budget 60s --out search
 for lang in en zh; do
     for of in run spike mix sweep search; do
-        "$TONNAGE" report "$of" --to html --lang "$lang" --out "pages/$lang-$of" 2>/dev/null
+        "$TONNAGE" report "$of" --to html --lang "$lang" --out "pages/$lang-$of" 2>"$place/report.log"
         mv "pages/$lang-$of/report.html" "pages/$lang-$of.html"
     done
     "$TONNAGE" compare run spike --to html --lang "$lang" >"pages/$lang-compare.html"

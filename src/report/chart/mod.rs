@@ -173,9 +173,11 @@ impl Chart {
     /// The scales of both axes, wide enough for every value, reference line and range.
     fn scales(&self) -> [Scale; 2] {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let across = points()
-            .filter(|point| point.y.is_some())
-            .map(|point| point.x)
+        // The last point of bars has no value: it is the end of the last bar.
+        let across = (self.series.iter())
+            .flat_map(|series| series.points.iter().map(move |point| (series.form, point)))
+            .filter(|(form, point)| *form == Form::Bars || point.y.is_some())
+            .map(|(_, point)| point.x)
             .chain(self.rules.iter().filter(|rule| !rule.is_level).map(|rule| rule.at))
             .chain(self.ranges.iter().flat_map(|range| range.ends));
         let up = points()
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_chart_of_one_value_or_of_zeros_is_drawn_within_its_frame() {
-        for kind in [Kind::Linear, Kind::Near, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Near, Kind::Whole, Kind::Log, Kind::Tail] {
             for value in [0.0, 1e-9, 0.5, 1.0, 7.0, 1e9] {
                 let chart = Chart::new(data(""), data(""), axis(kind), axis(kind)).series(
                     data("a"),

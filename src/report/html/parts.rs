@@ -1,7 +1,8 @@
 //! Owns the parts that pages are made of: sections, tables, figures, lists and explanations of terms.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
@@ -38,11 +39,13 @@ pub(super) struct Page {
     /// The language of the page.
     pub(super) lang: Lang,
     charts: Cell<usize>,
+    /// How often each label of a table was used.
+    labels: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Page {
     pub(super) fn new(lang: Lang) -> Self {
-        Self { lang, charts: Cell::new(0) }
+        Self { lang, ..Self::default() }
     }
 
     /// The text in the language of the page.
@@ -62,6 +65,14 @@ impl Page {
     /// The word `text` of a table in the language of the page.
     pub(super) fn cell(&self, text: &'static str) -> Cow<'static, str> {
         grids::cell(self.lang, text)
+    }
+
+    /// What the table `name` is to those who cannot see it. A page has no two tables with one label.
+    pub(super) fn label(&self, name: &str) -> String {
+        let label = words::TABLE_OF.with([Text::data(name)]).of(self.lang).to_owned();
+        let mut labels = self.labels.borrow_mut();
+        let times = labels.entry(label.clone()).and_modify(|times| *times += 1).or_insert(1);
+        if *times == 1 { label } else { format!("{label} ({times})") }
     }
 
     fn number(&self) -> usize {
@@ -149,10 +160,16 @@ impl Page {
         let step = rows.len().div_ceil(MOST_ROWS).max(1);
         let is_word = |place: usize| place > 0 || cells == Cells::Words;
         html! {
-            div.scroll tabindex="0" role="region" aria-label=(words::TABLE_OF.with([Text::data(name)]).of(lang)) {
+            div.scroll tabindex="0" role="region" aria-label=(self.label(name)) {
                 table {
                     thead {
-                        tr { @for heading in grid.headings() { th scope="col" { (grids::heading(lang, heading)) } } }
+                        tr {
+                            @for heading in grid.headings() {
+                                @if heading.is_empty() { td {} } @else {
+                                    th scope="col" { (grids::heading(lang, heading)) }
+                                }
+                            }
+                        }
                     }
                     tbody {
                         @for row in rows.iter().step_by(step) {
@@ -186,9 +203,8 @@ impl Page {
 
     /// Names with texts, side by side; empty texts are left out.
     pub(super) fn facts(&self, rows: &[(Said, Text)], name: Said) -> Markup {
-        let label = words::TABLE_OF.with([name.into()]);
         html! {
-            div.scroll tabindex="0" role="region" aria-label=(label.of(self.lang)) {
+            div.scroll tabindex="0" role="region" aria-label=(self.label(self.say(name))) {
                 table.words {
                     tbody {
                         @for (name, text) in rows.iter().filter(|(_, text)| !text.of(self.lang).is_empty()) {
@@ -269,11 +285,12 @@ pub(super) fn key_of(metric: Metric) -> Text {
     Text::data(metric.key().replace('_', " "))
 }
 
-/// `text` with a capital letter first, unless it begins with a term such as `p99`.
+/// `text` with a capital letter first, unless it begins with a term such as `p99` or `error_rate`.
 pub(super) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else { return String::new() };
-    if characters.clone().next().is_some_and(|second| second.is_ascii_digit()) {
+    let is_key = text.split_whitespace().next().is_some_and(|word| word.contains('_'));
+    if is_key || characters.clone().next().is_some_and(|second| second.is_ascii_digit()) {
         return text.to_owned();
     }
     first.to_uppercase().chain(characters).collect()

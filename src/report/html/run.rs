@@ -137,9 +137,9 @@ fn failures(page: &Page, report: &Report, trial: &TrialView) -> Markup {
     } else {
         Vec::new()
     };
-    let name = words::TABLE_OF.with([words::T_FAILURES.into()]);
+    let label = page.label(page.say(words::T_FAILURES));
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(name.of(page.lang)) {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
             table.words {
                 thead {
                     tr {

@@ -112,13 +112,14 @@ fn misses(report: &Report, found: &SearchFindings, place: usize) -> Chart {
         let axis = Axis { name: words::SHARE_MISSED.into(), kind: Kind::Log, show: percent };
         (words::MISSES_TITLE.with([named]), words::MISSES_TOLD, axis)
     };
+    let share = allowed.and_then(|objective| objective.allowed_share).filter(|_| !of_mean);
     let chart = Chart::new(title, told, level_axis(found.figures.over), axis)
         .series(words::PROBE, Form::Marks, points(&|end| end != End::Overloaded))
         .series(words::PROBE_OVERLOADED, Form::Marks, points(&|end| end == End::Overloaded))
-        .series(words::FITTED, Form::Line, fitted(found, place, of_mean));
+        .series(words::FITTED, Form::Line, fitted(found, place, share));
     let chart = match allowed {
         Some(objective) if of_mean => chart.level(words::ALLOWED, objective.limit),
-        Some(objective) => match objective.allowed_share {
+        Some(_) => match share {
             Some(share) => chart.level(words::ALLOWED_SHARE.with([Text::data(percent(share))]), share),
             None => chart,
         },
@@ -127,23 +128,26 @@ fn misses(report: &Report, found: &SearchFindings, place: usize) -> Chart {
     with_answer(chart, found)
 }
 
-/// The fitted curve of the share of misses, over the levels of the probes. Objectives on means have none here.
-fn fitted(found: &SearchFindings, place: usize, of_mean: bool) -> Vec<Point> {
-    let Some(course) = found.course.as_ref().filter(|course| course.objective == place && !of_mean) else {
+/// The fitted curve of the share of misses, over the levels of the probes and of the answer. An objective on a mean
+/// allows no share, and has none.
+fn fitted(found: &SearchFindings, place: usize, allowed: Option<f64>) -> Vec<Point> {
+    let Some((course, allowed)) = found.course.as_ref().filter(|course| course.objective == place).zip(allowed) else {
         return Vec::new();
     };
-    let levels = || found.probes.iter().map(|probe| probe.level.value());
-    let (low, high) = (levels().fold(f64::INFINITY, f64::min), levels().fold(0.0, f64::max));
+    let answer = found.figures.interval.into_iter().flatten().flatten();
+    let levels: Vec<f64> = found.probes.iter().map(|probe| probe.level.value()).chain(answer).collect();
+    let (low, high) =
+        (levels.iter().copied().fold(f64::INFINITY, f64::min), levels.iter().copied().fold(0.0, f64::max));
     let shares = found.probes.iter().filter_map(|probe| probe.counts.get(place)).filter(|count| count.misses > 0);
     // Far below the probes the curve has shares that no probe could show: they would flatten all others.
-    let least = 0.1 * shares.map(Count::share).fold(1.0, f64::min);
+    let least = 0.1 * shares.map(Count::share).fold(allowed, f64::min);
     let inside = course.curve.iter().filter(|[level, share]| (low..=high).contains(level) && *share >= least);
     inside.map(|[level, share]| Point::at(*level, Some(*share))).collect()
 }
 
 /// The interval and the best estimate after each probe.
 fn narrowing(found: &SearchFindings) -> Chart {
-    let steps = Axis { name: words::PROBES_AXIS.into(), kind: Kind::Linear, show: |number| format!("{number:.0}") };
+    let steps = Axis { name: words::PROBES_AXIS.into(), kind: Kind::Whole, show: |number| format!("{number:.0}") };
     let brackets = found.course.as_ref().map(|course| course.brackets.as_slice()).unwrap_or_default();
     let point = |after: &BracketAfter| Point {
         x: after.probes as f64,
@@ -227,7 +231,7 @@ fn order(report: &Report, found: &SearchFindings) -> Chart {
         loads.filter_map(|(trial, load)| point(trial, load.point)).collect()
     };
     let axis = level_axis(found.figures.over);
-    let steps = Axis { name: words::LOAD_NUMBER.into(), kind: Kind::Linear, show: |number| format!("{number:.0}") };
+    let steps = Axis { name: words::LOAD_NUMBER.into(), kind: Kind::Whole, show: |number| format!("{number:.0}") };
     let mut chart = Chart::new(words::ORDER_TITLE, words::ORDER_TOLD, steps, axis)
         .series(words::PROBE, Form::MarkedLine, series(true))
         .series(words::OTHER_LOAD, Form::Marks, series(false));

@@ -25,7 +25,7 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("asked", "要求"), said("counted", "本地计数"), said("server", "服务器"), said("server to asked", "服务器相对要求"),
     said("load", "负载"), said("sent/s", "发送/s"), said("done/s", "完成/s"), said("good/s", "达标/s"),
     said("attained", "达标率"), said("verdict", "判定"), said("sessions/s", "会话/s"), said("probe", "探测"),
-    said("rate/s", "速率/s"), said("users", "用户数"), said("speed", "倍速"), said("in system", "系统内时间"),
+    said("rate", "速率"), said("users", "用户数"), said("scale", "倍速"), said("in system", "系统内时间"),
     said("ended", "结束方式"), said("difference", "差异"), said("in %", "以 % 计"), said("95 % interval", "95 % 置信区间"),
     said("against A", "与 A 相比"), said("replica", "副本"), said("sized by", "规划速率"), said("best", "最佳"),
     said("upper", "上界"), said("in fleet", "集群内"), said("stock", "库存"), said("alone", "单独"),
