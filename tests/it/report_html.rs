@@ -231,7 +231,7 @@ fn the_page_of_a_fleet_holds_the_figures_of_the_console_in_both_languages() {
         }
         assert_eq!(carried(&html)["fleet"]["choices"][0]["name"], "h100");
         assert!(html.len() < MOST_BYTES);
-        let data = ["h100", "l40s", "trace.csv", "stated"];
+        let data = ["h100", "l40s", "trace.csv", "stated", "random", "round robin", "least loaded"];
         speaks_chinese("fleet", &html, &sized(&["--to", "html", "--lang", "zh"]), &data);
     }
 }

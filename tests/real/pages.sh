@@ -34,8 +34,8 @@ for lang in en zh; do
         mv "pages/$lang-$of/report.html" "pages/$lang-$of.html"
     done
     "$TONNAGE" compare run spike --to html --lang "$lang" >"pages/$lang-compare.html"
-    "$TONNAGE" size search --demand 50/s --price 2.5/h --check small --slo 'p99 ttft<=500ms' --to html --lang "$lang" \
+    "$TONNAGE" size search --profile 'ramp 10/s..80/s 10m' --price 2.5/h --check small --slo 'p99 ttft<=500ms' --to html --lang "$lang" \
         >"pages/$lang-size.html" 2>"$place/size.log" ||
-        "$TONNAGE" size --replica-rate 4.43/s --demand 50/s --price 2.5/h --to html --lang "$lang" >"pages/$lang-size.html"
+        "$TONNAGE" size --replica-rate 4.43/s --profile 'ramp 10/s..80/s 10m' --price 2.5/h --to html --lang "$lang" >"pages/$lang-size.html"
 done
 NODE_PATH=$kept/npm/node_modules node "$here/pages.js" "$place/pages" "$shots"

@@ -21,6 +21,8 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 248.0;
 /// Vertical distance of the names of reference lines that stand beside each other.
 const LINE: f64 = 15.0;
+/// Half the width of a digit of a tick.
+const HALF_DIGIT: f64 = 3.8;
 /// The most marks of a series. Of more points, every k-th has one; a line still goes through all of them.
 const MOST_MARKS: usize = 120;
 
@@ -116,11 +118,12 @@ impl Chart {
                     text.alt[place % 2 == 1] x=(format!("{:.1}", LEFT - 8.0)) y=(format!("{:.1}", at + 4.0))
                         text-anchor="end" { (tick_text(self.y.kind, self.y.show, tick)) }
                 }
-                @for (place, tick) in frame.x.ticks().into_iter().enumerate() {
-                    @let at = frame.x(tick);
+                @for (place, (at, text)) in self.across(frame).into_iter().enumerate() {
                     path.tick d=(format!("M{at:.1} {BOTTOM}V{:.1}", BOTTOM + 5.0)) {}
-                    text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", BOTTOM + 20.0))
-                        text-anchor="middle" { (tick_text(self.x.kind, self.x.show, tick)) }
+                    @if let Some(text) = text {
+                        text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", BOTTOM + 20.0))
+                            text-anchor="middle" { (text) }
+                    }
                 }
                 path.base d=(format!("M{LEFT} {BOTTOM}H{RIGHT}")) {}
                 text.name x="4" y="16" { (self.y.name.of(lang)) }
@@ -129,6 +132,22 @@ impl Chart {
                 }
             }
         }
+    }
+
+    /// The ticks of the horizontal axis: where, and with which text. A text that would touch the one before it is left
+    /// out.
+    fn across(&self, frame: &Frame) -> Vec<(f64, Option<String>)> {
+        let mut free = f64::NEG_INFINITY;
+        let tick = |tick: f64| {
+            let (at, text) = (frame.x(tick), tick_text(self.x.kind, self.x.show, tick));
+            let half = text.chars().count() as f64 * HALF_DIGIT;
+            if at - half < free {
+                return (at, None);
+            }
+            free = at + half + HALF_DIGIT;
+            (at, Some(text))
+        };
+        frame.x.ticks().into_iter().map(tick).collect()
     }
 
     fn rules(&self, frame: &Frame, lang: Lang) -> Markup {

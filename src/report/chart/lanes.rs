@@ -51,7 +51,7 @@ pub(in crate::report) struct Lanes {
     /// The same for those who cannot see it.
     pub(in crate::report) description: Text,
     /// The requests, from above.
-    pub(in crate::report) lanes: Vec<Lane>,
+    pub(in crate::report) requests: Vec<Lane>,
 }
 
 /// A part of a bar: its name and its class of style.
@@ -86,7 +86,7 @@ impl Lane {
 impl Lanes {
     /// The scale: as wide as most requests need.
     fn scale(&self) -> Scale {
-        let mut lengths: Vec<f64> = self.lanes.iter().map(Lane::length_s).collect();
+        let mut lengths: Vec<f64> = self.requests.iter().map(Lane::length_s).collect();
         lengths.sort_by(f64::total_cmp);
         let usual = lengths.get(lengths.len() * 3 / 4).copied().unwrap_or(1.0);
         let longest = lengths.last().copied().unwrap_or(1.0);
@@ -98,10 +98,10 @@ impl Lanes {
         let scale = self.scale();
         let x = |at_s: f64| LEFT + (RIGHT - LEFT) * scale.place(at_s);
         let edge_s = scale.ticks().last().copied().unwrap_or(f64::INFINITY);
-        let bottom = TOP + LANE * self.lanes.len() as f64;
+        let bottom = TOP + LANE * self.requests.len() as f64;
         let (title, told) = (format!("c{number}-title"), format!("c{number}-told"));
         let mut bars = PARTS.map(|_| String::new());
-        for (place, lane) in self.lanes.iter().enumerate() {
+        for (place, lane) in self.requests.iter().enumerate() {
             let y = TOP + LANE * place as f64 + (LANE - BAR) / 2.0;
             for (part, from_s, until_s) in lane.parts() {
                 let (from, until) = (x(from_s), x(until_s));
@@ -125,7 +125,7 @@ impl Lanes {
                     text.name x=(format!("{RIGHT}")) y=(format!("{:.1}", bottom + 38.0)) text-anchor="end" {
                         (charts::SINCE_PLANNED.of(lang))
                     }
-                    @for (place, lane) in self.lanes.iter().enumerate().step_by(NAMED) {
+                    @for (place, lane) in self.requests.iter().enumerate().step_by(NAMED) {
                         text x=(format!("{:.1}", LEFT - 8.0)) y=(format!("{:.1}", TOP + LANE * place as f64 + 9.0))
                             text-anchor="end" { (seconds(lane.planned_s)) }
                     }
@@ -133,7 +133,7 @@ impl Lanes {
                 @for ((_, class), path) in PARTS.iter().zip(&bars) {
                     @if !path.is_empty() { path class=(class) d=(path) {} }
                 }
-                @for (place, lane) in self.lanes.iter().enumerate() {
+                @for (place, lane) in self.requests.iter().enumerate() {
                     @let y = TOP + LANE * (place as f64 + 0.5);
                     @if lane.length_s() > edge_s {
                         path.lane.beyond d=(format!("M{RIGHT} {:.1}l8 {h}l-8 {h}Z", y - BAR / 2.0, h = BAR / 2.0)) {}
@@ -150,7 +150,7 @@ impl Lanes {
 
     /// The legend: the parts of a bar that are there, and the mark of a request that did not complete.
     pub(in crate::report) fn legend(&self, lang: Lang) -> Markup {
-        let has = |part: usize| self.lanes.iter().flat_map(Lane::parts).any(|(place, ..)| place == part);
+        let has = |part: usize| self.requests.iter().flat_map(Lane::parts).any(|(place, ..)| place == part);
         html! {
             ul.legend {
                 @for (place, (name, class)) in PARTS.into_iter().enumerate().filter(|(place, _)| has(*place)) {
@@ -161,7 +161,7 @@ impl Lanes {
                         (name.of(lang))
                     }
                 }
-                @if self.lanes.iter().any(|lane| lane.missed.is_some()) {
+                @if self.requests.iter().any(|lane| lane.missed.is_some()) {
                     li {
                         svg.key viewBox="0 0 34 12" aria-hidden="true" { path.cross d=(cross(17.0, 6.0)) {} }
                         (charts::NOT_COMPLETED.of(lang))
@@ -178,7 +178,7 @@ impl Lanes {
         headings.push(charts::NOT_COMPLETED.of(lang));
         let mut grid = Grid::new(&headings);
         let at = |at_s: Option<f64>| at_s.map_or_else(|| "—".to_owned(), seconds);
-        for lane in &self.lanes {
+        for lane in &self.requests {
             let missed = lane.missed.as_ref().map_or_else(String::new, |how| how.of(lang).to_owned());
             let cells = [at(lane.sent_s), at(lane.first_s), at(lane.end_s), missed];
             grid.row([count(lane.id), seconds(lane.planned_s)].into_iter().chain(cells).collect());
@@ -211,7 +211,7 @@ mod tests {
         Lanes {
             title: Text::data("title"),
             description: Text::data("told"),
-            lanes: (0..8).map(done).chain([late, shed]).collect(),
+            requests: (0..8).map(done).chain([late, shed]).collect(),
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn no_requests_are_an_empty_frame() {
-        let none = Lanes { lanes: Vec::new(), ..lanes() };
+        let none = Lanes { requests: Vec::new(), ..lanes() };
         assert!(!none.draw(0, Lang::Chinese).into_string().contains("NaN"));
     }
 }

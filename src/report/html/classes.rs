@@ -41,7 +41,7 @@ pub(super) fn content(page: &Page, trial: &TrialView) -> Markup {
 /// The percentiles of each latency, a line for each class.
 fn charts_of(trial: &TrialView) -> Vec<Chart> {
     let mut largest: Vec<(&String, &ClassView)> = trial.classes.iter().collect();
-    largest.sort_by(|(_, one), (_, other)| other.requests.planned.cmp(&one.requests.planned));
+    largest.sort_by_key(|(_, class)| std::cmp::Reverse(class.requests.planned));
     largest.truncate(MOST_DRAWN);
     let is_short = trial.classes.len() > MOST_DRAWN;
     let most = || charts::CLASS_LEFT_OUT.with([Text::data(count(MOST_DRAWN as u64))]);

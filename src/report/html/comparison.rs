@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::metrics::Ruling;
 use crate::report::chart::{Finding, Forest, ForestRow};
-use crate::report::comparison::{load_line, sections};
+use crate::report::comparison::sections;
 use crate::report::html::embedded::{PLACE, block};
-use crate::report::html::parts::{Page, capital};
+use crate::report::html::parts::{Page, capital, titled};
 use crate::report::html::shell::shell;
 use crate::report::sentences::is_better;
 use crate::report::text::{Lang, Text};
@@ -53,12 +53,12 @@ pub(crate) fn render_comparison_html(comparison: &Comparison, json: &Value, lang
         } else {
             loads.next().map_or_else(|| html! {}, &mut drawn)
         };
-        // The heading of a load is its description, which is data.
+        // The heading of a load is its description, which is in English.
         let heading = headings.into_iter().find(|said| said.en == part.heading);
-        let heading = heading.map_or(part.heading.as_str(), |said| page.say(said));
+        let heading = heading.map_or_else(|| page.english(&part.heading), |said| html! { (page.say(said)) });
         main = html! {
             (main)
-            (page.titled(heading, &html! {
+            (titled(&heading, &html! {
                 (chart)
                 @for grid in &part.tables { (page.table(grid, words::T_DIFFERENCES)) }
                 (page.sentences(&part.lines))
@@ -101,7 +101,7 @@ fn forest(comparison: &Comparison, load: &ComparedLoad, run: usize) -> Forest {
         })
     };
     Forest {
-        title: charts::FOREST_TITLE.with([Text::data(letter.as_str()), Text::data(load_line(load))]),
+        title: charts::FOREST_TITLE.with([Text::data(letter.as_str())]),
         description: charts::FOREST_TOLD.into(),
         rows: load.rows.iter().filter_map(row).collect(),
     }

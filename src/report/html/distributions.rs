@@ -124,7 +124,7 @@ pub(super) fn one_by_one(trial: &TrialView) -> Lanes {
     Lanes {
         title: words::LANES_TITLE.into(),
         description: words::LANES_TOLD.with(numbers.map(Text::data)),
-        lanes: trial.sampled.iter().map(lane).collect(),
+        requests: trial.sampled.iter().map(lane).collect(),
     }
 }
 

@@ -93,7 +93,7 @@ impl Page {
 
     /// A chart of single requests with its legend and its table; nothing without requests.
     pub(super) fn lanes(&self, lanes: &Lanes) -> Markup {
-        if lanes.lanes.is_empty() {
+        if lanes.requests.is_empty() {
             return html! {};
         }
         let lang = self.lang;
@@ -136,12 +136,7 @@ impl Page {
 
     /// A section with a heading.
     pub(super) fn section(&self, title: Said, content: &Markup) -> Markup {
-        self.titled(self.say(title), content)
-    }
-
-    /// A section whose heading is made elsewhere.
-    pub(super) fn titled(&self, title: &str, content: &Markup) -> Markup {
-        html! { section { h2 { (title) } (content) } }
+        titled(&html! { (self.say(title)) }, content)
     }
 
     /// A table. `name` says what it holds to those who cannot see it.
@@ -278,6 +273,11 @@ impl Page {
     pub(super) fn simulated(&self, is_simulated: bool) -> Markup {
         html! { @if is_simulated { p.simulated { (self.say(words::SIMULATED)) } } }
     }
+}
+
+/// A section whose heading is made elsewhere.
+pub(super) fn titled(title: &Markup, content: &Markup) -> Markup {
+    html! { section { h2 { (title) } (content) } }
 }
 
 /// The legend's name of `metric` on charts: its key.

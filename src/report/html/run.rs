@@ -67,7 +67,7 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
         }
         @if !charts.is_empty() { (page.section(words::OVER_TIME, &page.figures(&charts))) }
         @let lanes = one_by_one(trial);
-        @if !lanes.lanes.is_empty() { (page.section(words::ONE_BY_ONE, &page.lanes(&lanes))) }
+        @if !lanes.requests.is_empty() { (page.section(words::ONE_BY_ONE, &page.lanes(&lanes))) }
         @if counts.failed + counts.timed_out + counts.shed > 0 || !trial.failures.is_empty() {
             (page.section(words::FAILURES, &failures(page, report, trial)))
         }
@@ -140,7 +140,7 @@ fn failures(page: &Page, report: &Report, trial: &TrialView) -> Markup {
     let label = page.label(page.say(words::T_FAILURES));
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
-            table.words {
+            table.words.counted {
                 thead {
                     tr {
                         @for heading in ["requests", "class", "what happened", "what to do"] {

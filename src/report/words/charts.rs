@@ -184,7 +184,7 @@ words! {
         interval ends.", "后验概率：结果高于某一负载的概率。概率为 97.5 % 和 2.5 % 处即为区间两端。";
 
     // A comparison.
-    FOREST_TITLE: "{} against A: {}", "{} 与 A 相比：{}";
+    FOREST_TITLE: "Differences of {} from A", "{} 与 A 的差异";
     FOREST_TOLD: "Each row: the difference in percent, and its 95 % interval. An interval that leaves out 0 is sure.",
         "每行：差异百分比及其 95 % 置信区间。不含 0 的区间即为确定。";
 

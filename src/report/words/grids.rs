@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::report::text::{Lang, Said};
+use crate::report::text::{Lang, Said, Text};
 
 const fn said(en: &'static str, zh: &'static str) -> Said {
     Said { en, zh }
@@ -31,7 +31,8 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("upper", "上界"), said("in fleet", "集群内"), said("stock", "库存"), said("alone", "单独"),
     said("cost/h alone", "单独成本/h"), said("cost at the SLO rate", "SLO 速率下的成本"),
     said("1 000 requests", "1 000 请求"), said("1 000 good", "1 000 达标请求"),
-    said("10⁶ output tokens", "10⁶ 输出 Token"), said("routing", "路由"), said("good there", "达标率"),
+    said("10⁶ output tokens", "10⁶ 输出 Token"), said("routing", "路由"), said("{} replicas", "{} 个副本"),
+    said("good there", "达标率"),
     said("fewest", "最少副本"), said("each carries", "每副本承载"), said("pooling gain", "汇聚增益"),
     said("demand over", "需求窗口"), said("highest rate", "最高速率"), said("times the mean", "与均值之比"),
     said("what happened", "发生了什么"), said("what to do", "建议"),
@@ -65,5 +66,14 @@ fn in_table<'a>(table: &[Said], lang: Lang, text: &'a str) -> Cow<'a, str> {
     if lang == Lang::English {
         return Cow::Borrowed(text);
     }
-    table.iter().find(|said| said.en == text).map_or(Cow::Borrowed(text), |said| Cow::Borrowed(said.of(lang)))
+    // A text with a number in it has its place as `{}`.
+    let filled = |said: &Said| {
+        let (before, after) = said.en.split_once("{}")?;
+        let number = text.strip_prefix(before)?.strip_suffix(after)?;
+        Some(said.with([Text::data(number)]).of(lang).to_owned())
+    };
+    match table.iter().find(|said| said.en == text) {
+        Some(said) => Cow::Borrowed(said.of(lang)),
+        None => table.iter().find_map(filled).map_or(Cow::Borrowed(text), Cow::Owned),
+    }
 }

@@ -234,6 +234,9 @@ const METRICS: [(Metric, &str, &str); Metric::ALL.len()] = [
     (Metric::OutputTokens, "输出 Token 数", "服务器报告的回答 Token 数（含推理）；否则为分词器的计数；否则为事件数"),
 ];
 
+/// Title and meaning of a metric.
+const BOTH: Said = Said { en: "{}. {}", zh: "{}。{}。" };
+
 /// The title of `metric`.
 pub(in crate::report) fn title(metric: Metric) -> Text {
     Said { en: metric.row().title, zh: METRICS[metric as usize].1 }.into()
@@ -245,7 +248,6 @@ pub(in crate::report) fn terms(names: &[&str]) -> Vec<(Text, Text)> {
         if let Some((metric, title, meaning)) = METRICS.into_iter().find(|(metric, ..)| metric.key() == *name) {
             let sentence = Said { en: metric.row().sentence, zh: meaning };
             let titled = Said { en: metric.row().title, zh: title };
-            const BOTH: Said = Said { en: "{}. {}", zh: "{}。{}。" };
             return Some((Text::data(metric.key()), BOTH.with([titled.into(), sentence.into()])));
         }
         TERMS.iter().find(|term| term.name.en == *name).map(|term| (term.name.into(), term.meaning.into()))
