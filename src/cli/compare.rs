@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::cli::exit::Exit;
-use crate::cli::options::TEMPLATE;
+use crate::cli::options::{LanguageOption, TEMPLATE};
 use crate::cli::terminal::{ink, print, say_all};
 use crate::error::Error;
 use crate::metrics::Allowance;
@@ -47,6 +47,8 @@ pub(super) struct CompareArguments {
     /// The form of the page on standard output; html is one file with a chart that needs no network
     #[arg(long, value_name = "FORM", default_value = "console")]
     pub(super) to: Form,
+    #[command(flatten)]
+    language: LanguageOption,
 }
 
 /// A form of the page of a comparison.
@@ -66,6 +68,7 @@ pub(super) fn compare(arguments: &CompareArguments, command: &[String]) -> Resul
         let accepted = format!("compare at most {MOST} results at once");
         return Err(Error::usage("DIR|FILE", format!("{} results are given", arguments.results.len()), accepted));
     }
+    let lang = arguments.language.lang(!arguments.json && arguments.to == Form::Html)?;
     let said = Lines::default();
     let comparison = compared(&arguments.results, &arguments.fail_on, &said);
     say_all(&said);
@@ -79,7 +82,7 @@ pub(super) fn compare(arguments: &CompareArguments, command: &[String]) -> Resul
         print(&match arguments.to {
             Form::Console => render_comparison(&comparison, ink()),
             Form::Markdown => render_comparison_markdown(&comparison),
-            Form::Html => render_comparison_html(&comparison, &page)?,
+            Form::Html => render_comparison_html(&comparison, &page, lang)?,
         })?;
     }
     Ok(if comparison.is_worse() { Exit::Failed } else { Exit::Done }.into())

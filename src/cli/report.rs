@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
-use crate::cli::options::TEMPLATE;
+use crate::cli::options::{LanguageOption, TEMPLATE};
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
 use crate::foreign::ForeignResult;
 use crate::report::{
-    render, render_csv, render_csv_zh, render_evalscope, render_foreign, render_guidellm_text, render_html,
+    render, render_csv, render_csv_zh, render_evalscope, render_foreign, render_guidellm_text, render_html_in,
     render_lework, render_lework_line, render_llm_d, render_markdown, render_sglang, render_vllm, render_vllm_text,
     worded,
 };
@@ -29,6 +29,7 @@ use crate::units::count;
   tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
   tonnage report one two three                              all shards of a plan
   tonnage report results/tonnage-sim/20260102T030405Z-run --to html
+  tonnage report results/tonnage-sim/20260102T030405Z-run --to html --lang zh
   tonnage report DIR --to console,markdown,csv --out pages
 ",
     help_template = TEMPLATE
@@ -54,6 +55,8 @@ pub(super) struct ReportArguments {
     /// The folder of the pages, instead of the folder of the result
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    language: LanguageOption,
 }
 
 /// A form of the page of a result.
@@ -90,6 +93,7 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
         return report_foreign(arguments, path, &found);
     }
     let folder = folder_of(arguments)?;
+    let lang = arguments.language.lang(!arguments.json && arguments.to.contains(&Form::Html))?;
     let said = Lines::default();
     let report = match arguments.results.as_slice() {
         [path] => again(path, &said),
@@ -116,7 +120,7 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     for form in &arguments.to {
         match form {
             Form::Console => print(&render(&report, ink()))?,
-            Form::Html => write("html page", html, &render_html(&report)?)?,
+            Form::Html => write("html page", html, &render_html_in(&report, lang)?)?,
             Form::Markdown => write("md page", markdown, &render_markdown(&report))?,
             Form::Csv => write("csv page", csv, &render_csv(&report))?,
             Form::VllmText => print(&render_vllm_text(&report))?,

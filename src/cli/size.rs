@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::profile_of;
 use crate::cli::mix::mix_in;
-use crate::cli::options::{ReadingOptions, TEMPLATE};
+use crate::cli::options::{LanguageOption, ReadingOptions, TEMPLATE};
 use crate::cli::recorded::{read, refuse_restart};
 use crate::cli::size_check::{DemandCourse, check_of};
 use crate::cli::size_found::Found;
@@ -19,7 +19,7 @@ use crate::cli::size_options::SizeOptions;
 use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
-use crate::report::{render_fleet, worded_fleet};
+use crate::report::{render_fleet, render_fleet_html, worded_fleet};
 use crate::results::{Limit, SCHEMA, Setting, files_of, foreign, json_text, read as read_result, read_bytes, tool};
 use crate::sizing::{
     Capacity, Choice, Class, Demand, Evidence, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
@@ -39,6 +39,7 @@ use crate::workload::LengthSpec;
   tonnage size results/m/sweep --demand-trace trace.csv --peak-window 60s
   tonnage size h100 l40s --demand 50/s --price 2.5/h,0.9/h --stock 8,40
   tonnage size vllm-results/ --demand 50/s --slo 'p99 ttft<80ms'
+  tonnage size h100 --demand 50/s --to html > fleet.html
   tonnage size chat rag --demand 30/s,5/s                classes that share replicas
   tonnage size --replica-rate 6/s --demand 40/s --check small --slo 'p99 ttft<=1s'
 ",
@@ -54,8 +55,20 @@ pub(super) struct SizeArguments {
     #[command(flatten)]
     pub(super) reading: ReadingOptions,
     /// Print the fleet as JSON, and nothing else, on standard output
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", conflicts_with = "to")]
     pub(super) json: bool,
+    /// The form of the page on standard output; html is one file that needs no network
+    #[arg(long, value_name = "FORM", default_value = "console", help_heading = "Output")]
+    pub(super) to: Form,
+    #[command(flatten, next_help_heading = "Output")]
+    language: LanguageOption,
+}
+
+/// A form of the page of a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    Console,
+    Html,
 }
 
 /// The default window of the peak of a demand.
@@ -64,6 +77,7 @@ const PEAK_WINDOW: Duration = Duration::from_mins(1);
 /// Sizes a fleet, and prints it.
 pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
     let options = &arguments.size;
+    let lang = arguments.language.lang(!arguments.json && arguments.to == Form::Html)?;
     let (demand, course) = demand_of(arguments)?;
     let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
     if let Some(class) = objectives.classes().first().filter(|_| options.check.is_none()) {
@@ -83,13 +97,13 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
         let view = check.play(&demand, fleet.replicas_to_carry)?;
         fleet = fleet.checked(view);
     }
-    if arguments.json {
-        worded_fleet(&mut fleet);
-        let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
-        print(&json_text(&page, "the fleet")?)?;
-    } else {
+    if !arguments.json && arguments.to == Form::Console {
         print(&render_fleet(&fleet, ink()))?;
+        return Ok(Exit::Done.into());
     }
+    worded_fleet(&mut fleet);
+    let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
+    print(&if arguments.json { json_text(&page, "the fleet")? } else { render_fleet_html(&fleet, &page, lang) })?;
     Ok(Exit::Done.into())
 }
 

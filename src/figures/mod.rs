@@ -15,6 +15,7 @@ mod turns;
 mod verdict_tests;
 mod worded;
 
+pub use shares::Bars;
 pub use trial::{ClassView, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView};
 pub use turns::{SessionsView, TurnView};
 pub use worded::{HealthView, ObjectiveView, VerdictView};

@@ -12,7 +12,7 @@ use crate::figures::turns::{SessionsView, TurnView};
 use crate::figures::worded::{HealthView, ObjectiveView, VerdictView};
 use crate::metrics::{
     BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Judgement, Known, LoadFacts, LoadOrigin, Lost,
-    Metric, OriginOf, Recovery, SamplePoint, State, Summary, TokensView, quantile_intervals95,
+    Metric, OriginOf, Recovery, RequestPoint, SamplePoint, State, Summary, TokensView, quantile_intervals95,
 };
 use crate::play::Trial;
 use crate::units::Window;
@@ -79,6 +79,13 @@ pub struct TrialView {
     /// Histograms of the observed values, `HdrHistogram` V2 in base64: microseconds, thousandths of tokens per second,
     /// or tokens.
     pub histograms: BTreeMap<Metric, String>,
+    /// Histograms of the lengths that were asked for, encoded like `histograms`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub asked_histograms: BTreeMap<Metric, String>,
+    /// Some requests of the cohort with their instants, in the order of the plan: at most 48 drawn at random, and at
+    /// most 12 more of those that failed, timed out or were shed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sampled: Vec<RequestPoint>,
 }
 
 /// The requests of one class of a mix.
@@ -96,6 +103,9 @@ pub struct ClassView {
     pub metrics: BTreeMap<Metric, MetricView>,
     /// Good requests ÷ planned requests, by the limits that apply to the class; absent with an empty cohort.
     pub attainment: Option<f64>,
+    /// Histograms of ttft, tpot and e2e, encoded as those of the trial.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<Metric, String>,
 }
 
 /// Requests by the origin of their instants. The other requests are skipped turns, which have no instant.
@@ -276,9 +286,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let window_s = trial.window().length_s();
     let planned = summary.punctuality().planned;
     let (cohort, flow) = (summary.cohort(), summary.flow());
-    let histograms = Metric::ALL
-        .into_iter()
-        .filter_map(|metric| Some((metric, encoded(summary.distribution(metric, OriginOf::Scheduled))?)));
+    let asked = |metric: Metric| Some((metric, encoded(summary.asked(metric)?)?));
     let varies = trial.load.varies();
     TrialView {
         label: trial.label.clone(),
@@ -313,7 +321,9 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         verdict: judgement.verdict.clone().into(),
         samples: summary.samples(),
         blocks: summary.block_points(),
-        histograms: histograms.collect(),
+        histograms: histograms(summary, &Metric::ALL),
+        asked_histograms: Metric::ALL.into_iter().filter_map(asked).collect(),
+        sampled: summary.sampled(),
     }
 }
 
@@ -327,7 +337,14 @@ fn class_view(summary: &Summary, varies: bool) -> ClassView {
         tokens: summary.tokens().view(),
         metrics: metrics(summary, varies),
         attainment: summary.attainment(),
+        histograms: histograms(summary, &[Metric::Ttft, Metric::Tpot, Metric::E2e]),
     }
+}
+
+/// The histograms of `metrics` that have values.
+fn histograms(summary: &Summary, metrics: &[Metric]) -> BTreeMap<Metric, String> {
+    let each = metrics.iter();
+    each.filter_map(|metric| Some((*metric, encoded(summary.distribution(*metric, OriginOf::Scheduled))?))).collect()
 }
 
 fn rates(summary: &Summary, window_s: f64) -> Rates {

@@ -44,6 +44,8 @@ pub(super) struct Sample {
     pub(super) left_ns: u128,
     pub(super) ttft: Latency,
     pub(super) e2e: Latency,
+    #[serde(default)]
+    pub(super) send_lag: Latency,
     /// By objective: the requests of the cohort scheduled in the slot that met it, and those that missed it.
     #[serde(default)]
     reached: Vec<[u64; 2]>,
@@ -77,6 +79,7 @@ impl Absorb for Sample {
         self.left_ns += other.left_ns;
         self.ttft.merge(&other.ttft);
         self.e2e.merge(&other.e2e);
+        self.send_lag.merge(&other.send_lag);
         if self.reached.len() < other.reached.len() {
             self.reached.resize(other.reached.len(), [0; 2]);
         }
@@ -113,6 +116,12 @@ pub struct SamplePoint {
     pub e2e_mean_s: Option<f64>,
     /// Largest end-to-end latency of the requests scheduled in the slot, in seconds.
     pub e2e_max_s: Option<f64>,
+    /// Mean send lag of the requests scheduled in the slot, in seconds; absent in a result of an older version.
+    #[serde(default)]
+    pub send_lag_mean_s: Option<f64>,
+    /// Largest send lag of the requests scheduled in the slot, in seconds.
+    #[serde(default)]
+    pub send_lag_max_s: Option<f64>,
 }
 
 /// The points of a series of samples.
@@ -141,6 +150,8 @@ pub(super) fn points(samples: &Series<Sample>) -> Vec<SamplePoint> {
             ttft_max_s: largest(&sample.ttft),
             e2e_mean_s: sample.e2e.mean_s(),
             e2e_max_s: largest(&sample.e2e),
+            send_lag_mean_s: sample.send_lag.mean_s(),
+            send_lag_max_s: largest(&sample.send_lag),
         }
     };
     samples.slots().iter().enumerate().map(point).collect()

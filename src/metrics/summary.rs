@@ -11,6 +11,7 @@ use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::misses::Misses;
 use crate::metrics::recovery::{Recovery, recoveries};
 use crate::metrics::sample::{Sample, SamplePoint, points};
+use crate::metrics::sampled::{RequestPoint, Sampled};
 use crate::metrics::series::Series;
 use crate::metrics::standing::{Goodness, Values, applies};
 use crate::metrics::state::{Slots, State};
@@ -31,6 +32,8 @@ const FIRST_BLOCK_NS: u64 = 50_000_000;
 const MOST_SAMPLES: usize = 3_600;
 /// Width of a sample at first, in nanoseconds (1 s).
 const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
+/// The metrics whose values a request asks for.
+const LENGTHS: [Metric; 2] = [Metric::InputTokens, Metric::OutputTokens];
 
 /// A fold of records. `add` and `merge` in any order give the same summary. Memory is bounded: about 4 MB, below 8 MB,
 /// and as much again for each class of a mix.
@@ -57,6 +60,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     classes: BTreeMap<Arc<str>, Self>,
     by_turn: ByTurn,
+    /// The input and the output tokens that the cohort asked for.
+    asked: [Distribution; 2],
+    sampled: Sampled,
 }
 
 impl Summary {
@@ -85,6 +91,8 @@ impl Summary {
             answers: Answers::default(),
             classes: BTreeMap::new(),
             by_turn: ByTurn::default(),
+            asked: LENGTHS.map(Distribution::new),
+            sampled: Sampled::default(),
             objectives,
         }
     }
@@ -125,6 +133,12 @@ impl Summary {
         self.tokens.add(record);
         self.answers.add(record);
         self.punctuality.add(record);
+        self.sampled.add(record);
+        for (asked, tokens) in self.asked.iter_mut().zip([record.asked_input_tokens, record.asked_output_tokens]) {
+            if tokens > 0 {
+                asked.add_seen(u64::from(tokens), 1, completed);
+            }
+        }
         if completed {
             let server = exchange.server_output_tokens();
             let asked = record.asked_output_tokens;
@@ -173,6 +187,9 @@ impl Summary {
         }
         if let Value::Defined(ns) = values.get(Metric::E2e, OriginOf::Scheduled) {
             sample.e2e.add(ns);
+        }
+        if let Value::Defined(ns) = values.get(Metric::SendLag, OriginOf::Scheduled) {
+            sample.send_lag.add(ns);
         }
         if let Some(sent) = exchange.sent {
             self.samples.at(sent.as_nanos()).sent += 1;
@@ -228,6 +245,10 @@ impl Summary {
         self.tokens.merge(&other.tokens);
         self.answers.merge(&other.answers);
         self.by_turn.merge(&other.by_turn);
+        self.sampled.merge(&other.sampled);
+        for (mine, theirs) in self.asked.iter_mut().zip(&other.asked) {
+            mine.merge(theirs);
+        }
         self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
         for (class, theirs) in &other.classes {
@@ -364,6 +385,18 @@ impl Summary {
         &self.by_turn
     }
 
+    /// The lengths that the cohort asked for; `None` for a metric that is no length.
+    #[must_use]
+    pub fn asked(&self, metric: Metric) -> Option<&Distribution> {
+        LENGTHS.iter().position(|length| *length == metric).map(|place| &self.asked[place])
+    }
+
+    /// A random sample of the cohort, in the order of the plan.
+    #[must_use]
+    pub fn sampled(&self) -> Vec<RequestPoint> {
+        self.sampled.points()
+    }
+
     /// Token counts of the cohort by who counted.
     pub(crate) fn tokens(&self) -> &TokenSums {
         &self.tokens
@@ -396,8 +429,10 @@ impl Summary {
     #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
         let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
+        let asked: usize = self.asked.iter().map(Distribution::heap_bytes).sum();
         let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
         distributions
+            + asked
             + blocks
             + size_of_val(self.samples.slots())
             + self.punctuality.send_lag.heap_bytes()

@@ -1,4 +1,5 @@
-//! Owns the text on a fleet: number of replicas, reasons, cost and assumptions; at most 80 columns.
+//! Owns the text on a fleet: number of replicas, reasons, cost and assumptions; at most 80 columns. The HTML page has
+//! the same facts and tables.
 
 use std::fmt::Write as _;
 
@@ -17,16 +18,7 @@ const NAME: usize = 16;
 /// The text that `size` prints.
 #[must_use]
 pub(crate) fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
-    let plural = |number: u64, what: &str| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
-    let mixed: Vec<String> = fleet
-        .choices
-        .iter()
-        .filter(|choice| choice.replicas > 0 && fleet.choices.len() > 1)
-        .map(|choice| format!("{} × {}", count(choice.replicas), choice.name))
-        .collect();
-    let of = if mixed.is_empty() { String::new() } else { format!(": {}", mixed.join(" + ")) };
-    let (replicas, gpus) = (plural(fleet.replicas, "replica"), plural(fleet.gpus, "GPU"));
-    let title = format!("{replicas} ({gpus}) for {}{of}", pace(fleet.demand_per_s));
+    let title = title(fleet);
     let mut text = ink.paint(Tone::Heading, &wrapped(&title, WIDTH, 0)) + "\n";
     if fleet.choices.iter().any(|choice| choice.simulated) {
         text.push_str(
@@ -73,7 +65,22 @@ pub(crate) fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     text
 }
 
-fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
+/// The answer: how many replicas for which demand.
+pub(super) fn title(fleet: &Fleet) -> String {
+    let plural = |number: u64, what: &str| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
+    let mixed: Vec<String> = fleet
+        .choices
+        .iter()
+        .filter(|choice| choice.replicas > 0 && fleet.choices.len() > 1)
+        .map(|choice| format!("{} × {}", count(choice.replicas), choice.name))
+        .collect();
+    let of = if mixed.is_empty() { String::new() } else { format!(": {}", mixed.join(" + ")) };
+    let (replicas, gpus) = (plural(fleet.replicas, "replica"), plural(fleet.gpus, "GPU"));
+    format!("{replicas} ({gpus}) for {}{of}", pace(fleet.demand_per_s))
+}
+
+/// What the answer rests on, by name.
+pub(super) fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     let grown = fleet.demand.growth.map_or_else(String::new, |growth| format!(", times {growth}"));
     let mut demand = format!("{} ({}{grown})", pace(fleet.demand_per_s), fleet.demand.source);
     if let (Some(window_s), Some(mean)) = (fleet.demand.window_s, fleet.demand.mean_per_s) {
@@ -105,7 +112,7 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
 }
 
 /// The sentence on a check that fails under random routing; `None` if it does not fail.
-fn missed(check: &CheckView) -> Option<String> {
+pub(super) fn missed(check: &CheckView) -> Option<String> {
     let random = check.policies.first().filter(|policy| policy.result == VerdictResult::Fail)?;
     let good =
         random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
@@ -121,7 +128,7 @@ fn missed(check: &CheckView) -> Option<String> {
 }
 
 /// The text of an amount of money: whole units from 10 000 up, cents from 1 up, four significant digits below 1.
-fn money(amount: f64) -> String {
+pub(super) fn money(amount: f64) -> String {
     if amount >= 10_000.0 {
         return count(amount.round() as u64);
     }
@@ -137,7 +144,7 @@ fn name_of(choice: &ChoiceView) -> String {
 }
 
 /// The demand of each class of the mix, and what a replica and the fleet carry of it.
-fn classes(fleet: &Fleet) -> Grid {
+pub(super) fn classes(fleet: &Fleet) -> Grid {
     let mut grid = Grid::new(&["class", "share", "demand", "sized by", "fleet carries"]);
     let mut row = |name: &str, share: f64, [demand, carried]: [f64; 2], replica: Option<f64>| {
         let replica = replica.map_or_else(|| UNKNOWN.to_owned(), per_second);
@@ -153,7 +160,8 @@ fn classes(fleet: &Fleet) -> Grid {
     grid
 }
 
-fn rates(fleet: &Fleet) -> Grid {
+/// The kinds of replica, a row each.
+pub(super) fn rates(fleet: &Fleet) -> Grid {
     let mut grid = Grid::new(&["replica", "sized by", "best", "upper", "in fleet", "stock", "alone", "cost/h alone"]);
     let show = |known: Option<String>| known.unwrap_or_else(|| UNKNOWN.to_owned());
     for choice in &fleet.choices {
@@ -173,7 +181,8 @@ fn rates(fleet: &Fleet) -> Grid {
     grid
 }
 
-fn costs(fleet: &Fleet) -> Grid {
+/// What work costs on each kind of replica.
+pub(super) fn costs(fleet: &Fleet) -> Grid {
     let mut grid = Grid::new(&["cost at the SLO rate", "1 000 requests", "1 000 good", "10⁶ output tokens"]);
     for (choice, cost) in fleet.choices.iter().filter_map(|choice| Some((choice, choice.at_slo_rate?))) {
         let show = |known: Option<f64>| known.map_or_else(|| UNKNOWN.to_owned(), money);
@@ -188,8 +197,21 @@ fn costs(fleet: &Fleet) -> Grid {
 
 /// The results of the check against simulated replicas.
 fn checked(check: &CheckView, ink: Ink) -> String {
-    let CheckView { profile, rate_per_s, process, requests_like, replicas, seed, .. } = check;
     let heading = ink.paint(Tone::Heading, "checked by simulation");
+    let mut text = format!("\n{heading}\n  {}\n\n", wrapped(&check_load(check), WIDTH, 2));
+    text.push_str(&check_table(check).render(ink));
+    for note in notes_of_check(check) {
+        text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
+        text.push('\n');
+    }
+    text.push_str(&ink.paint(Tone::Warning, &wrapped(&check_whose(check), WIDTH, 0)));
+    text.push('\n');
+    text
+}
+
+/// What the check sent, and against what.
+pub(super) fn check_load(check: &CheckView) -> String {
+    let CheckView { profile, rate_per_s, process, requests_like, seed, .. } = check;
     let objectives = check.objectives.join(", ");
     let what = match &check.stretch {
         Some(StretchView { requests, length_s, whole }) => {
@@ -203,12 +225,20 @@ fn checked(check: &CheckView, ink: Ink) -> String {
         }
         None => pace(*rate_per_s),
     };
-    let load = format!(
+    format!(
         "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; \
          the table gives the fewest replicas that meet it"
-    );
-    let mut text = format!("\n{heading}\n  {}\n\n", wrapped(&load, WIDTH, 2));
-    let at = format!("{} replicas", count(*replicas));
+    )
+}
+
+/// That the check says nothing about the server that was measured.
+pub(super) fn check_whose(check: &CheckView) -> String {
+    format!("this describes the simulated {}, not the server that was measured", check.profile)
+}
+
+/// The result of each routing policy.
+pub(super) fn check_table(check: &CheckView) -> Grid {
+    let at = format!("{} replicas", count(check.replicas));
     let mut grid = Grid::new(&["routing", &at, "good there", "fewest", "each carries", "pooling gain"]);
     for policy in &check.policies {
         let show = |known: Option<String>| known.unwrap_or_else(|| UNKNOWN.to_owned());
@@ -222,22 +252,15 @@ fn checked(check: &CheckView, ink: Ink) -> String {
             result.to_owned(),
             show(policy.attainment.map(|share| format!("{:.2}%", share * 100.0))),
             show(policy.least_replicas.map(count)),
-            show(policy.least_replicas.map(|least| per_second(rate_per_s / least as f64))),
+            show(policy.least_replicas.map(|least| per_second(check.rate_per_s / least as f64))),
             show(policy.pooling_gain.map(|gain| format!("{:+.0}%", gain * 100.0))),
         ]);
     }
-    text.push_str(&grid.render(ink));
-    for note in notes_of_check(check) {
-        text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
-        text.push('\n');
-    }
-    let whose = format!("this describes the simulated {profile}, not the server that was measured");
-    text.push_str(&ink.paint(Tone::Warning, &wrapped(&whose, WIDTH, 0)));
-    text.push('\n');
-    text
+    grid
 }
 
-fn peaks(fleet: &Fleet) -> Grid {
+/// The peak of the demand over windows of several lengths.
+pub(super) fn peaks(fleet: &Fleet) -> Grid {
     let mut grid = Grid::new(&["demand over", "highest rate", "times the mean"]);
     for point in &fleet.demand.curve {
         grid.row(vec![seconds(point.window_s), pace(point.peak_per_s), format!("{:.2}", point.peak_to_mean)]);

@@ -163,7 +163,7 @@ impl Page {
     }
 
     fn trial(&mut self, report: &Report, trial: &TrialView) {
-        if let Some((grid, notes)) = slo_table(trial) {
+        if let Some((grid, notes)) = slo_table(&trial.slo, trial) {
             self.heading("Objectives");
             self.table(&grid, &notes);
         }

@@ -32,9 +32,10 @@ mod search;
 mod sentences;
 mod shown;
 mod sweep;
-mod terms;
+mod text;
 mod tokens;
 mod worded;
+mod words;
 
 pub(crate) use comparison::{render_comparison, worded_comparison};
 pub use console::render;
@@ -53,7 +54,8 @@ pub(crate) use foreign::{
 pub(crate) use foreign_result::render_foreign;
 pub(crate) use help::help_slo;
 pub(crate) use html::render_comparison_html;
-pub use html::{MOST_BYTES, render_html};
+pub(crate) use html::render_fleet_html;
+pub use html::{MOST_BYTES, render_html, render_html_in};
 pub(crate) use inspection::render_inspection;
 pub use layout::Ink;
 pub(crate) use layout::wrapped;
@@ -68,5 +70,6 @@ pub(crate) use resent::render_resent;
 pub(crate) use search::probe_account;
 pub(crate) use sentences::{bounds_of, note, preflight_sentences, preparation_sentences, unprimed_text, unready_text};
 pub use sentences::{headline, search_sentences, sweep_sentences};
+pub use text::Lang;
 pub(crate) use worded::{faults_of, worded_fleet};
 pub use worded::{worded, worded_inspection};

@@ -45,6 +45,7 @@ mod recovery;
 mod replay;
 mod replay_cli;
 mod report_files;
+mod report_html;
 mod report_pages;
 mod resend_cli;
 mod run_cli;

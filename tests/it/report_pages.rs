@@ -24,7 +24,7 @@ const SEARCHED: &[&str] = &[
 ];
 
 /// The result of a short load in `folder`, made by the verb and the options in `words`.
-fn made(folder: &Path, words: &[&str]) -> Value {
+pub(crate) fn made(folder: &Path, words: &[&str]) -> Value {
     let quick = if words[0] == "search" { SEARCHED } else { QUICK };
     let output = run(folder, &[words, quick].concat());
     // A machine that was late makes a verdict inconclusive, and the pages hold that, too.
@@ -32,12 +32,12 @@ fn made(folder: &Path, words: &[&str]) -> Value {
     json(&folder.join("out/result.json"))
 }
 
-fn report_of(value: &Value) -> Report {
+pub(crate) fn report_of(value: &Value) -> Report {
     serde_json::from_value(value.clone()).expect("a result")
 }
 
 /// The JSON in a page, unpacked where it is packed.
-fn carried(page: &str) -> Value {
+pub(crate) fn carried(page: &str) -> Value {
     let block = |kind: &str| {
         let (_, after) = page.split_once(&format!("<script type=\"{kind}\" id=\"result\">"))?;
         Some(after.split_once("</script>")?.0)
@@ -52,7 +52,7 @@ fn carried(page: &str) -> Value {
 }
 
 /// The page as a reader sees it: without tags, style and JSON, every run of blanks one blank.
-fn seen(page: &str) -> String {
+pub(crate) fn seen(page: &str) -> String {
     let body = page.split_once("<body>").expect("a body").1;
     let body = body.split("<script").next().unwrap_or(body);
     let mut shown = String::new();
@@ -73,7 +73,7 @@ fn seen(page: &str) -> String {
 }
 
 /// The figures of a console page: all its words that begin with a digit.
-fn figures(console: &str) -> Vec<&str> {
+pub(crate) fn figures(console: &str) -> Vec<&str> {
     console.split_whitespace().filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).collect()
 }
 

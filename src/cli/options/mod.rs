@@ -2,6 +2,7 @@
 
 mod load;
 mod numbers;
+mod page;
 mod prefix;
 mod result;
 mod schedule;
@@ -11,6 +12,7 @@ mod workload;
 
 pub(super) use load::{LoadArguments, TEMPLATE};
 pub(super) use numbers::{MOST, whole, within};
+pub(super) use page::LanguageOption;
 pub(super) use prefix::PrefixOptions;
 pub(super) use result::{ConfigOption, JudgementOptions, OutputOptions, RecordsDetail};
 pub(super) use schedule::{PlayOptions, ScheduleOptions, ShardOptions};

@@ -46,7 +46,8 @@ pub(in crate::cli) struct OutputOptions {
     /// A name for this result
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) label: Option<String>,
-    /// A key and a value to store with the result (repeatable)
+    /// A key and a value to store with the result (repeatable). gpus=8 has a meaning: pages then show throughput per
+    /// GPU
     #[arg(long, value_name = "K=V")]
     pub(in crate::cli) metadata: Vec<String>,
 }

@@ -7,6 +7,8 @@ use maud::{Markup, html};
 
 use crate::report::chart::scale::Scale;
 use crate::report::chart::{Chart, Form, Kind, Point, Series};
+use crate::report::text::Lang;
+use crate::report::words::charts;
 
 /// Width of the drawing, in its own units.
 const WIDTH: f64 = 560.0;
@@ -19,6 +21,10 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 248.0;
 /// Vertical distance of the names of reference lines that stand beside each other.
 const LINE: f64 = 15.0;
+/// Half the width of a digit of a tick.
+const HALF_DIGIT: f64 = 3.8;
+/// The most marks of a series. Of more points, every k-th has one; a line still goes through all of them.
+const MOST_MARKS: usize = 120;
 
 /// Both scales of a chart, as coordinates of the drawing.
 struct Frame {
@@ -42,50 +48,52 @@ impl Frame {
 
 impl Chart {
     /// The chart as SVG; `number` makes its names unique on the page.
-    pub(in crate::report) fn draw(&self, number: usize) -> Markup {
+    pub(in crate::report) fn draw(&self, number: usize, lang: Lang) -> Markup {
         let [x, y] = self.scales();
         let frame = Frame { x, y };
         let (title, told) = (format!("c{number}-title"), format!("c{number}-told"));
         html! {
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby=(format!("{title} {told}")) {
-                title id=(title) { (self.title) }
-                desc id=(told) { (self.description) }
+                title id=(title) { (self.title.of(lang)) }
+                desc id=(told) { (self.description.of(lang)) }
                 (self.ranges(&frame))
-                (self.axes(&frame))
+                (self.axes(&frame, lang))
                 @for (place, series) in self.series.iter().enumerate() { (band(&frame, series, place)) }
-                (self.rules(&frame))
-                @for (place, series) in self.series.iter().enumerate() { (drawn(&frame, series, place, self)) }
+                (self.rules(&frame, lang))
+                @for (place, series) in self.series.iter().enumerate() { (drawn(&frame, series, place, (self, lang))) }
             }
         }
     }
 
     /// The legend: one entry for each series, with its colour, dashes and mark, and one for each range.
-    pub(in crate::report) fn legend(&self) -> Markup {
+    pub(in crate::report) fn legend(&self, lang: Lang) -> Markup {
         html! {
             ul.legend {
                 @for (place, series) in self.series.iter().enumerate() {
                     li {
                         svg.key viewBox="0 0 34 12" aria-hidden="true" {
-                            @if series.form != Form::Marks {
+                            @if series.form == Form::Bars {
+                                path class=(format!("bars s{place}")) d="M1 1H33V11H1Z" {}
+                            } @else if series.form != Form::Marks {
                                 path class=(format!("line s{place}")) d="M1 6H33" {}
                             }
                             @if matches!(series.form, Form::Marks | Form::MarkedLine) {
                                 path class=(format!("dot s{place}")) d=(shape(place, [17.0, 6.0])) {}
                             }
                         }
-                        (series.name)
+                        (series.name.of(lang))
                     }
                 }
                 @if self.series.iter().any(has_intervals) {
                     li {
                         svg.key viewBox="0 0 34 12" aria-hidden="true" { path.band.s0 d="M1 1H33V11H1Z" {} }
-                        "95 % interval"
+                        (charts::INTERVAL.of(lang))
                     }
                 }
                 @for range in &self.ranges {
                     li {
                         svg.key viewBox="0 0 34 12" aria-hidden="true" { path.range d="M1 1H33V11H1Z" {} }
-                        (range.name)
+                        (range.name.of(lang))
                     }
                 }
             }
@@ -101,7 +109,7 @@ impl Chart {
         }
     }
 
-    fn axes(&self, frame: &Frame) -> Markup {
+    fn axes(&self, frame: &Frame, lang: Lang) -> Markup {
         html! {
             g.axes {
                 @for (place, tick) in frame.y.ticks().into_iter().enumerate() {
@@ -110,20 +118,39 @@ impl Chart {
                     text.alt[place % 2 == 1] x=(format!("{:.1}", LEFT - 8.0)) y=(format!("{:.1}", at + 4.0))
                         text-anchor="end" { (tick_text(self.y.kind, self.y.show, tick)) }
                 }
-                @for (place, tick) in frame.x.ticks().into_iter().enumerate() {
-                    @let at = frame.x(tick);
+                @for (place, (at, text)) in self.across(frame).into_iter().enumerate() {
                     path.tick d=(format!("M{at:.1} {BOTTOM}V{:.1}", BOTTOM + 5.0)) {}
-                    text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", BOTTOM + 20.0))
-                        text-anchor="middle" { (tick_text(self.x.kind, self.x.show, tick)) }
+                    @if let Some(text) = text {
+                        text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", BOTTOM + 20.0))
+                            text-anchor="middle" { (text) }
+                    }
                 }
                 path.base d=(format!("M{LEFT} {BOTTOM}H{RIGHT}")) {}
-                text.name x="4" y="16" { (self.y.name) }
-                text.name x=(format!("{RIGHT}")) y=(format!("{:.1}", HEIGHT - 6.0)) text-anchor="end" { (self.x.name) }
+                text.name x="4" y="16" { (self.y.name.of(lang)) }
+                text.name x=(format!("{RIGHT}")) y=(format!("{:.1}", HEIGHT - 6.0)) text-anchor="end" {
+                    (self.x.name.of(lang))
+                }
             }
         }
     }
 
-    fn rules(&self, frame: &Frame) -> Markup {
+    /// The ticks of the horizontal axis: where, and with which text. A text that would touch the one before it is left
+    /// out.
+    fn across(&self, frame: &Frame) -> Vec<(f64, Option<String>)> {
+        let mut free = f64::NEG_INFINITY;
+        let tick = |tick: f64| {
+            let (at, text) = (frame.x(tick), tick_text(self.x.kind, self.x.show, tick));
+            let half = text.chars().count() as f64 * HALF_DIGIT;
+            if at - half < free {
+                return (at, None);
+            }
+            free = at + half + HALF_DIGIT;
+            (at, Some(text))
+        };
+        frame.x.ticks().into_iter().map(tick).collect()
+    }
+
+    fn rules(&self, frame: &Frame, lang: Lang) -> Markup {
         let mut upright = 0.0;
         html! {
             @for rule in &self.rules {
@@ -131,7 +158,7 @@ impl Chart {
                     @let at = frame.y(rule.at);
                     path.rule d=(format!("M{LEFT} {at:.1}H{RIGHT}")) {}
                     text.rule-name x=(format!("{:.1}", LEFT + 6.0)) y=(format!("{:.1}", (at - 5.0).max(TOP - 4.0))) {
-                        (rule.name)
+                        (rule.name.of(lang))
                     }
                 } @else {
                     @let at = frame.x(rule.at);
@@ -139,7 +166,7 @@ impl Chart {
                     path.rule.upright d=(format!("M{at:.1} {TOP}V{BOTTOM}")) {}
                     text.rule-name x=(format!("{:.1}", if right { at - 5.0 } else { at + 5.0 }))
                         y=(format!("{:.1}", { upright += 1.0; TOP - 2.0 + LINE * upright }))
-                        text-anchor=(if right { "end" } else { "start" }) { (rule.name) }
+                        text-anchor=(if right { "end" } else { "start" }) { (rule.name.of(lang)) }
                 }
             }
         }
@@ -184,40 +211,46 @@ fn push_line(path: &mut String, points: impl Iterator<Item = [f64; 2]>) {
     }
 }
 
-/// The line and the marks of a series.
-fn drawn(frame: &Frame, series: &Series, place: usize, chart: &Chart) -> Markup {
+/// The line, the bars and the marks of a series.
+fn drawn(frame: &Frame, series: &Series, place: usize, (chart, lang): (&Chart, Lang)) -> Markup {
     let mut path = String::new();
-    let lone = |points: &[Point]| points.len() == 1;
-    if series.form != Form::Marks {
-        for points in series.points.split(|point| point.y.is_none()) {
-            let known = points.iter().filter_map(|point| Some((point.x, point.y?)));
-            if series.form == Form::Steps {
-                let known: Vec<(f64, f64)> = known.collect();
-                let corners = known.iter().enumerate().flat_map(|(number, (x, y))| {
-                    let end = known.get(number + 1).map_or(*x, |next| next.0);
-                    [frame.point(*x, *y), frame.point(end, *y)]
-                });
-                push_line(&mut path, corners);
-            } else if !lone(points) {
+    match series.form {
+        Form::Marks => {}
+        Form::Bars => push_bars(&mut path, frame, &series.points),
+        Form::Line | Form::MarkedLine => {
+            for points in series.points.split(|point| point.y.is_none()).filter(|points| points.len() > 1) {
+                let known = points.iter().filter_map(|point| Some((point.x, point.y?)));
                 push_line(&mut path, known.map(|(x, y)| frame.point(x, y)));
             }
         }
     }
+    let class = if series.form == Form::Bars { "bars" } else { "line" };
     let marked = matches!(series.form, Form::Marks | Form::MarkedLine);
     let marks = series.points.iter().filter_map(|point| Some((point, point.y?)));
+    let step = marks.clone().count().div_ceil(MOST_MARKS).max(1);
     html! {
-        @if !path.is_empty() { path class=(format!("line s{place}")) d=(path) {} }
+        @if !path.is_empty() { path class=(format!("{class} s{place}")) d=(path) {} }
         @if marked {
-            @for (point, y) in marks {
+            @for (point, y) in marks.step_by(step) {
                 @if let (Form::Marks, Some([low, high])) = (series.form, point.interval) {
                     @let (x, low, high) = (frame.x(point.x), frame.y(low), frame.y(high));
                     path class=(format!("bar s{place}")) d=(format!("M{x:.1} {low:.1}V{high:.1}")) {}
                 }
                 path class=(format!("dot s{place}")) d=(shape(place, frame.point(point.x, y))) {
-                    title { (format!("{}: {} at {}", series.name, (chart.y.show)(y), (chart.x.show)(point.x))) }
+                    title { (series.name.of(lang)) ": " ((chart.y.show)(y)) " · " ((chart.x.show)(point.x)) }
                 }
             }
         }
+    }
+}
+
+/// Adds a bar from each point to the next one to `path`.
+fn push_bars(path: &mut String, frame: &Frame, points: &[Point]) {
+    for pair in points.windows(2) {
+        let Some(y) = pair[0].y else { continue };
+        let ([x, top], end) = (frame.point(pair[0].x, y), frame.x(pair[1].x));
+        // Writing to a string cannot fail.
+        _ = write!(path, "M{x:.1} {BOTTOM:.1}V{top:.1}H{end:.1}V{BOTTOM:.1}Z");
     }
 }
 

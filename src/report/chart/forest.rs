@@ -5,6 +5,8 @@ use maud::{Markup, html};
 use crate::report::chart::Kind;
 use crate::report::chart::draw::shape;
 use crate::report::chart::scale::Scale;
+use crate::report::text::{Lang, Said, Text};
+use crate::report::words::charts;
 
 /// Width of the drawing, in its own units.
 const WIDTH: f64 = 560.0;
@@ -28,11 +30,11 @@ pub(in crate::report) enum Finding {
 impl Finding {
     const ALL: [Self; 3] = [Self::Better, Self::Worse, Self::Unsure];
 
-    const fn name(self) -> &'static str {
+    const fn name(self) -> Said {
         match self {
-            Self::Better => "surely better",
-            Self::Worse => "surely worse",
-            Self::Unsure => "not sure",
+            Self::Better => charts::SURELY_BETTER,
+            Self::Worse => charts::SURELY_WORSE,
+            Self::Unsure => charts::NOT_SURE,
         }
     }
 
@@ -62,16 +64,16 @@ pub(in crate::report) struct Row {
 #[derive(Debug, Clone)]
 pub(in crate::report) struct Forest {
     /// What it shows.
-    pub(in crate::report) title: String,
+    pub(in crate::report) title: Text,
     /// The same for those who cannot see it.
-    pub(in crate::report) description: String,
+    pub(in crate::report) description: Text,
     /// The rows, from above.
     pub(in crate::report) rows: Vec<Row>,
 }
 
 impl Forest {
     /// The drawing as SVG; `number` makes its names unique on the page.
-    pub(in crate::report) fn draw(&self, number: usize) -> Markup {
+    pub(in crate::report) fn draw(&self, number: usize, lang: Lang) -> Markup {
         let ends = self.rows.iter().flat_map(|row| row.interval).map(|end| end.clamp(-MOST, MOST));
         let scale = Scale::over(Kind::Linear, ends.chain([-1.0, 1.0]));
         let x = |percent: f64| LEFT + (RIGHT - LEFT) * scale.place(percent);
@@ -80,8 +82,8 @@ impl Forest {
         html! {
             svg viewBox=(format!("0 0 {WIDTH} {:.0}", bottom + 44.0)) role="img"
                 aria-labelledby=(format!("{title} {told}")) {
-                title id=(title) { (self.title) }
-                desc id=(told) { (self.description) }
+                title id=(title) { (self.title.of(lang)) }
+                desc id=(told) { (self.description.of(lang)) }
                 g.axes {
                     @for (place, tick) in scale.ticks().into_iter().enumerate() {
                         @let at = x(tick);
@@ -90,7 +92,7 @@ impl Forest {
                             text-anchor="middle" { (signed(tick)) }
                     }
                     text.name x=(format!("{:.1}", f64::midpoint(LEFT, RIGHT))) y=(format!("{:.1}", bottom + 38.0))
-                        text-anchor="middle" { "difference in percent" }
+                        text-anchor="middle" { (charts::PERCENT_AXIS.of(lang)) }
                 }
                 path.rule.upright d=(format!("M{:.1} {TOP}V{bottom:.1}", x(0.0))) {}
                 @for (row, at) in self.rows.iter().zip(0u32..) {
@@ -110,7 +112,7 @@ impl Forest {
     }
 
     /// The legend: what the marks mean, of those that are there.
-    pub(in crate::report) fn legend(&self) -> Markup {
+    pub(in crate::report) fn legend(&self, lang: Lang) -> Markup {
         html! {
             ul.legend {
                 @for finding in Finding::ALL.into_iter().filter(|one| self.rows.iter().any(|row| row.finding == *one)) {
@@ -119,7 +121,7 @@ impl Forest {
                             path class=(format!("bar s{}", finding.place())) d="M1 6H33" {}
                             path class=(format!("dot s{}", finding.place())) d=(shape(finding.place(), [17.0, 6.0])) {}
                         }
-                        (finding.name())
+                        (finding.name().of(lang))
                     }
                 }
             }

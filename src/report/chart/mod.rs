@@ -2,10 +2,13 @@
 
 mod draw;
 mod forest;
+mod lanes;
 mod scale;
 
 use crate::report::layout::Grid;
+use crate::report::text::{Lang, Text};
 pub(super) use forest::{Finding, Forest, Row as ForestRow};
+pub(super) use lanes::{Lane, Lanes};
 pub(super) use scale::Kind;
 use scale::Scale;
 
@@ -13,7 +16,7 @@ use scale::Scale;
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     /// The quantity with its unit.
-    pub(super) name: String,
+    pub(super) name: Text,
     /// The placement of values.
     pub(super) kind: Kind,
     /// The text of a value, by the rounding rule of the console.
@@ -43,8 +46,8 @@ impl Point {
 pub(super) enum Form {
     /// A line from point to point; intervals as a band.
     Line,
-    /// A level from each point to the next.
-    Steps,
+    /// A bar from each point to the next, down to the axis; the last point only ends the bar before it.
+    Bars,
     /// A line with a mark at each point; intervals as a band.
     MarkedLine,
     /// Marks only; intervals as bars.
@@ -55,7 +58,7 @@ pub(super) enum Form {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     /// The name in the legend and in the table.
-    pub(super) name: String,
+    pub(super) name: Text,
     /// How it is drawn.
     pub(super) form: Form,
     /// Its points, ascending in `x`.
@@ -66,7 +69,7 @@ pub(super) struct Series {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     /// The text beside the line.
-    pub(super) name: String,
+    pub(super) name: Text,
     /// The value that it marks.
     pub(super) at: f64,
     /// Whether `at` is on the vertical axis.
@@ -77,7 +80,7 @@ pub(super) struct Rule {
 #[derive(Debug, Clone)]
 pub(super) struct Range {
     /// The name in the legend.
-    pub(super) name: String,
+    pub(super) name: Text,
     /// The two ends.
     pub(super) ends: [f64; 2],
 }
@@ -86,9 +89,9 @@ pub(super) struct Range {
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
     /// What it shows, in a few words.
-    pub(super) title: String,
+    pub(super) title: Text,
     /// What a reader who cannot see it has to know, in sentences.
-    pub(super) description: String,
+    pub(super) description: Text,
     /// The horizontal axis.
     pub(super) x: Axis,
     /// The vertical axis.
@@ -106,34 +109,34 @@ const MOST_ROWS: usize = 60;
 
 impl Chart {
     /// A chart without series.
-    pub(super) fn new(title: &str, description: &str, x: Axis, y: Axis) -> Self {
-        let (title, description) = (title.to_owned(), description.to_owned());
+    pub(super) fn new(title: impl Into<Text>, description: impl Into<Text>, x: Axis, y: Axis) -> Self {
+        let (title, description) = (title.into(), description.into());
         Self { title, description, x, y, series: Vec::new(), rules: Vec::new(), ranges: Vec::new() }
     }
 
     /// Adds a series, unless it has no value.
-    pub(super) fn series(mut self, name: &str, form: Form, points: Vec<Point>) -> Self {
+    pub(super) fn series(mut self, name: impl Into<Text>, form: Form, points: Vec<Point>) -> Self {
         if points.iter().any(|point| point.y.is_some()) {
-            self.series.push(Series { name: name.to_owned(), form, points });
+            self.series.push(Series { name: name.into(), form, points });
         }
         self
     }
 
     /// Adds a reference line at a value of the vertical axis.
-    pub(super) fn level(mut self, name: &str, at: f64) -> Self {
-        self.rules.push(Rule { name: name.to_owned(), at, is_level: true });
+    pub(super) fn level(mut self, name: impl Into<Text>, at: f64) -> Self {
+        self.rules.push(Rule { name: name.into(), at, is_level: true });
         self
     }
 
     /// Adds a reference line at a value of the horizontal axis.
-    pub(super) fn mark(mut self, name: &str, at: f64) -> Self {
-        self.rules.push(Rule { name: name.to_owned(), at, is_level: false });
+    pub(super) fn mark(mut self, name: impl Into<Text>, at: f64) -> Self {
+        self.rules.push(Rule { name: name.into(), at, is_level: false });
         self
     }
 
     /// Adds a shaded range.
-    pub(super) fn range(mut self, name: &str, ends: [f64; 2]) -> Self {
-        self.ranges.push(Range { name: name.to_owned(), ends });
+    pub(super) fn range(mut self, name: impl Into<Text>, ends: [f64; 2]) -> Self {
+        self.ranges.push(Range { name: name.into(), ends });
         self
     }
 
@@ -143,9 +146,9 @@ impl Chart {
     }
 
     /// The values of the chart: one row for each place on the horizontal axis, one column for each series.
-    pub(super) fn table(&self) -> Grid {
-        let mut headings = vec![self.x.name.as_str()];
-        headings.extend(self.series.iter().map(|series| series.name.as_str()));
+    pub(super) fn table(&self, lang: Lang) -> Grid {
+        let mut headings = vec![self.x.name.of(lang)];
+        headings.extend(self.series.iter().map(|series| series.name.of(lang)));
         let mut grid = Grid::new(&headings);
         let mut places: Vec<f64> =
             self.series.iter().flat_map(|series| series.points.iter().map(|point| point.x)).collect();
@@ -170,9 +173,11 @@ impl Chart {
     /// The scales of both axes, wide enough for every value, reference line and range.
     fn scales(&self) -> [Scale; 2] {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let across = points()
-            .filter(|point| point.y.is_some())
-            .map(|point| point.x)
+        // The last point of bars has no value: it is the end of the last bar.
+        let across = (self.series.iter())
+            .flat_map(|series| series.points.iter().map(move |point| (series.form, point)))
+            .filter(|(form, point)| *form == Form::Bars || point.y.is_some())
+            .map(|(_, point)| point.x)
             .chain(self.rules.iter().filter(|rule| !rule.is_level).map(|rule| rule.at))
             .chain(self.ranges.iter().flat_map(|range| range.ends));
         let up = points()
@@ -187,37 +192,43 @@ mod tests {
     use super::*;
     use crate::units::plain;
 
+    fn data(text: &str) -> Text {
+        Text::data(text)
+    }
+
     fn axis(kind: Kind) -> Axis {
-        Axis { name: "rate".to_owned(), kind, show: plain }
+        Axis { name: data("rate"), kind, show: plain }
     }
 
     fn chart() -> Chart {
-        Chart::new("a <b>", "told", axis(Kind::Linear), axis(Kind::Log))
-            .series("p50", Form::Line, vec![Point::at(1.0, Some(0.1)), Point::at(2.0, None)])
+        Chart::new(data("a <b>"), data("told"), axis(Kind::Linear), axis(Kind::Log))
+            .series(data("p50"), Form::Line, vec![Point::at(1.0, Some(0.1)), Point::at(2.0, None)])
             .series(
-                "p99",
+                data("p99"),
                 Form::MarkedLine,
                 vec![Point { x: 2.0, y: Some(3.0), interval: Some([2.0, 4.0]) }, Point::at(3.0, Some(5.0))],
             )
-            .series("nothing", Form::Line, vec![Point::at(1.0, None)])
-            .level("most", 4.0)
-            .mark("knee", 2.5)
-            .range("interval", [2.2, 2.8])
+            .series(data("nothing"), Form::Line, vec![Point::at(1.0, None)])
+            .level(data("most"), 4.0)
+            .mark(data("knee"), 2.5)
+            .range(data("interval"), [2.2, 2.8])
     }
 
     #[test]
     fn the_table_beside_a_chart_holds_every_value_that_is_drawn() {
-        let grid = chart().table();
+        let grid = chart().table(Lang::English);
         assert_eq!(grid.headings(), ["rate", "p50", "p99"]);
         assert_eq!(grid.rows(), [["1.00", "0.10", "—"], ["2.00", "—", "3.00 (2.00 to 4.00)"], ["3.00", "—", "5.00"]]);
         let long = (0..1000).map(|x| Point::at(f64::from(x), Some(1.0))).collect();
-        let thinned = Chart::new("", "", axis(Kind::Linear), axis(Kind::Linear)).series("a", Form::Line, long).table();
+        let thinned = Chart::new(data(""), data(""), axis(Kind::Linear), axis(Kind::Linear))
+            .series(data("a"), Form::Line, long)
+            .table(Lang::English);
         assert!(thinned.rows().len() <= MOST_ROWS, "{}", thinned.rows().len());
     }
 
     #[test]
     fn a_drawing_has_title_and_description_and_escapes_both() {
-        let drawn = chart().draw(3).into_string();
+        let drawn = chart().draw(3, Lang::English).into_string();
         for wanted in ["role=\"img\"", "<title id=\"c3-title\">a &lt;b&gt;</title>", "<desc id=\"c3-told\">told</desc>"]
         {
             assert!(drawn.contains(wanted), "{wanted}: {drawn}");
@@ -226,15 +237,32 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_ends_where_the_next_begins_and_the_last_point_only_ends_one() {
+        let bars = vec![Point::at(1.0, Some(0.5)), Point::at(2.0, Some(0.25)), Point::at(3.0, None)];
+        let chart = Chart::new(data(""), data(""), axis(Kind::Near), axis(Kind::Linear));
+        let drawn = chart.series(data("a"), Form::Bars, bars).draw(0, Lang::English).into_string();
+        let path = drawn.split("<path class=\"bars s0\" d=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        assert_eq!(path, "M66.0 248.0V34.0H306.0V248.0ZM306.0 248.0V141.0H546.0V248.0Z");
+    }
+
+    #[test]
+    fn a_long_series_has_a_bounded_number_of_marks() {
+        let many = (0..5000).map(|x| Point::at(f64::from(x), Some(1.0))).collect();
+        let chart = Chart::new(data(""), data(""), axis(Kind::Linear), axis(Kind::Linear));
+        let drawn = chart.series(data("a"), Form::MarkedLine, many).draw(0, Lang::English).into_string();
+        assert!(drawn.matches("class=\"dot").count() <= 120, "{}", drawn.matches("class=\"dot").count());
+    }
+
+    #[test]
     fn a_chart_of_one_value_or_of_zeros_is_drawn_within_its_frame() {
-        for kind in [Kind::Linear, Kind::Near, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Near, Kind::Whole, Kind::Log, Kind::Tail] {
             for value in [0.0, 1e-9, 0.5, 1.0, 7.0, 1e9] {
-                let chart = Chart::new("", "", axis(kind), axis(kind)).series(
-                    "a",
+                let chart = Chart::new(data(""), data(""), axis(kind), axis(kind)).series(
+                    data("a"),
                     Form::MarkedLine,
                     vec![Point::at(value, Some(value))],
                 );
-                let drawn = chart.draw(0).into_string();
+                let drawn = chart.draw(0, Lang::English).into_string();
                 assert!(
                     !drawn.contains("NaN") && !drawn.contains("inf") && !drawn.contains("=\"-"),
                     "{value}: {drawn}"

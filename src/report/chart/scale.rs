@@ -7,6 +7,8 @@ pub(in crate::report) enum Kind {
     Linear,
     /// Like `Linear`, but only as wide as the values need.
     Near,
+    /// Like `Linear`, for whole numbers: no tick lies between two of them.
+    Whole,
     /// Equal distances for equal ratios.
     Log,
     /// For shares of requests: equal distances for equal ratios of the share above, so that p50, p90, p99 and p99.9
@@ -16,6 +18,8 @@ pub(in crate::report) enum Kind {
 
 /// About how many ticks a linear axis has.
 const TICKS: f64 = 6.0;
+/// The least width of a `Near` axis, as a share of its values: closer ticks would look alike.
+const LEAST_WIDTH: f64 = 0.05;
 /// The share of requests at which an axis of shares ends: p99.99.
 const TAIL_END: f64 = 0.9999;
 /// The ticks of an axis of shares.
@@ -47,11 +51,19 @@ impl Scale {
                 let (low, high) = (below(low), above(high));
                 Self { kind, low, high: if high > low { high } else { above(high * 1.5) } }
             }
-            Kind::Linear | Kind::Near if low > high => Self { kind, low: 0.0, high: 1.0 },
-            Kind::Linear | Kind::Near => {
-                let low = if kind == Kind::Linear { low.min(0.0) } else { low };
+            Kind::Linear | Kind::Near | Kind::Whole if low > high => Self { kind, low: 0.0, high: 1.0 },
+            Kind::Linear | Kind::Near | Kind::Whole => {
+                let least = LEAST_WIDTH * libm::fabs(low).max(libm::fabs(high));
+                let (low, high) = match kind {
+                    Kind::Near if high - low < least => {
+                        let middle = f64::midpoint(low, high);
+                        (middle - least / 2.0, middle + least / 2.0)
+                    }
+                    Kind::Near => (low, high),
+                    _ => (low.min(0.0), high),
+                };
                 let high = if high > low { high } else { low + 1.0 };
-                let step = step(high - low);
+                let step = step(kind, high - low);
                 Self { kind, low: libm::floor(low / step) * step, high: libm::ceil(high / step - 1e-9) * step }
             }
         }
@@ -66,7 +78,7 @@ impl Scale {
 
     fn stretched(&self, value: f64) -> f64 {
         match self.kind {
-            Kind::Linear | Kind::Near => value,
+            Kind::Linear | Kind::Near | Kind::Whole => value,
             Kind::Log => libm::log10(value.max(self.low)),
             Kind::Tail => -libm::log10(1.0 - value.clamp(0.0, TAIL_END)),
         }
@@ -77,8 +89,8 @@ impl Scale {
         let inside = |tick: &f64| *tick >= self.low * (1.0 - 1e-9) && *tick <= self.high * (1.0 + 1e-9);
         match self.kind {
             Kind::Tail => TAIL_TICKS.into_iter().skip(1).filter(inside).collect(),
-            Kind::Linear | Kind::Near => {
-                let step = step(self.high - self.low);
+            Kind::Linear | Kind::Near | Kind::Whole => {
+                let step = step(self.kind, self.high - self.low);
                 let number = libm::round((self.high - self.low) / step) as usize;
                 let first = libm::round(self.low / step);
                 (0..=number).map(|place| (first + place as f64) * step).collect()
@@ -104,11 +116,12 @@ impl Scale {
 }
 
 /// The distance of the ticks over `width`: 1, 2 or 5 times a power of ten.
-fn step(width: f64) -> f64 {
+fn step(kind: Kind, width: f64) -> f64 {
     let rough = width / TICKS;
     let power = libm::pow(10.0, libm::floor(libm::log10(rough)));
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough * 0.999).unwrap_or(10.0);
-    factor * power
+    let step = factor * power;
+    if kind == Kind::Whole { step.max(1.0) } else { step }
 }
 
 /// The largest value at most `value` that is 1, 2 or 5 times a power of ten.
@@ -134,6 +147,8 @@ mod tests {
             (Kind::Linear, vec![0.0, 61.0], vec![0.0, 20.0, 40.0, 60.0, 80.0]),
             (Kind::Near, vec![32.0, 51.0], vec![30.0, 35.0, 40.0, 45.0, 50.0, 55.0]),
             (Kind::Linear, vec![3.0], vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]),
+            (Kind::Near, vec![100.0, 100.1], vec![97.0, 98.0, 99.0, 100.0, 101.0, 102.0, 103.0]),
+            (Kind::Whole, vec![3.0], vec![0.0, 1.0, 2.0, 3.0]),
             (Kind::Linear, vec![], vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
             (Kind::Log, vec![0.03, 1.4], vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0]),
             (Kind::Log, vec![1e-5, 0.0, 30.0], vec![1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]),
@@ -152,7 +167,7 @@ mod tests {
 
     #[test]
     fn places_rise_with_values_and_stay_inside() {
-        for kind in [Kind::Linear, Kind::Near, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Near, Kind::Whole, Kind::Log, Kind::Tail] {
             let values = [0.01, 0.2, 0.5, 0.9, 0.99];
             let scale = Scale::over(kind, values.into_iter());
             let places = values.map(|value| scale.place(value));

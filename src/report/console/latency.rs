@@ -1,6 +1,8 @@
 //! Owns the latency table of the console.
 
-use crate::figures::{MetricView, StatsView, TrialView};
+use std::collections::BTreeMap;
+
+use crate::figures::{ClassView, MetricView, StatsView, Throughput, TrialView};
 use crate::metrics::{Known, LoadOrigin, Metric};
 use crate::report::layout::{Grid, Ink, Tone};
 use crate::report::numbers::{UNKNOWN, interval, shown};
@@ -16,15 +18,31 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
 
 /// The latency table of a trial with its notes; `None` without latencies.
 pub(in crate::report) fn latency_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
-    let from = match trial.load.origin {
+    table(&trial.metrics, &trial.throughput, trial.load.origin)
+}
+
+/// The latency table of a class of `trial` with its notes; `None` without latencies.
+pub(in crate::report) fn class_latency_table(trial: &TrialView, class: &ClassView) -> Option<(Grid, Vec<String>)> {
+    // The lag of the generator is one of all classes, and stands in the table of the trial.
+    let mut metrics = class.metrics.clone();
+    metrics.remove(&Metric::SendLag);
+    table(&metrics, &class.throughput, trial.load.origin)
+}
+
+fn table(
+    metrics: &BTreeMap<Metric, MetricView>,
+    throughput: &Throughput,
+    origin: LoadOrigin,
+) -> Option<(Grid, Vec<String>)> {
+    let from = match origin {
         LoadOrigin::Planned => "from the planned instant",
         LoadOrigin::Released => "from the release",
         LoadOrigin::Mixed => "from instant or release",
     };
     let mut grid = Grid::new(LATENCY_COLUMNS);
     let (mut withheld, mut slow_tail) = (false, false);
-    for metric in shown_metrics(trial) {
-        let Some(row) = trial.metrics.get(&metric) else { continue };
+    for metric in shown_metrics(metrics) {
+        let Some(row) = metrics.get(&metric) else { continue };
         let headline = row.headline();
         if headline.count + headline.missed + headline.censored == 0 {
             continue;
@@ -69,11 +87,11 @@ pub(in crate::report) fn latency_table(trial: &TrialView) -> Option<(Grid, Vec<S
         notes.push("output tok/s: 90 % and 99 % of the requests are above the values of p90 and p99".to_owned());
     }
     let tokens = |metric: Metric| {
-        let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
+        let stats = metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
         Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
     };
     match (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
-        (Some(input), _) if trial.throughput.items_per_s.is_some() => {
+        (Some(input), _) if throughput.items_per_s.is_some() => {
             notes.push(format!("tokens per request: in {input}"));
         }
         (Some(input), Some(output)) => notes.push(format!("tokens per request: in {input}; out {output}")),
@@ -84,8 +102,8 @@ pub(in crate::report) fn latency_table(trial: &TrialView) -> Option<(Grid, Vec<S
 
 /// The metrics that a reader needs first. `ttfo` is shown only where reasoning makes it differ from `ttft`; the other
 /// metrics are in `result.json`.
-fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
-    let headline = |metric: Metric| trial.metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
+fn shown_metrics(metrics: &BTreeMap<Metric, MetricView>) -> Vec<Metric> {
+    let headline = |metric: Metric| metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
     let differs = match (headline(Metric::Ttft), headline(Metric::Ttfo)) {
         (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
         _ => false,

@@ -1,6 +1,6 @@
 //! Owns the objectives on the console: the result of each, and the verdict.
 
-use crate::figures::TrialView;
+use crate::figures::{SloView, TrialView};
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};
@@ -10,7 +10,7 @@ use crate::units::{count, per_second};
 
 /// The table of objectives, one row each; empty without objectives.
 pub(super) fn slo_text(trial: &TrialView, ink: Ink) -> String {
-    let Some((grid, notes)) = slo_table(trial) else { return String::new() };
+    let Some((grid, notes)) = slo_table(&trial.slo, trial) else { return String::new() };
     let mut text = grid.render(ink);
     if !notes.is_empty() {
         text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
@@ -19,9 +19,8 @@ pub(super) fn slo_text(trial: &TrialView, ink: Ink) -> String {
     text
 }
 
-/// The table of objectives with its notes; `None` without objectives.
-pub(in crate::report) fn slo_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
-    let slo = &trial.slo;
+/// The table of `slo`, objectives of `trial`, with its notes; `None` without objectives.
+pub(in crate::report) fn slo_table(slo: &SloView, trial: &TrialView) -> Option<(Grid, Vec<String>)> {
     if slo.objectives.is_empty() {
         return None;
     }

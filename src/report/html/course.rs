@@ -1,8 +1,10 @@
-//! Owns the charts of one load: its course over time, and the distributions of its figures.
+//! Owns the charts of one load over time, and the axes that charts share.
 
 use crate::figures::TrialView;
 use crate::metrics::{BlockPoint, Known, Metric, Objective, SamplePoint};
 use crate::report::chart::{Axis, Chart, Form, Kind, Point};
+use crate::report::text::{Said, Text};
+use crate::report::words::charts as words;
 use crate::units::{plain, seconds};
 
 /// The most points of a series over time; neighbours are merged.
@@ -10,17 +12,17 @@ const MOST_POINTS: usize = 150;
 
 /// The axis of time since the start.
 fn time() -> Axis {
-    Axis { name: "time since the start".to_owned(), kind: Kind::Linear, show: seconds }
+    Axis { name: words::TIME.into(), kind: Kind::Linear, show: seconds }
 }
 
 /// An axis of seconds.
-pub(super) fn latency_axis(name: &str) -> Axis {
-    Axis { name: name.to_owned(), kind: Kind::Log, show: seconds }
+pub(super) fn latency_axis(name: impl Into<Text>) -> Axis {
+    Axis { name: name.into(), kind: Kind::Log, show: seconds }
 }
 
 /// A linear axis of plain numbers.
-pub(super) fn plain_axis(name: &str) -> Axis {
-    Axis { name: name.to_owned(), kind: Kind::Linear, show: plain }
+pub(super) fn plain_axis(name: Said) -> Axis {
+    Axis { name: name.into(), kind: Kind::Linear, show: plain }
 }
 
 /// The number, if it is known.
@@ -28,69 +30,80 @@ pub(super) fn known(figure: Option<Known>) -> Option<f64> {
     if let Some(Known::At(value)) = figure { Some(value) } else { None }
 }
 
-/// `chart` with a line for each objective on `metric`.
-pub(super) fn with_objectives(mut chart: Chart, trial: &TrialView, metric: Metric) -> Chart {
-    for objective in &trial.slo.objectives {
-        if let Some(Objective::Latency(limit)) = objective.asked()
-            && limit.metric == metric
-        {
-            chart = chart.level(&format!("objective {}", objective.text), limit.limit.as_secs_f64());
+/// The objectives on `metric`: the text and the limit of each, in seconds.
+pub(super) fn limits(trial: &TrialView, metric: Metric) -> Vec<(Text, f64)> {
+    let limit = |text: &str, asked: Option<Objective>| match asked {
+        Some(Objective::Latency(limit)) if limit.metric == metric => {
+            Some((words::OBJECTIVE.with([Text::data(text)]), limit.limit.as_secs_f64()))
         }
-    }
-    chart
+        _ => None,
+    };
+    trial.slo.objectives.iter().filter_map(|objective| limit(&objective.text, objective.asked())).collect()
+}
+
+/// `chart` with a line for each objective on `metric`.
+pub(super) fn with_objectives(chart: Chart, trial: &TrialView, metric: Metric) -> Chart {
+    limits(trial, metric).into_iter().fold(chart, |chart, (name, limit_s)| chart.level(name, limit_s))
+}
+
+/// `chart` with the warm-up, which is not counted.
+fn with_warmup(chart: Chart, trial: &TrialView) -> Chart {
+    let warmed_s = trial.window.start.as_secs();
+    if warmed_s > 0.0 { chart.range(words::WARM_UP, [0.0, warmed_s]) } else { chart }
+}
+
+/// The points of a series over time.
+fn line(samples: &[SamplePoint], value: impl Fn(&SamplePoint) -> Option<f64>) -> Vec<Point> {
+    samples.iter().map(|sample| Point::at(sample.start_s + sample.width_s / 2.0, value(sample))).collect()
 }
 
 /// The charts of the load over time.
 pub(super) fn over_time(trial: &TrialView) -> Vec<Chart> {
     let samples = merged(&trial.samples);
-    let line = |value: &dyn Fn(&SamplePoint) -> f64| -> Vec<Point> {
-        samples.iter().map(|sample| Point::at(sample.start_s + sample.width_s / 2.0, Some(value(sample)))).collect()
-    };
-    let rate = |number: fn(&SamplePoint) -> u64| line(&|sample| number(sample) as f64 / sample.width_s);
-    let mut rates = Chart::new(
-        "Requests per second over time",
-        "Planned: as the plan asks. Sent: as they left. Completed: as answers ended. Missed: failed, timed out or \
-         shed.",
-        time(),
-        plain_axis("requests per second"),
-    )
-    .series("planned", Form::Line, rate(|sample| sample.scheduled))
-    .series("sent", Form::Line, rate(|sample| sample.sent))
-    .series("completed", Form::Line, rate(|sample| sample.completed));
+    let rate = |number: fn(&SamplePoint) -> u64| line(&samples, |sample| Some(number(sample) as f64 / sample.width_s));
+    let mut rates = Chart::new(words::RATES_TITLE, words::RATES_TOLD, time(), plain_axis(words::RATE_AXIS))
+        .series(words::PLANNED, Form::Line, rate(|sample| sample.scheduled))
+        .series(words::SENT, Form::Line, rate(|sample| sample.sent))
+        .series(words::COMPLETED, Form::Line, rate(|sample| sample.completed));
     if samples.iter().any(|sample| sample.missed > 0) {
-        rates = rates.series("missed", Form::Line, rate(|sample| sample.missed));
+        rates = rates.series(words::MISSED, Form::Line, rate(|sample| sample.missed));
     }
-    let flight = Chart::new(
-        "Requests in flight over time",
-        "Sent and not yet ended. A number that keeps rising means that the service does not keep up.",
-        time(),
-        plain_axis("requests in flight"),
-    )
-    .series("in flight", Form::Line, line(&|sample| sample.in_flight));
+    let flight = Chart::new(words::FLIGHT_TITLE, words::FLIGHT_TOLD, time(), plain_axis(words::IN_FLIGHT_AXIS)).series(
+        words::IN_FLIGHT,
+        Form::Line,
+        line(&samples, |sample| Some(sample.in_flight)),
+    );
     let blocks = |pick: fn(&BlockPoint) -> Option<Known>| -> Vec<Point> {
         let middle = |block: &BlockPoint| block.start_s + block.width_s / 2.0;
         let filled = trial.blocks.iter().filter(|block| block.planned > 0);
         filled.map(|block| Point::at(middle(block), known(pick(block)))).collect()
     };
-    let told = "Median and 99th percentile of the requests planned in each part of the window. In a part with few \
-                requests, p99 is the slowest request; a gap means that p99 falls among requests that missed.";
-    let ttft = Chart::new("Time to first token over time", told, time(), latency_axis("ttft"))
-        .series("p50", Form::Line, blocks(|block| block.ttft_p50_s))
-        .series("p99", Form::Line, blocks(|block| block.ttft_p99_s));
-    let e2e = Chart::new("End-to-end latency over time", told, time(), latency_axis("e2e"))
-        .series("p50", Form::Line, blocks(|block| block.e2e_p50_s))
-        .series("p99", Form::Line, blocks(|block| block.e2e_p99_s));
-    let mut charts =
-        vec![rates, flight, with_objectives(ttft, trial, Metric::Ttft), with_objectives(e2e, trial, Metric::E2e)];
+    let latency = |title: Said, metric: Metric, picks: [fn(&BlockPoint) -> Option<Known>; 2]| {
+        let [p50, p99] = picks.map(blocks);
+        let chart = Chart::new(title, words::BLOCKS_TOLD, time(), latency_axis(Text::data(metric.key())))
+            .series(Text::data("p50"), Form::Line, p50)
+            .series(Text::data("p99"), Form::Line, p99);
+        with_objectives(chart, trial, metric)
+    };
+    let ttft = latency(words::TTFT_TIME, Metric::Ttft, [|block| block.ttft_p50_s, |block| block.ttft_p99_s]);
+    let e2e = latency(words::E2E_TIME, Metric::E2e, [|block| block.e2e_p50_s, |block| block.e2e_p99_s]);
+    let mut charts = vec![rates, flight, ttft, e2e];
     if samples.iter().any(|sample| sample.output_tokens > 0.0) {
-        let told = "Output tokens, counted when they arrived.";
-        let tokens = Chart::new("Output tokens per second over time", told, time(), plain_axis("tokens per second"));
-        charts.push(tokens.series("output tokens", Form::Line, line(&|sample| sample.output_tokens / sample.width_s)));
+        let tokens = Chart::new(words::TOKENS_TITLE, words::TOKENS_TOLD, time(), plain_axis(words::TOKENS_PER_S));
+        let per_s = line(&samples, |sample| Some(sample.output_tokens / sample.width_s));
+        charts.push(tokens.series(words::OUTPUT_TOKENS, Form::Line, per_s));
     }
-    let warmed_s = trial.window.start.as_secs();
-    let with_warmup =
-        |chart: Chart| if warmed_s > 0.0 { chart.range("warm-up, not counted", [0.0, warmed_s]) } else { chart };
-    charts.into_iter().filter(|chart| !chart.is_empty()).map(with_warmup).collect()
+    charts.into_iter().filter(|chart| !chart.is_empty()).map(|chart| with_warmup(chart, trial)).collect()
+}
+
+/// The send lag over time: how late requests left against the plan.
+pub(super) fn lag_over_time(trial: &TrialView) -> Chart {
+    let samples = merged(&trial.samples);
+    let chart = Chart::new(words::LAG_TIME_TITLE, words::LAG_TIME_TOLD, time(), latency_axis(words::LAG_AXIS))
+        .series(words::LAG_MEAN, Form::Line, line(&samples, |sample| sample.send_lag_mean_s))
+        .series(words::LAG_MAX, Form::Line, line(&samples, |sample| sample.send_lag_max_s))
+        .level(words::LAG_LIMIT, trial.health.send_lag_limit_s);
+    with_warmup(chart, trial)
 }
 
 /// `samples` in at most [`MOST_POINTS`] slots.
@@ -100,6 +113,9 @@ fn merged(samples: &[SamplePoint]) -> Vec<SamplePoint> {
         let sum = |number: fn(&SamplePoint) -> u64| slots.iter().map(number).sum();
         let width_s: f64 = slots.iter().map(|slot| slot.width_s).sum();
         let first = slots.first()?;
+        // Few requests of a slot are never sent, so their number stands for that of the lags.
+        let lags = || slots.iter().filter_map(|slot| Some((slot.scheduled as f64, slot.send_lag_mean_s?)));
+        let weight: f64 = lags().map(|(number, _)| number).sum();
         Some(SamplePoint {
             width_s,
             scheduled: sum(|slot| slot.scheduled),
@@ -108,56 +124,11 @@ fn merged(samples: &[SamplePoint]) -> Vec<SamplePoint> {
             missed: sum(|slot| slot.missed),
             output_tokens: slots.iter().map(|slot| slot.output_tokens).sum(),
             in_flight: slots.iter().map(|slot| slot.in_flight * slot.width_s).sum::<f64>() / width_s,
+            send_lag_mean_s: (weight > 0.0)
+                .then(|| lags().map(|(number, mean_s)| number * mean_s).sum::<f64>() / weight),
+            send_lag_max_s: slots.iter().filter_map(|slot| slot.send_lag_max_s).reduce(f64::max),
             ..first.clone()
         })
     };
     samples.chunks(each).filter_map(mean).collect()
-}
-
-/// The axis of shares of requests.
-fn shares() -> Axis {
-    Axis { name: "share of requests at or below".to_owned(), kind: Kind::Tail, show: quantile_name }
-}
-
-/// `p99.9` for 0.999.
-fn quantile_name(share: f64) -> String {
-    let text = format!("{:.2}", 100.0 * share);
-    format!("p{}", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
-fn curve(trial: &TrialView, metric: Metric) -> Vec<Point> {
-    trial.shares(metric).into_iter().map(|(share, value)| Point::at(share, Some(value))).collect()
-}
-
-/// The distributions of the latencies of the service.
-pub(super) fn distributions(trial: &TrialView) -> Vec<Chart> {
-    let told = "How slow the slowest requests are: at p99, 1 % of the requests were slower. Failed requests rank last, \
-                so a curve that ends early shows misses.";
-    let mut whole =
-        Chart::new("Distribution of latency from the planned instant", told, shares(), latency_axis("latency"))
-            .series("ttft", Form::Line, curve(trial, Metric::Ttft))
-            .series("e2e", Form::Line, curve(trial, Metric::E2e));
-    for metric in [Metric::Ttft, Metric::E2e] {
-        whole = with_objectives(whole, trial, metric);
-    }
-    let told = "tpot is a mean over each request; itl are single gaps between events; stall is the longest gap of a \
-                request.";
-    let mut tokens = Chart::new("Distribution of the time between tokens", told, shares(), latency_axis("time"))
-        .series("tpot", Form::Line, curve(trial, Metric::Tpot))
-        .series("itl", Form::Line, curve(trial, Metric::Itl))
-        .series("stall", Form::Line, curve(trial, Metric::Stall));
-    for metric in [Metric::Tpot, Metric::Itl, Metric::Stall] {
-        tokens = with_objectives(tokens, trial, metric);
-    }
-    vec![whole, tokens]
-}
-
-/// How late the generator was.
-pub(super) fn lags(trial: &TrialView) -> Chart {
-    let told = "Send lag: how much later than planned a request left. Wake lag: how much later than its arrival our \
-                thread read the first token. Beyond the limit at p99, the load generator was late.";
-    Chart::new("Lag of the load generator", told, shares(), latency_axis("lag"))
-        .series("send lag", Form::Line, curve(trial, Metric::SendLag))
-        .series("wake lag", Form::Line, curve(trial, Metric::WakeLag))
-        .level("limit of the send lag", trial.health.send_lag_limit_s)
 }

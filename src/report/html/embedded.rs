@@ -9,6 +9,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::report::html::parts::Page;
+use crate::report::text::Said;
+use crate::report::words::page as words;
 use crate::results::{Report, json_of};
 use crate::units::visible_json;
 
@@ -16,23 +19,26 @@ use crate::units::visible_json;
 pub(super) const PLACE: &str = "<!--result-->";
 
 /// What is left out of the JSON where it is too long even when compressed: keys of each trial, and their name.
-const LEFT_OUT: [(&[&str], &str); 2] =
-    [(&["samples", "blocks"], "the time series"), (&["histograms"], "the time series and the histograms")];
+const LEFT_OUT: [(&[&str], Said); 2] = [
+    (&["samples", "blocks", "sampled"], words::LACKS_SERIES),
+    (&["histograms", "asked_histograms", "classes"], words::LACKS_HISTOGRAMS),
+];
 
-/// `page` with the JSON of `report`, at most `most` bytes long where that is possible.
-pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<String, Error> {
+/// The page `text` with the JSON of `report`, at most `most` bytes long: parts of the JSON are left out where it is too
+/// long, and at last all of it.
+pub(super) fn with_json(page: &Page, text: &str, report: &Report, most: usize) -> Result<String, Error> {
     let mut value: Value = serde_json::from_str(&json_of(report)?)
         .map_err(|why| Error::Internal(format!("the result is no JSON: {why}")))?;
-    let room = most.saturating_sub(page.len());
+    let room = most.saturating_sub(text.len());
     let plain = block(&value);
     if plain.len() <= room {
-        return Ok(page.replace(PLACE, &plain));
+        return Ok(text.replace(PLACE, &plain));
     }
     let packed = packed(&value)?;
     if packed.len() <= room {
-        return Ok(page.replace(PLACE, &packed));
+        return Ok(text.replace(PLACE, &packed));
     }
-    let mut short = packed;
+    let note = |said: &str| format!("<p class=\"note\">{said}</p>");
     for (keys, what) in LEFT_OUT {
         for trial in value.get_mut("trials").and_then(Value::as_array_mut).into_iter().flatten() {
             for key in keys {
@@ -40,14 +46,12 @@ pub(super) fn with_json(page: &str, report: &Report, most: usize) -> Result<Stri
                 *series = if series.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
             }
         }
-        let note =
-            format!("<p class=\"note\">The JSON in this page lacks {what}, which are too long: see result.json.</p>");
-        short = note + &self::packed(&value)?;
+        let short = note(words::JSON_LACKS.with([what.into()]).of(page.lang)) + &self::packed(&value)?;
         if short.len() <= room {
-            break;
+            return Ok(text.replace(PLACE, &short));
         }
     }
-    Ok(page.replace(PLACE, &short))
+    Ok(text.replace(PLACE, &note(page.say(words::NO_JSON))))
 }
 
 /// The JSON as a block of the page. `<` is written as an escape, so no text in it can end the block.

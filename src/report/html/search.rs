@@ -6,12 +6,14 @@ use crate::figures::TrialView;
 use crate::metrics::{Limit, Metric, Objective};
 use crate::report::chart::{Axis, Chart, Form, Kind, Point};
 use crate::report::html::course::latency_axis;
-use crate::report::html::parts::{Page, explained, section, table, tiles, warnings};
+use crate::report::html::parts::{Page, Tile};
 use crate::report::html::sweep::latency_chart;
 use crate::report::numbers::percent;
 use crate::report::search::{faults, probe_table};
+use crate::report::text::{Said, Text};
+use crate::report::words::{charts as words, page as labels};
 use crate::results::Report;
-use crate::search::maximum::{Purpose, SearchFindings};
+use crate::search::maximum::{BracketAfter, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
 use crate::search::{Axis as Over, Kept, Level};
 use crate::stats::proportion::{lower_bound, upper_bound};
@@ -34,14 +36,15 @@ pub(super) fn content(page: &Page, report: &Report, found: &SearchFindings) -> M
     let place = limiting(found);
     let (grid, note) = probe_table(found);
     html! {
-        (tiles(&key_figures(found)))
-        @if !spoilt.is_empty() { (section("What to know", &warnings(&spoilt))) }
+        (page.tiles(&key_figures(found)))
+        @if !spoilt.is_empty() { (page.section(labels::TO_KNOW, &page.warnings(&spoilt))) }
         @if !found.probes.is_empty() {
-            (section("Probes", &html! {
-                (page.figures(&[misses(report, found, place), latency(report, found, place), order(report, found)]))
-                (table(&grid, "probes"))
-                p.note { (note) }
-                (explained(&["probe", "interval of the search", "best estimate", "objective", "95 % interval",
+            (page.section(labels::PROBES, &html! {
+                (page.figures(&[misses(report, found, place), latency(report, found, place), narrowing(found),
+                    posterior(found), order(report, found)]))
+                (page.table(&grid, labels::T_PROBES))
+                p.note { (page.english(&note)) }
+                (page.explained(&["probe", "interval of the search", "best estimate", "objective", "95 % interval",
                     "episodes of misses", "certificate", "knee"]))
             }))
         }
@@ -53,39 +56,40 @@ fn limiting(found: &SearchFindings) -> usize {
     found.objectives.iter().position(|text| Some(text) == found.limited_by.as_ref()).unwrap_or(0)
 }
 
-fn key_figures(found: &SearchFindings) -> Vec<(&'static str, String, String)> {
+fn key_figures(found: &SearchFindings) -> Vec<Tile> {
     let over = found.figures.over;
     let mut tiles = Vec::new();
     if let Some(([low, best], high)) = found.figures.texts() {
-        let sure = format!("with {:.0} % confidence", 100.0 * found.confidence);
-        tiles.push(("carries at least", over.amount(&low), sure));
-        tiles.push(("best estimate", over.amount(&best), String::new()));
-        let range = high.map_or_else(|| format!("from {low}"), |high| format!("{low}–{high}"));
-        tiles.push(("interval", over.amount(&range), String::new()));
+        let sure = labels::R_CONFIDENCE.with([Text::data(format!("{:.0} %", 100.0 * found.confidence))]);
+        tiles.push((labels::K_CARRIES, over.amount(&low), sure));
+        tiles.push((labels::K_BEST, over.amount(&best), Text::default()));
+        let range = high.map_or_else(|| format!("≥ {low}"), |high| format!("{low}–{high}"));
+        tiles.push((labels::K_INTERVAL, over.amount(&range), Text::default()));
     }
-    tiles.push(("requests", count(found.requests), format!("{} probes", found.probes.len())));
-    tiles.push(("time", seconds(found.spent_s), String::new()));
+    let probes = labels::R_PROBES.with([Text::data(count(found.probes.len() as u64))]);
+    tiles.push((labels::K_REQUESTS, count(found.requests), probes));
+    tiles.push((labels::K_TIME, seconds(found.spent_s), Text::default()));
     tiles
 }
 
 fn level_axis(over: Over) -> Axis {
-    let (name, show): (&str, fn(f64) -> String) = match over {
-        Over::Rate => ("offered requests per second", per_second),
-        Over::Sessions => ("new sessions per second", plain),
-        Over::Concurrency => ("users in flight", plain),
-        Over::TimeScale => ("speed of the trace", plain),
+    let (name, show): (Said, fn(f64) -> String) = match over {
+        Over::Rate => (words::OFFERED_AXIS, per_second),
+        Over::Sessions => (words::SESSIONS_AXIS, plain),
+        Over::Concurrency => (words::USERS_AXIS, plain),
+        Over::TimeScale => (words::SPEED_AXIS, plain),
     };
-    Axis { name: name.to_owned(), kind: Kind::Near, show }
+    Axis { name: name.into(), kind: Kind::Near, show }
 }
 
 /// `chart` with the interval and the best estimate of the search.
 fn with_answer(mut chart: Chart, found: &SearchFindings) -> Chart {
     if let Some([Some(low), Some(high)]) = found.figures.interval {
-        chart = chart.range("interval of the answer", [low, high]);
+        chart = chart.range(words::ANSWER_RANGE, [low, high]);
     }
     if let Some(best) = found.figures.best {
         let text = found.figures.texts().map_or_else(String::new, |([_, best], _)| found.figures.over.amount(&best));
-        chart = chart.mark(&format!("best estimate {text}"), best);
+        chart = chart.mark(words::BEST.with([Text::data(text)]), best);
     }
     chart
 }
@@ -101,26 +105,66 @@ fn misses(report: &Report, found: &SearchFindings, place: usize) -> Chart {
         points.sort_by(|one, other| one.x.total_cmp(&other.x));
         points
     };
+    let named = Text::data(text);
     let (title, told, axis) = if of_mean {
-        (format!("Mean of {text} against load"), "The mean at each probe.", latency_axis("mean"))
+        (words::MEANS_TITLE.with([named]), words::MEANS_TOLD, latency_axis(words::MEAN_AXIS))
     } else {
-        let axis = Axis { name: "share of requests that missed".to_owned(), kind: Kind::Log, show: percent };
-        let told = "Each mark is one probe; its bar is the 95 % interval, widened where misses come in groups. A mark \
-                    at the bottom is a probe without a miss. The answer is where the shares reach the allowed share.";
-        (format!("Requests that miss {text}, against load"), told, axis)
+        let axis = Axis { name: words::SHARE_MISSED.into(), kind: Kind::Log, show: percent };
+        (words::MISSES_TITLE.with([named]), words::MISSES_TOLD, axis)
     };
-    let chart = Chart::new(&title, told, level_axis(found.figures.over), axis)
-        .series("probe", Form::Marks, points(&|end| end != End::Overloaded))
-        .series("probe that ended in overload", Form::Marks, points(&|end| end == End::Overloaded));
+    let share = allowed.and_then(|objective| objective.allowed_share).filter(|_| !of_mean);
+    let chart = Chart::new(title, told, level_axis(found.figures.over), axis)
+        .series(words::PROBE, Form::Marks, points(&|end| end != End::Overloaded))
+        .series(words::PROBE_OVERLOADED, Form::Marks, points(&|end| end == End::Overloaded))
+        .series(words::FITTED, Form::Line, fitted(found, place, share));
     let chart = match allowed {
-        Some(objective) if of_mean => chart.level("allowed", objective.limit),
-        Some(objective) => match objective.allowed_share {
-            Some(share) => chart.level(&format!("allowed {}", percent(share)), share),
+        Some(objective) if of_mean => chart.level(words::ALLOWED, objective.limit),
+        Some(_) => match share {
+            Some(share) => chart.level(words::ALLOWED_SHARE.with([Text::data(percent(share))]), share),
             None => chart,
         },
         None => chart,
     };
     with_answer(chart, found)
+}
+
+/// The fitted curve of the share of misses, over the levels of the probes and of the answer. An objective on a mean
+/// allows no share, and has none.
+fn fitted(found: &SearchFindings, place: usize, allowed: Option<f64>) -> Vec<Point> {
+    let Some((course, allowed)) = found.course.as_ref().filter(|course| course.objective == place).zip(allowed) else {
+        return Vec::new();
+    };
+    let answer = found.figures.interval.into_iter().flatten().flatten();
+    let levels: Vec<f64> = found.probes.iter().map(|probe| probe.level.value()).chain(answer).collect();
+    let (low, high) =
+        (levels.iter().copied().fold(f64::INFINITY, f64::min), levels.iter().copied().fold(0.0, f64::max));
+    let shares = found.probes.iter().filter_map(|probe| probe.counts.get(place)).filter(|count| count.misses > 0);
+    // Far below the probes the curve has shares that no probe could show: they would flatten all others.
+    let least = 0.1 * shares.map(Count::share).fold(allowed, f64::min);
+    let inside = course.curve.iter().filter(|[level, share]| (low..=high).contains(level) && *share >= least);
+    inside.map(|[level, share]| Point::at(*level, Some(*share))).collect()
+}
+
+/// The interval and the best estimate after each probe.
+fn narrowing(found: &SearchFindings) -> Chart {
+    let steps = Axis { name: words::PROBES_AXIS.into(), kind: Kind::Whole, show: |number| format!("{number:.0}") };
+    let brackets = found.course.as_ref().map(|course| course.brackets.as_slice()).unwrap_or_default();
+    let point = |after: &BracketAfter| Point {
+        x: after.probes as f64,
+        y: Some(after.best),
+        interval: Some([after.low, after.high]),
+    };
+    let chart = Chart::new(words::BRACKET_TITLE, words::BRACKET_TOLD, steps, level_axis(found.figures.over));
+    chart.series(words::BRACKET_BEST, Form::MarkedLine, brackets.iter().map(point).collect())
+}
+
+/// How likely the service carries a level.
+fn posterior(found: &SearchFindings) -> Chart {
+    let up = Axis { name: words::PROBABILITY.into(), kind: Kind::Linear, show: percent };
+    let known = found.course.as_ref().map(|course| course.posterior.as_slice()).unwrap_or_default();
+    let points = known.iter().map(|[level, share]| Point::at(*level, Some(*share))).collect();
+    let chart = Chart::new(words::POSTERIOR_TITLE, words::POSTERIOR_TOLD, level_axis(found.figures.over), up);
+    with_answer(chart.series(words::CARRIES, Form::Line, points), found)
 }
 
 fn point(found: &SearchFindings, probe: &Probe, place: usize) -> Option<Point> {
@@ -187,14 +231,12 @@ fn order(report: &Report, found: &SearchFindings) -> Chart {
         loads.filter_map(|(trial, load)| point(trial, load.point)).collect()
     };
     let axis = level_axis(found.figures.over);
-    let steps =
-        Axis { name: "number of the load".to_owned(), kind: Kind::Linear, show: |number| format!("{number:.0}") };
-    let told = "The level of each load, in the order in which they were sent. The search closes in on the answer.";
-    let mut chart = Chart::new("Course of the search", told, steps, axis)
-        .series("probe", Form::MarkedLine, series(true))
-        .series("other load", Form::Marks, series(false));
+    let steps = Axis { name: words::LOAD_NUMBER.into(), kind: Kind::Whole, show: |number| format!("{number:.0}") };
+    let mut chart = Chart::new(words::ORDER_TITLE, words::ORDER_TOLD, steps, axis)
+        .series(words::PROBE, Form::MarkedLine, series(true))
+        .series(words::OTHER_LOAD, Form::Marks, series(false));
     if let Some(best) = found.figures.best {
-        chart = chart.level("best estimate", best);
+        chart = chart.level(words::BRACKET_BEST, best);
     }
     chart
 }

@@ -3,16 +3,26 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::report::html::embedded::PLACE;
+use crate::report::html::parts::Page;
+use crate::report::text::{Said, Text};
+use crate::report::words::page as words;
 use crate::results::Tool;
 
 /// The style of the page.
 const STYLE: &str = include_str!("style.css");
 
-/// A page of `tool`. The JSON that it carries goes to [`PLACE`].
-pub(super) fn shell(tool: &Tool, title: &str, header: &Markup, main: &Markup, carries: &str) -> Markup {
+/// A page of `tool`. The JSON that it carries, `carries` in words, goes to [`PLACE`].
+pub(super) fn shell(
+    page: &Page,
+    tool: &Tool,
+    title: &str,
+    (header, main): (&Markup, &Markup),
+    carries: Said,
+) -> Markup {
+    let foot = words::FOOT.with([Text::data(tool.version.as_str()), carries.into()]);
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(page.lang.tag()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -25,10 +35,7 @@ pub(super) fn shell(tool: &Tool, title: &str, header: &Markup, main: &Markup, ca
                 header { (header) }
                 main { (main) }
                 footer {
-                    p {
-                        "Made by tonnage " (tool.version) ". The page needs no network and no script, and holds "
-                        (carries) "."
-                    }
+                    p { (foot.of(page.lang)) }
                 }
                 (PreEscaped(PLACE))
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::search::maximum::course::SearchCourse;
 use crate::search::maximum::figures::Figures;
 use crate::search::maximum::{Aim, Certificate, Conclusion, Journal, Outcome, Purpose};
 use crate::search::step::{
@@ -79,6 +80,9 @@ pub struct SearchFindings {
     /// The interval that the probes show without a fitted curve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
+    /// How the search came to its answer; absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub course: Option<SearchCourse>,
     /// Seconds of the service's time that the search took.
     pub spent_s: f64,
     /// The fresh run at the lower bound, if one was asked for and run.
@@ -191,6 +195,7 @@ impl SearchFindings {
             findings.figures = Figures::of(question.over(), picture.bracket(), tried);
             findings.limited_by = Some(aim.text(picture.limited_by()).to_owned());
         }
+        findings.course = conclusion.and_then(|_| SearchCourse::of(&question, history));
         findings.safe_completed_per_s = findings.completed_per_s();
         findings.turns_mean = (question.over() == Axis::Sessions).then(|| question.requests_each());
         if let Some((pass, safe)) = question.pass().zip(findings.figures.safe) {

@@ -5,6 +5,7 @@ mod aim;
 mod campaign;
 mod certify;
 mod conclusion;
+mod course;
 mod evidence;
 mod figures;
 mod findings;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use aim::{Aim, Asked, Wanted};
 pub use conclusion::Conclusion;
+pub use course::{BracketAfter, SearchCourse};
 pub use figures::Figures;
 pub use findings::{Load, SearchFindings, Shortfall};
 pub use journal::{Certificate, Journal, Purpose};

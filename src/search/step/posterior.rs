@@ -189,6 +189,12 @@ impl Picture {
         libm::exp(crossing(&self.levels, &self.all_beyond, 1.0 - share))
     }
 
+    /// Pairs of level and probability that the answer is above it, ascending in the level.
+    #[must_use]
+    pub fn posterior(&self) -> Vec<[f64; 2]> {
+        self.levels.iter().zip(&self.all_beyond).map(|(level, beyond)| [libm::exp(*level), *beyond]).collect()
+    }
+
     /// The index of the demand whose own level is lowest.
     #[must_use]
     pub const fn limited_by(&self) -> usize {
