@@ -97,7 +97,7 @@ impl Curve {
         }
     }
 
-    /// The instants at which λ jumps by at least a fifth. Empty where there are more than [`Self::MOST_STEPS`]: such a
+    /// The instants at which λ jumps by at least a fifth. Empty where there are more than `MOST_STEPS`: such a
     /// rate is noise.
     #[must_use]
     pub fn steps(&self) -> Vec<RateStep> {
