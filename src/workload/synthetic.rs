@@ -217,9 +217,9 @@ impl Synthetic {
         if known == asked { counted } else { tokenizer.count(text) }
     }
 
-    /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`, one of those of `heads`. A longer
-    /// head begins with every shorter one, block by block. Natural text goes on to the end of its last word, up to
-    /// `most` tokens. Returns the appended tokens; with a tokenizer that merges across words they are an estimate.
+    /// Appends the first `tokens` tokens of a shared text: that of `group` in `stream`, one of those of `heads`. A
+    /// longer head begins with every shorter one, block by block. Natural text goes on to the end of its last word, up
+    /// to `most` tokens. Returns the appended tokens; with a tokenizer that merges across words they are an estimate.
     fn head(&self, text: &mut String, (heads, stream): (&Heads, &Stream), group: u32, tokens: u32, most: u32) -> u32 {
         let (block, tokens) = (Prefixes::BLOCK_TOKENS, tokens.min(most));
         if tokens == 0 {
