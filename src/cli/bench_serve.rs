@@ -301,8 +301,8 @@ mod tests {
         for (flags, run) in [
             (
                 "--model m --request-rate 10 --num-prompts 50",
-                "--target http://127.0.0.1:8000 --endpoint completions --model m --input-tokens 1024 --output-tokens 128 \
-                 --requests 50 --rate 10/s --process poisson --out out",
+                "--target http://127.0.0.1:8000 --endpoint completions --model m --input-tokens 1024 \
+                 --output-tokens 128 --requests 50 --rate 10/s --process poisson --out out",
             ),
             (
                 "--backend openai-chat --base_url http://h:1/ --endpoint /v1/chat/completions --random_input_len 512 \

@@ -44,12 +44,11 @@ pub(super) struct ReportArguments {
     #[arg(long, conflicts_with_all = ["to", "out"])]
     pub(super) json: bool,
     /// Forms of the page, comma-separated. html: report.html, one file with charts that needs no network; markdown:
-    /// report.md; csv: report.csv, one row a trial, times in seconds; parquet: requests.parquet, one row a request, in
-    /// builds with that feature. Files of other tools: vllm (`vllm bench serve`, one a trial), sglang
-    /// (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark report 0.2.1, one a
-    /// trial), lework (llm-benchmark, one file), csv-zh (the table of `FlyAIBox`, headings in Chinese, too). They are
-    /// written beside result.json. On standard output: console, vllm-text (the block of `vllm bench serve`),
-    /// guidellm-text (GuideLLM's tables), lework-line
+    /// report.md; csv: report.csv, one row a trial, times in seconds. Files of other tools: vllm (`vllm bench serve`,
+    /// one a trial), sglang (`sglang.bench_serving`, sglang.jsonl), evalscope (a folder a trial), llm-d (benchmark
+    /// report 0.2.1, one a trial), lework (llm-benchmark, one file), csv-zh (the table of `FlyAIBox`, headings in
+    /// Chinese, too). They are written beside result.json. On standard output: console, vllm-text (the block of `vllm
+    /// bench serve`), guidellm-text (the tables of `GuideLLM`), lework-line
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
     /// The folder of the pages, instead of the folder of the result
@@ -75,6 +74,8 @@ pub(super) enum Form {
     Lework,
     LeworkLine,
     CsvZh,
+    // A build without the feature answers with its name.
+    #[cfg_attr(not(feature = "parquet"), value(hide = true))]
     Parquet,
 }
 
@@ -87,13 +88,13 @@ impl Form {
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
+    let folder = folder_of(arguments)?;
+    let lang = arguments.language.lang(!arguments.json && arguments.to.contains(&Form::Html))?;
     if let [path] = arguments.results.as_slice()
         && let Some(found) = foreign(path)?
     {
         return report_foreign(arguments, path, &found);
     }
-    let folder = folder_of(arguments)?;
-    let lang = arguments.language.lang(!arguments.json && arguments.to.contains(&Form::Html))?;
     let said = Lines::default();
     let report = match arguments.results.as_slice() {
         [path] => again(path, &said),

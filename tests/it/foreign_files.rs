@@ -119,7 +119,11 @@ fn evalscopes_folder_gives_a_load_for_each_folder_below_it_by_increasing_rate() 
         let summary = json!({"Test Duration (s)": 10.0, "Concurrency": -1, "Request Rate (req/s)": rate,
             "Total Requests": 91, "Success Requests": 90, "Failed Requests": 1, "Req Throughput (req/s)": rate,
             "Avg Latency (s)": 0.4, "Output Throughput (tok/s)": 600.0, "Avg TTFT (ms)": 28.0});
-        let row = |name: &str, ttft: f64| json!({"Percentiles": name, "Latency (s)": 0.4, "TTFT (ms)": ttft, "ITL (ms)": 6.0, "TPOT (ms)": 6.0});
+        let row = |name: &str, ttft_ms: f64| {
+            let times = [ttft_ms, 6.0, 6.0].map(Value::from);
+            let [ttft, itl, tpot] = times;
+            json!({"Percentiles": name, "Latency (s)": 0.4, "TTFT (ms)": ttft, "ITL (ms)": itl, "TPOT (ms)": tpot})
+        };
         put(place, &format!("e/{name}/benchmark_summary.json"), &summary.to_string());
         let percentiles = json!([row("50%", 28.0), row("99%", 57.0)]).to_string();
         put(place, &format!("e/{name}/benchmark_percentile.json"), &percentiles);
