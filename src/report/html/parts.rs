@@ -285,11 +285,12 @@ pub(super) fn key_of(metric: Metric) -> Text {
     Text::data(metric.key().replace('_', " "))
 }
 
-/// `text` with a capital letter first, unless it begins with a term such as `p99` or `error_rate`.
+/// `text` with a capital letter first, unless it begins with a term such as `p99` or `error_rate`, or with the name of a
+/// class and its colon.
 pub(super) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else { return String::new() };
-    let is_key = text.split_whitespace().next().is_some_and(|word| word.contains('_'));
+    let is_key = text.split_whitespace().next().is_some_and(|word| word.contains('_') || word.ends_with(':'));
     if is_key || characters.clone().next().is_some_and(|second| second.is_ascii_digit()) {
         return text.to_owned();
     }
