@@ -1,8 +1,7 @@
 """Owns the runs of other load generators against `tonnage simulate`: one row for each generator and endpoint.
 
 The row has what the generator reports beside what the server counted, and `tonnage report` reads the file of GuideLLM
-and of AIPerf with the same figures. Ends with 1 if a generator fails or figures
-differ.
+and of AIPerf with the same figures. Ends with 1 if a generator fails or figures differ.
 """
 
 import json

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Parquet as pyarrow writes and reads it. Read by tonnage: flat columns, nested conversations, three compressions, dictionaries, several row groups. Builds this checkout with the
-# feature `parquet` (or takes $TONNAGE, built with it), and compares rows and lengths with the same rows as JSON lines.
+# Parquet as pyarrow writes and reads it. Read by tonnage: flat columns, nested conversations, three compressions,
+# dictionaries, several row groups; rows and lengths are compared with the same rows as JSON lines. Written by tonnage:
+# the requests of a result. Builds this checkout with the feature `parquet`, or takes $TONNAGE, built with it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 place=${TONNAGE_REAL:-$(mktemp -d)}
