@@ -285,8 +285,8 @@ pub(super) fn key_of(metric: Metric) -> Text {
     Text::data(metric.key().replace('_', " "))
 }
 
-/// `text` with a capital letter first, unless it begins with a term such as `p99` or `error_rate`, or with the name of a
-/// class and its colon.
+/// `text` with a capital letter first, unless it begins with a term such as `p99` or `error_rate`, or with the name of
+/// a class and its colon.
 pub(super) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else { return String::new() };
