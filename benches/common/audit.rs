@@ -40,21 +40,8 @@ pub(crate) const H2_5: &str = "hyper:1s,2.23606797749979";
 pub(crate) const PARETO_2_5: &str = "pareto:1s,2.5";
 pub(crate) const PARETO_1_5: &str = "pareto:1s,1.5,1000";
 
-fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f64), capacity: f64) -> Cell {
-    let (tokens, slo) = (("1", "1"), slo.to_owned());
-    Cell {
-        name,
-        group: "audit",
-        tuned_on: false,
-        process: "poisson",
-        slo,
-        tokens,
-        workload: None,
-        open,
-        truth,
-        truth_error,
-        capacity,
-    }
+fn cell(name: &'static str, slo: &str, open: Open, truth: (f64, f64), capacity: f64) -> Cell {
+    Cell::of_group("audit", (name, slo), open, truth, capacity)
 }
 
 /// The share of the other requests that may miss, when `allowed` of all requests may miss and `floor` of them miss at

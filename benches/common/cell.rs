@@ -37,6 +37,32 @@ pub(crate) struct Cell {
     pub(crate) capacity: f64,
 }
 
+impl Cell {
+    /// A cell of `group` with Poisson arrivals of requests of one token, on which no constant was tuned. `truth` comes
+    /// with the half width of its interval.
+    pub(crate) fn of_group(
+        group: &'static str,
+        (name, slo): (&'static str, &str),
+        open: Open,
+        (truth, truth_error): (f64, f64),
+        capacity: f64,
+    ) -> Self {
+        Self {
+            name,
+            group,
+            tuned_on: false,
+            process: "poisson",
+            slo: slo.to_owned(),
+            tokens: ("1", "1"),
+            workload: None,
+            open,
+            truth,
+            truth_error,
+            capacity,
+        }
+    }
+}
+
 /// The result of one search.
 struct Outcome {
     answer: Option<Answer>,

@@ -41,21 +41,8 @@ pub(crate) const ENGINES: &[Served] = &[
     },
 ];
 
-fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f64), capacity: f64) -> Cell {
-    let (tokens, slo) = (("1", "1"), slo.to_owned());
-    Cell {
-        name,
-        group: "held",
-        tuned_on: false,
-        process: "poisson",
-        slo,
-        tokens,
-        workload: None,
-        open,
-        truth,
-        truth_error,
-        capacity,
-    }
+fn cell(name: &'static str, slo: &str, open: Open, truth: (f64, f64), capacity: f64) -> Cell {
+    Cell::of_group("held", (name, slo), open, truth, capacity)
 }
 
 /// All held-back cells.

@@ -8,20 +8,7 @@ use crate::audit::{H2_5, LN3, PARETO_2_5, law, over, queue};
 use crate::cell::{Cell, Open};
 
 fn cell(name: &'static str, limit_s: f64, open: Open, truth: f64, capacity: f64) -> Cell {
-    let (tokens, slo) = (("1", "1"), format!("mean e2e<={limit_s}s"));
-    Cell {
-        name,
-        group: "means",
-        tuned_on: false,
-        process: "poisson",
-        slo,
-        tokens,
-        workload: None,
-        open,
-        truth,
-        truth_error: 0.0,
-        capacity,
-    }
+    Cell::of_group("means", (name, &format!("mean e2e<={limit_s}s")), open, (truth, 0.0), capacity)
 }
 
 /// Poisson arrivals at one server of mean 1 s, first come, first served: the rate at which W = 1 + λ E[S²] ÷ 2(1 − λ)

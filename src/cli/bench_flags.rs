@@ -32,6 +32,8 @@ use Takes::{Nothing, One, Several};
 const ALWAYS: &str = "every metric is always reported";
 const NO_LOADER: &str = "no model code is loaded here";
 const WHOLE: &str = "records.jsonl in the result folder has every request";
+const RAMP: &str = "rates over time are profiles: `tonnage run --profile 'ramp 1/s..10/s 60s'`";
+const HUB: &str = "download the rows to a file first: --dataset-name custom --dataset-path FILE";
 
 /// The flags, with dashes.
 const FLAGS: &[(&str, Takes, Fate)] = &[
@@ -98,15 +100,15 @@ const FLAGS: &[(&str, Takes, Fate)] = &[
     ("num-warmups", One, Refused("warm-up is a time here: `tonnage run --warmup 10s`")),
     ("profile", Nothing, Refused("start the profiler of the server by hand")),
     ("logprobs", One, Refused("ask for it in the body: --extra-body '{\"logprobs\": true}'")),
-    ("ramp-up-strategy", One, Refused("rates over time are profiles: `tonnage run --profile 'ramp 1/s..10/s 60s'`")),
-    ("ramp-up-start-rps", One, Refused("rates over time are profiles: `tonnage run --profile 'ramp 1/s..10/s 60s'`")),
-    ("ramp-up-end-rps", One, Refused("rates over time are profiles: `tonnage run --profile 'ramp 1/s..10/s 60s'`")),
+    ("ramp-up-strategy", One, Refused(RAMP)),
+    ("ramp-up-start-rps", One, Refused(RAMP)),
+    ("ramp-up-end-rps", One, Refused(RAMP)),
     ("use-beam-search", Nothing, Refused("ask for it in the body: --extra-body")),
     ("plot-timeline", Nothing, Refused("`tonnage report DIR --to html` draws requests one by one")),
-    ("hf-name", One, Refused("download the rows to a file first: --dataset-name custom --dataset-path FILE")),
-    ("hf-subset", One, Refused("download the rows to a file first: --dataset-name custom --dataset-path FILE")),
-    ("hf-split", One, Refused("download the rows to a file first: --dataset-name custom --dataset-path FILE")),
-    ("hf-output-len", One, Refused("download the rows to a file first: --dataset-name custom --dataset-path FILE")),
+    ("hf-name", One, Refused(HUB)),
+    ("hf-subset", One, Refused(HUB)),
+    ("hf-split", One, Refused(HUB)),
+    ("hf-output-len", One, Refused(HUB)),
     ("speed-bench-category", One, Refused("download the rows to a file first: --dataset-path FILE")),
     ("random-batch-size", One, Refused("items in a request are an option of run: `tonnage run --batch-size 8`")),
 ];

@@ -14,28 +14,14 @@ const LATENCIES: [(Metric, &str, &str, f64); 4] = [
     (Metric::E2e, "Latency (s)", "Avg Latency (s)", 1.0),
 ];
 
-/// One load: its summary, its percentiles and its arguments; a missing file is `null`.
-pub(crate) struct EvalscopeLoad {
-    pub summary: Value,
-    pub percentiles: Value,
-    pub arguments: Value,
-}
-
-/// The result of `loads`, by increasing rate and concurrency.
-pub(crate) fn evalscope(loads: &[EvalscopeLoad]) -> ForeignResult {
-    let first = |key: &str| loads.iter().find_map(|load| text(&load.arguments, key));
-    let mut found: Vec<ForeignLoad> = loads.iter().map(|load| load_of(&load.summary, &load.percentiles)).collect();
-    let order = |load: &ForeignLoad| (load.rate_per_s.unwrap_or(f64::MAX), load.concurrency.unwrap_or(f64::MAX));
-    found.sort_by(|one, other| {
-        let ((rate, most), (other_rate, other_most)) = (order(one), order(other));
-        rate.total_cmp(&other_rate).then(most.total_cmp(&other_most))
-    });
+/// The load of a summary, with its percentiles and its arguments; a missing file is `null`.
+pub(crate) fn evalscope(summary: &Value, percentiles: &Value, arguments: &Value) -> ForeignResult {
     ForeignResult {
         tool: ForeignTool::Evalscope,
-        model: first("model"),
-        target: first("url"),
+        model: text(arguments, "model"),
+        target: text(arguments, "url"),
         started: None,
-        loads: found,
+        loads: vec![load_of(summary, percentiles)],
     }
 }
 

@@ -9,7 +9,7 @@ mod vllm;
 
 use serde_json::Value;
 
-pub(crate) use evalscope::{EvalscopeLoad, evalscope};
+pub(crate) use evalscope::evalscope;
 pub(crate) use tool::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 
 /// The result in `rows`, the JSON values of a file, which `tool` wrote; `None` where it does not read so. A result of

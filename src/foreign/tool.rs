@@ -49,6 +49,24 @@ pub(crate) struct ForeignResult {
     pub loads: Vec<ForeignLoad>,
 }
 
+impl ForeignResult {
+    /// Adds the loads of another file of the same result.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.model = self.model.take().or(other.model);
+        self.target = self.target.take().or(other.target);
+        self.loads.extend(other.loads);
+    }
+
+    /// Sorts the loads by increasing rate and concurrency; those without a rate come last.
+    pub(crate) fn sort(&mut self) {
+        let order = |load: &ForeignLoad| [load.rate_per_s, load.concurrency].map(|value| value.unwrap_or(f64::MAX));
+        self.loads.sort_by(|one, other| {
+            let ([rate, most], [other_rate, other_most]) = (order(one), order(other));
+            rate.total_cmp(&other_rate).then(most.total_cmp(&other_most))
+        });
+    }
+}
+
 /// One load of another tool.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub(crate) struct ForeignLoad {

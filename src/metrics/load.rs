@@ -67,7 +67,7 @@ pub struct LoadFacts {
     /// What prompts share, as asked for and in theory; absent if they share nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheShare>,
-    /// The same of each class of a mix; empty unless a class has prefixes of its own.
+    /// What the prompts of each class of a mix share; empty unless a class has prefixes of its own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cache_by_class: BTreeMap<String, CacheShare>,
     /// The shard of the load that was sent. Then every count and rate but `rate_per_s` and `concurrency` is of this

@@ -61,7 +61,7 @@ pub use portions::{Portions, Withheld};
 pub use punctuality::Punctuality;
 pub use recovery::Recovery;
 pub use sample::SamplePoint;
-pub use sampled::{Ending, RequestPoint};
+pub use sampled::RequestPoint;
 pub(crate) use sampled::{MOST_DRAWN, MOST_MISSED};
 pub use sequence::{Came, Sequence, Toll};
 pub(crate) use slo::PRESETS;

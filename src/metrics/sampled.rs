@@ -2,50 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Outcome, Record};
+use crate::record::{OutcomeName, Record};
 use crate::units::Offset;
 
-/// Requests drawn at random. More would not be told apart on a page.
+/// The most requests in the sample, drawn at random. On a page, bars of more requests would lie on top of each other.
 pub(crate) const MOST_DRAWN: usize = 48;
 /// Requests that did not complete, drawn at random beside the others: they are rare, and of interest.
 pub(crate) const MOST_MISSED: usize = 12;
-
-/// How a request ended, without its reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// It completed.
-    Completed,
-    /// It failed.
-    Failed,
-    /// It exceeded the timeout.
-    TimedOut,
-    /// It was open when the drain ended.
-    Unresolved,
-    /// It was not sent: the cap on requests in flight was reached.
-    Shed,
-    /// The plan cancelled it.
-    Cancelled,
-    /// A later turn of a session whose earlier turn failed.
-    Skipped,
-    /// Our own task died.
-    Abandoned,
-}
-
-impl From<&Outcome> for Ending {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Completed => Self::Completed,
-            Outcome::Failed(_) => Self::Failed,
-            Outcome::TimedOut => Self::TimedOut,
-            Outcome::Unresolved => Self::Unresolved,
-            Outcome::Shed => Self::Shed,
-            Outcome::Cancelled => Self::Cancelled,
-            Outcome::Skipped => Self::Skipped,
-            Outcome::Abandoned => Self::Abandoned,
-        }
-    }
-}
 
 /// The instants of one request of the sample, in seconds from the run's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +27,7 @@ pub struct RequestPoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_s: Option<Offset>,
     /// How the request ended.
-    pub outcome: Ending,
+    pub outcome: OutcomeName,
 }
 
 impl From<&Record> for RequestPoint {
@@ -76,7 +39,7 @@ impl From<&Record> for RequestPoint {
             sent_s: exchange.sent,
             first_token_s: exchange.first_token,
             ended_s: exchange.ended,
-            outcome: Ending::from(&exchange.outcome),
+            outcome: OutcomeName::from(&exchange.outcome),
         }
     }
 }
@@ -108,7 +71,10 @@ impl Sampled {
     pub(super) fn add(&mut self, record: &Record) {
         let point = RequestPoint::from(record);
         self.drawn.add(point, MOST_DRAWN);
-        if matches!(point.outcome, Ending::Failed | Ending::TimedOut | Ending::Shed | Ending::Abandoned) {
+        if matches!(
+            point.outcome,
+            OutcomeName::Failed | OutcomeName::TimedOut | OutcomeName::Shed | OutcomeName::Abandoned
+        ) {
             self.missed.add(point, MOST_MISSED);
         }
     }
@@ -141,7 +107,7 @@ const fn hashed(id: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::metrics::examples::streamed;
-    use crate::record::{Failure, FailureClass};
+    use crate::record::{Failure, FailureClass, Outcome};
 
     fn records() -> Vec<Record> {
         let mut records: Vec<Record> = (0..1_000).map(|id| streamed(id, id as f64 * 0.01, 0.2, 3, 0.1)).collect();
@@ -161,7 +127,7 @@ mod tests {
     fn the_sample_is_bounded_spread_over_the_plan_and_holds_failures() {
         let points = sampled(records().iter()).points();
         assert!(points.len() <= MOST_DRAWN + MOST_MISSED && points.len() > MOST_DRAWN, "{}", points.len());
-        assert!(points.iter().filter(|point| point.outcome == Ending::Failed).count() >= MOST_MISSED);
+        assert!(points.iter().filter(|point| point.outcome == OutcomeName::Failed).count() >= MOST_MISSED);
         for quarter in 0..4 {
             let inside = points.iter().filter(|point| point.id / 250 == quarter).count();
             assert!(inside >= 6, "{inside} of quarter {quarter}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Counting, Exchange, Failure, Origin, Outcome, Record, Usage};
+use crate::record::{Counting, Exchange, Failure, Origin, Outcome, OutcomeName, Record, Usage};
 use crate::units::{Offset, is_unsaid};
 
 /// A record as written. Absent values are left out, never `null`: this halves the bytes, and JSON readers treat both
@@ -114,35 +114,13 @@ impl From<CountingLine> for Counting {
     }
 }
 
-/// [`Outcome`] without its failure.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OutcomeName {
-    Completed,
-    Failed,
-    TimedOut,
-    Unresolved,
-    Shed,
-    Cancelled,
-    Skipped,
-    Abandoned,
-}
-
 impl<'a> Line<'a> {
     /// The line of `record`, with the two lists if `full`.
     pub(super) fn of(record: &'a Record, full: bool) -> Self {
         let exchange = &record.exchange;
         let list = |list: &'a [u32]| Cow::Borrowed(if full { list } else { &[] });
-        let (outcome, failure) = match &exchange.outcome {
-            Outcome::Completed => (OutcomeName::Completed, None),
-            Outcome::Failed(failure) => (OutcomeName::Failed, Some(Cow::Borrowed(failure))),
-            Outcome::TimedOut => (OutcomeName::TimedOut, None),
-            Outcome::Unresolved => (OutcomeName::Unresolved, None),
-            Outcome::Shed => (OutcomeName::Shed, None),
-            Outcome::Cancelled => (OutcomeName::Cancelled, None),
-            Outcome::Skipped => (OutcomeName::Skipped, None),
-            Outcome::Abandoned => (OutcomeName::Abandoned, None),
-        };
+        let failure =
+            if let Outcome::Failed(failure) = &exchange.outcome { Some(Cow::Borrowed(failure)) } else { None };
         Self {
             id: record.id,
             class: Cow::Borrowed(&record.class),
@@ -179,7 +157,7 @@ impl<'a> Line<'a> {
             asked_input_tokens: record.asked_input_tokens,
             asked_output_tokens: record.asked_output_tokens,
             cancel_after_s: record.cancel_after.map(Offset::from),
-            outcome,
+            outcome: OutcomeName::from(&exchange.outcome),
             failure,
             status: exchange.status,
             finish_reason: exchange.finish_reason.as_deref().map(Cow::Borrowed),

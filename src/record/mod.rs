@@ -6,6 +6,7 @@ mod codec;
 mod exchange;
 mod failed_response;
 mod line;
+mod outcome_name;
 mod row;
 mod spool;
 
@@ -15,6 +16,7 @@ pub use codec::{Detail, Header, Reader, Writer};
 pub(crate) use exchange::REFUSALS;
 pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, Usage};
 pub use failed_response::FailedResponse;
+pub use outcome_name::OutcomeName;
 pub(crate) use row::ONLY_CLASS;
 pub use row::{Origin, Record};
 pub(crate) use spool::{SpoolReader, SpoolWriter};

@@ -18,7 +18,7 @@ use crate::results::lines::Lines;
 use crate::results::model::Report;
 use crate::results::reading::{files_of, read};
 use crate::results::refolding::{Refolded, refold};
-use crate::results::stored::{SAME_LENGTH, SAME_RATE, load_name, value_of};
+use crate::results::stored::{alike, load_name, unlike_lengths, value_of};
 use crate::stats::contrast::Estimate;
 
 /// A result that is compared.
@@ -353,11 +353,7 @@ fn unlike(first: &Side, side: &Side, matched: &[Vec<&SideTrial>], place: usize, 
     }
     for (name, metric) in [("input", Metric::InputTokens), ("output", Metric::OutputTokens)] {
         let mean = |view: &TrialView| view.metrics.get(&metric).and_then(|stats| stats.headline().mean);
-        let differs = pairs().find_map(|(mine, theirs)| {
-            let (mine, theirs) = (mean(mine)?, mean(theirs)?);
-            (libm::fabs(mine - theirs) > SAME_LENGTH * mine).then_some([mine, theirs])
-        });
-        if let Some(tokens) = differs {
+        if let Some(tokens) = unlike_lengths(pairs().map(|(mine, theirs)| [mean(mine), mean(theirs)])) {
             found.push(Caution::Lengths { run: run(), side: name, tokens });
         }
     }
@@ -377,13 +373,8 @@ fn unlike(first: &Side, side: &Side, matched: &[Vec<&SideTrial>], place: usize, 
 
 fn is_same_load(one: &TrialView, other: &TrialView) -> bool {
     let (mine, theirs) = (&one.load, &other.load);
-    let same_rate = match (mine.rate_per_s, theirs.rate_per_s) {
-        (Some(mine), Some(theirs)) => libm::fabs(mine - theirs) <= SAME_RATE * mine,
-        (None, None) => true,
-        _ => false,
-    };
     let file = |load: &crate::metrics::LoadFacts| load.trace.as_ref().map(|trace| trace.file.clone());
-    same_rate
+    alike(mine.rate_per_s, theirs.rate_per_s)
         && (mine.kind, mine.origin, mine.concurrency) == (theirs.kind, theirs.origin, theirs.concurrency)
         && (&mine.process, &mine.profile) == (&theirs.process, &theirs.profile)
         && file(mine) == file(theirs)

@@ -8,7 +8,7 @@ use crate::foreign::{ForeignLoad, ForeignResult, ForeignTool, UNKNOWN_MODEL};
 use crate::metrics::{Known, LoadOrigin, Measure, Metric, Withheld};
 use crate::results::comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Figure};
 use crate::results::model::Report;
-use crate::results::stored::{SAME_LENGTH, SAME_RATE, load_name, stored_quantile, value_of};
+use crate::results::stored::{alike, load_name, stored_quantile, unlike_lengths, value_of};
 
 /// One result: the figures of its completed requests, whoever measured them.
 pub(super) struct PlainSide {
@@ -104,12 +104,7 @@ impl PlainLoad {
 
     /// Whether both have one rate and one cap on requests in flight.
     fn is_like(&self, other: &Self) -> bool {
-        let like = |mine: Option<f64>, theirs: Option<f64>| match (mine, theirs) {
-            (Some(mine), Some(theirs)) => libm::fabs(mine - theirs) <= SAME_RATE * mine,
-            (None, None) => true,
-            _ => false,
-        };
-        like(self.rate_per_s, other.rate_per_s) && like(self.concurrency, other.concurrency)
+        alike(self.rate_per_s, other.rate_per_s) && alike(self.concurrency, other.concurrency)
     }
 }
 
@@ -193,11 +188,8 @@ fn cautions(sides: &[PlainSide], matched: &[Vec<&PlainLoad>]) -> Vec<Caution> {
             found.push(Caution::Model { run: run(), models: [first.run.model.clone(), side.run.model.clone()] });
         }
         for (place, name) in ["input", "output"].into_iter().enumerate() {
-            let differs = pairs().find_map(|(mine, theirs)| {
-                let (mine, theirs) = (mine.tokens[place]?, theirs.tokens[place]?);
-                (libm::fabs(mine - theirs) > SAME_LENGTH * mine).then_some([mine, theirs])
-            });
-            if let Some(tokens) = differs {
+            let lengths = pairs().map(|(mine, theirs)| [mine.tokens[place], theirs.tokens[place]]);
+            if let Some(tokens) = unlike_lengths(lengths) {
                 found.push(Caution::Lengths { run: run(), side: name, tokens });
             }
         }

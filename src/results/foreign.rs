@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::foreign::{EvalscopeLoad, ForeignResult, ForeignTool, evalscope, foreign_result, tool_of};
+use crate::foreign::{ForeignResult, ForeignTool, evalscope, foreign_result, tool_of};
 use crate::results::files::{Limit, read_bytes, read_text};
 use crate::results::folder::RESULT;
 
@@ -29,10 +29,11 @@ pub(crate) fn foreign(path: &Path) -> Result<Option<ForeignResult>, Error> {
     let mut found: Option<ForeignResult> = None;
     for file in files_of(path) {
         let rows = rows_of(&read_bytes(&file, Limit::RESULT, ADVICE)?);
-        let Some(tool) = rows.first().and_then(tool_of) else { continue };
+        let Some(first) = rows.first() else { continue };
+        let Some(tool) = tool_of(first) else { continue };
         let result = if tool == ForeignTool::Evalscope {
-            let files = if path.is_dir() { summaries(path) } else { vec![file.clone()] };
-            Some(evalscope(&files.iter().map(|file| evalscope_load(file)).collect::<Result<Vec<_>, _>>()?))
+            let beside = |name: &str| json_beside(&file, name);
+            Some(evalscope(first, &beside(PERCENTILES)?, &beside(ARGUMENTS)?))
         } else {
             foreign_result(tool, &rows)
         };
@@ -41,11 +42,14 @@ pub(crate) fn foreign(path: &Path) -> Result<Option<ForeignResult>, Error> {
             return Err(Error::input(&file, why));
         };
         match &mut found {
-            // Evalscope's loads are read with the first of them.
-            Some(known) if known.tool == tool && tool != ForeignTool::Evalscope => known.loads.extend(result.loads),
+            Some(known) if known.tool == tool => known.add(result),
             Some(_) => {}
             None => found = Some(result),
         }
+    }
+    // The names of evalscope's folders sort 10 before 9.
+    if let Some(result) = found.as_mut().filter(|result| result.tool == ForeignTool::Evalscope) {
+        result.sort();
     }
     Ok(found)
 }
@@ -81,20 +85,14 @@ fn summaries(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of the load whose summary is `summary`. The other two may be missing.
-fn evalscope_load(summary: &Path) -> Result<EvalscopeLoad, Error> {
-    let json = |path: PathBuf| -> Result<Value, Error> {
-        if !path.exists() {
-            return Ok(Value::Null);
-        }
-        let text = read_text(&path, Limit::RESULT, "give the folder as evalscope wrote it")?;
-        serde_json::from_str(&text).map_err(|why| Error::input_at(&path, why.line() as u64, why.to_string()))
-    };
-    Ok(EvalscopeLoad {
-        summary: json(summary.to_owned())?,
-        percentiles: json(summary.with_file_name(PERCENTILES))?,
-        arguments: json(summary.with_file_name(ARGUMENTS))?,
-    })
+/// The JSON of the file `name` beside `file`; `null` where it does not exist.
+fn json_beside(file: &Path, name: &str) -> Result<Value, Error> {
+    let path = file.with_file_name(name);
+    if !path.exists() {
+        return Ok(Value::Null);
+    }
+    let text = read_text(&path, Limit::RESULT, "give the folder as evalscope wrote it")?;
+    serde_json::from_str(&text).map_err(|why| Error::input_at(&path, why.line() as u64, why.to_string()))
 }
 
 /// The JSON values of a file: one, or one a line. None where the first value is of no tool that is known.

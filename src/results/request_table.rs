@@ -34,6 +34,28 @@ enum Cell {
     Number(Option<f64>),
 }
 
+impl Cell {
+    const fn is_present(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_some(),
+            Self::Whole(number) => number.is_some(),
+            Self::Number(number) => number.is_some(),
+        }
+    }
+
+    fn text(&self) -> Option<ByteArray> {
+        if let Self::Text(Some(text)) = self { Some(ByteArray::from(text.as_str())) } else { None }
+    }
+
+    const fn whole(&self) -> Option<i64> {
+        if let Self::Whole(number) = self { *number } else { None }
+    }
+
+    const fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self { *number } else { None }
+    }
+}
+
 /// A column: its name, its type in Parquet, and its cell of a record.
 type Column = (&'static str, &'static str, fn(&Row<'_>) -> Cell);
 
@@ -188,26 +210,17 @@ fn write_group(
     let mut place = 0;
     while let Some(mut column) = group.next_column()? {
         let cells = || rows.iter().map(|row| &row[place]);
-        let present = |cell: &Cell| match cell {
-            Cell::Text(value) => i16::from(value.is_some()),
-            Cell::Whole(value) => i16::from(value.is_some()),
-            Cell::Number(value) => i16::from(value.is_some()),
-        };
-        let levels: Vec<i16> = cells().map(present).collect();
+        let levels: Vec<i16> = cells().map(|cell| i16::from(cell.is_present())).collect();
+        let levels = Some(levels.as_slice());
         match column.untyped() {
             ColumnWriter::ByteArrayColumnWriter(writer) => {
-                let of = |cell: &Cell| {
-                    if let Cell::Text(Some(text)) = cell { Some(ByteArray::from(text.as_str())) } else { None }
-                };
-                writer.write_batch(&cells().filter_map(of).collect::<Vec<_>>(), Some(&levels), None)?;
+                writer.write_batch(&cells().filter_map(Cell::text).collect::<Vec<_>>(), levels, None)?;
             }
             ColumnWriter::Int64ColumnWriter(writer) => {
-                let of = |cell: &Cell| if let Cell::Whole(number) = cell { *number } else { None };
-                writer.write_batch(&cells().filter_map(of).collect::<Vec<_>>(), Some(&levels), None)?;
+                writer.write_batch(&cells().filter_map(Cell::whole).collect::<Vec<_>>(), levels, None)?;
             }
             ColumnWriter::DoubleColumnWriter(writer) => {
-                let of = |cell: &Cell| if let Cell::Number(number) = cell { *number } else { None };
-                writer.write_batch(&cells().filter_map(of).collect::<Vec<_>>(), Some(&levels), None)?;
+                writer.write_batch(&cells().filter_map(Cell::number).collect::<Vec<_>>(), levels, None)?;
             }
             _ => return Err(ParquetError::General("a column of an unknown type".to_owned())),
         }

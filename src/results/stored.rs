@@ -6,9 +6,27 @@ use crate::metrics::{Known, Measure, OriginOf, Summary};
 use crate::units::per_second;
 
 /// Loads at least this alike are taken as equal: a share of the rate.
-pub(super) const SAME_RATE: f64 = 0.005;
+const SAME_RATE: f64 = 0.005;
 /// Mean lengths that differ by more than this share of the first are said to differ.
-pub(super) const SAME_LENGTH: f64 = 0.01;
+const SAME_LENGTH: f64 = 0.01;
+
+/// Whether two rates, or two numbers in flight, are alike; also if both are absent.
+pub(super) fn alike(mine: Option<f64>, theirs: Option<f64>) -> bool {
+    match (mine, theirs) {
+        (Some(mine), Some(theirs)) => libm::fabs(mine - theirs) <= SAME_RATE * mine,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The first pair of mean lengths that differ by more than [`SAME_LENGTH`]. A pair with an unknown length does not
+/// count.
+pub(super) fn unlike_lengths(mut pairs: impl Iterator<Item = [Option<f64>; 2]>) -> Option<[f64; 2]> {
+    pairs.find_map(|pair| match pair {
+        [Some(mine), Some(theirs)] if libm::fabs(mine - theirs) > SAME_LENGTH * mine => Some([mine, theirs]),
+        _ => None,
+    })
+}
 
 /// The value of `measure` in a trial, and its stored interval. A quantile that is not stored needs `folded`.
 pub(super) fn value_of(

@@ -62,7 +62,7 @@ pub(crate) struct PoolLengths {
     pub(crate) output: TokenShares,
 }
 
-/// Numbers of tokens, each with the share of requests that have at most so many.
+/// The distribution of tokens: pairs of a share and a length, where that share of the requests has at most that length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct TokenShares {
     up_to: Vec<(f64, u32)>,

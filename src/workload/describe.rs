@@ -73,7 +73,7 @@ pub struct SharedDescription {
     /// The share that prefix caches hold.
     #[serde(flatten)]
     pub cache: CacheShare,
-    /// The same of each class of a mix; empty unless a class has prefixes of its own.
+    /// The share that prefix caches hold of each class of a mix; empty unless a class has prefixes of its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub classes: BTreeMap<String, CacheShare>,
 }

@@ -16,10 +16,13 @@ import json, subprocess, sys
 import pyarrow as pa, pyarrow.parquet as pq
 
 place, tonnage = sys.argv[1:]
-flat = [{"question": f"Frage {n}: wer, was, wo? 谁", "length": None if n % 7 == 0 else n + 1, "label": n % 2 == 0} for n in range(500)]
-chats = [{"id": str(n), "messages": [{"role": "user", "content": f"Q {n}"}, {"role": "assistant", "content": "a " * (n % 5 + 1)},
+flat = [{"question": f"Frage {n}: wer, was, wo? 谁", "length": None if n % 7 == 0 else n + 1, "label": n % 2 == 0}
+        for n in range(500)]
+chats = [{"id": str(n), "messages": [{"role": "user", "content": f"Q {n}"},
+                                     {"role": "assistant", "content": "a " * (n % 5 + 1)},
                                      {"role": "user", "content": "more"}]} for n in range(300)]
-shared = [{"conversations": [{"from": "human", "value": f"Hi {n}"}, {"from": "gpt", "value": "yes"}]} for n in range(200)]
+shared = [{"conversations": [{"from": "human", "value": f"Hi {n}"}, {"from": "gpt", "value": "yes"}]}
+          for n in range(200)]
 failed = 0
 for name, rows, options in [
     ("flat", flat, ["--dataset-columns", "prompt=question,output=length"]),
@@ -46,7 +49,8 @@ for name, rows, options in [
         print(f"{name:8} {compression:8} {'same rows as JSON lines' if same else f'{seen} instead of {wanted}'}")
 # The requests of a result, written by tonnage and read by pyarrow.
 result = f"{place}/requests-of-a-run"
-subprocess.run([tonnage, "run", "--rate", "100", "--requests", "200", "--out", result, "--force", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+load = ["run", "--rate", "100", "--requests", "200", "--out", result, "--force", "--quiet"]
+subprocess.run([tonnage, *load], check=True, stdout=subprocess.DEVNULL)
 subprocess.run([tonnage, "report", result, "--to", "parquet"], check=True)
 rows = pq.read_table(f"{result}/requests.parquet").to_pylist()
 trial = json.load(open(f"{result}/result.json"))["trials"][0]
@@ -54,6 +58,7 @@ inside = [row["e2e_s"] for row in rows if row["in_window"] and row["outcome"] ==
 mean = trial["metrics"]["e2e"]["scheduled"]["mean"]
 same = len(rows) == trial["run_totals"]["planned"] and abs(sum(inside) / len(inside) - mean) < 1e-9
 failed += not same
-print(f"requests {len(rows)} rows, mean e2e {sum(inside) / len(inside):.6f} s: {'as in result.json' if same else f'result.json has {mean}'}")
+verdict = "as in result.json" if same else f"result.json has {mean}"
+print(f"requests {len(rows)} rows, mean e2e {sum(inside) / len(inside):.6f} s: {verdict}")
 sys.exit(1 if failed else 0)
 PY

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::report::chart::Kind;
 use crate::report::chart::draw::shape;
 use crate::report::chart::scale::Scale;
+use crate::report::chart::ticks::ticks;
 use crate::report::text::{Lang, Said, Text};
 use crate::report::words::charts;
 
@@ -85,12 +86,7 @@ impl Forest {
                 title id=(title) { (self.title.of(lang)) }
                 desc id=(told) { (self.description.of(lang)) }
                 g.axes {
-                    @for (place, tick) in scale.ticks().into_iter().enumerate() {
-                        @let at = x(tick);
-                        path.grid d=(format!("M{at:.1} {TOP}V{bottom:.1}")) {}
-                        text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", bottom + 18.0))
-                            text-anchor="middle" { (signed(tick)) }
-                    }
+                    (ticks(&scale, x, [TOP, bottom], signed))
                     text.name x=(format!("{:.1}", f64::midpoint(LEFT, RIGHT))) y=(format!("{:.1}", bottom + 38.0))
                         text-anchor="middle" { (charts::PERCENT_AXIS.of(lang)) }
                 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use crate::report::chart::Kind;
 use crate::report::chart::scale::Scale;
+use crate::report::chart::ticks::ticks;
 use crate::report::layout::Grid;
 use crate::report::text::{Lang, Said, Text};
 use crate::report::words::charts;
@@ -21,7 +22,7 @@ const RIGHT: f64 = 540.0;
 const TOP: f64 = 24.0;
 const LANE: f64 = 9.0;
 const BAR: f64 = 6.0;
-/// Every so many lanes the planned instant stands beside the lane.
+/// The planned instant is written beside every sixth lane.
 const NAMED: usize = 6;
 /// The axis ends at this many times the time that three of four requests take. Longer bars end in an arrow.
 const MOST_TIMES: f64 = 6.0;
@@ -116,12 +117,7 @@ impl Lanes {
                 desc id=(told) { (self.description.of(lang)) }
                 g.axes {
                     text.name x="4" y="14" { (charts::LANES_AXIS.of(lang)) }
-                    @for (place, tick) in scale.ticks().into_iter().enumerate() {
-                        @let at = x(tick);
-                        path.grid d=(format!("M{at:.1} {TOP}V{bottom:.1}")) {}
-                        text.alt[place % 2 == 1] x=(format!("{at:.1}")) y=(format!("{:.1}", bottom + 18.0))
-                            text-anchor="middle" { (seconds(tick)) }
-                    }
+                    (ticks(&scale, x, [TOP, bottom], seconds))
                     text.name x=(format!("{RIGHT}")) y=(format!("{:.1}", bottom + 38.0)) text-anchor="end" {
                         (charts::SINCE_PLANNED.of(lang))
                     }

@@ -4,6 +4,7 @@ mod draw;
 mod forest;
 mod lanes;
 mod scale;
+mod ticks;
 
 use crate::report::layout::Grid;
 use crate::report::text::{Lang, Text};

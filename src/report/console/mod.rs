@@ -61,29 +61,23 @@ pub fn render(report: &Report, ink: Ink) -> String {
     text.push_str(&next_text(report, ink));
     text.push_str(&footer(report, ink));
     if text.lines().count() > SCREEN {
-        let Answer { news, word, figures, .. } = answer_of(report);
-        let word = word.map_or_else(String::new, |word| format!("{word}: "));
-        text.push_str(&ink.paint(tone_of(news), &wrapped(&format!("{word}{figures}"), WIDTH, 2)));
-        text.push('\n');
+        text.push_str(&answer_text(report, ink));
     }
     text
 }
 
-/// The answer of a run, before its tables. The texts of sweeps and searches begin with theirs.
+/// The answer in one sentence. The texts of sweeps and searches begin with one of their own.
 fn answer_text(report: &Report, ink: Ink) -> String {
     let Answer { news, word, figures, .. } = answer_of(report);
     let word = word.map_or_else(String::new, |word| format!("{word}: "));
     let text = wrapped(&format!("{word}{figures}"), WIDTH, 2);
-    ink.paint(tone_of(news), &text) + "\n"
-}
-
-const fn tone_of(news: News) -> Tone {
-    match news {
+    let tone = match news {
         News::Good => Tone::Good,
         News::Bad => Tone::Bad,
         News::Unsure => Tone::Warning,
         News::Plain => Tone::Heading,
-    }
+    };
+    ink.paint(tone, &text) + "\n"
 }
 
 /// What to type next, a line each. A command that names a file beside the page has no meaning here.

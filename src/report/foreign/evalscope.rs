@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::figures::{StatsView, TrialView};
+use crate::figures::TrialView;
 use crate::metrics::Metric;
-use crate::report::foreign::trial::{Completed, Ordered, endpoint_of, known, numbered};
+use crate::report::foreign::trial::{Completed, Ordered, Pick, endpoint_of, known, numbered};
 use crate::report::shown::shown as without_escapes;
 use crate::results::{Report, file_name};
 
 /// The percentiles that a result holds, with evalscope's names.
-type Pick = fn(&StatsView) -> Option<f64>;
 const PERCENTILES: [(&str, Pick); 6] = [
     ("50%", |stats| known(stats.p50)),
     ("75%", |stats| known(stats.p75)),

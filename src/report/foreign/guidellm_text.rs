@@ -2,14 +2,11 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::figures::{StatsView, TrialView};
+use crate::figures::TrialView;
 use crate::metrics::{LoadOrigin, Metric};
-use crate::report::foreign::trial::{Completed, known};
+use crate::report::foreign::trial::{Completed, Pick, known};
 use crate::report::shown::shown as without_escapes;
 use crate::results::Report;
-
-/// Selects a quantile.
-type Pick = fn(&StatsView) -> Option<f64>;
 
 /// A column: its three headings (group, name, unit), and the cell of a load.
 struct Column<'a> {

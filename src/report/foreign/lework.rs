@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::Metric;
-use crate::report::foreign::trial::{Completed, Ordered, date_of, known};
+use crate::report::foreign::trial::{Completed, Ordered, Pick, date_of, known};
 use crate::report::shown::shown as without_escapes;
 use crate::results::{Report, Setting};
 
@@ -72,20 +72,18 @@ fn keys_of(report: &Report, trial: &TrialView) -> Ordered {
 
 /// Seconds: the mean and three quantiles.
 fn slow(stats: Option<&StatsView>) -> Value {
-    let at = |pick: fn(&StatsView) -> Option<f64>| stats.and_then(pick);
-    json!({
-        "average": at(|stats| stats.mean),
-        "p50": at(|stats| known(stats.p50)),
-        "p95": at(|stats| known(stats.p95)),
-        "p99": at(|stats| known(stats.p99)),
-    })
+    figures(stats, Some)
 }
 
 /// Tokens per second of the whole answer, from the seconds per token of the whole answer. A quantile of a reciprocal is
 /// the reciprocal of the opposite quantile; the mean is the reciprocal of the mean seconds per token.
 fn speed(stats: Option<&StatsView>) -> Value {
-    let per_s = |seconds: Option<f64>| seconds.filter(|seconds| *seconds > 0.0).map(f64::recip);
-    let at = |pick: fn(&StatsView) -> Option<f64>| per_s(stats.and_then(pick));
+    figures(stats, |seconds| (seconds > 0.0).then(|| seconds.recip()))
+}
+
+/// The mean and three quantiles, each as `shown`.
+fn figures(stats: Option<&StatsView>, shown: impl Fn(f64) -> Option<f64>) -> Value {
+    let at = |pick: Pick| stats.and_then(pick).and_then(&shown);
     json!({
         "average": at(|stats| stats.mean),
         "p50": at(|stats| known(stats.p50)),

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::figures::{StatsView, TrialView};
+use crate::figures::TrialView;
 use crate::metrics::Metric;
-use crate::report::foreign::trial::{Completed, Ordered, endpoint_of, known};
+use crate::report::foreign::trial::{Completed, Ordered, Pick, endpoint_of, known};
 use crate::report::shown::shown as without_escapes;
 use crate::results::{Report, Setting};
 
@@ -56,18 +56,10 @@ fn keys_of(report: &Report, trial: &TrialView) -> Ordered {
     keys.put("input_throughput", json!(completed.per_s(input)));
     keys.put("output_throughput", json!(completed.per_s(output)));
     keys.put("total_throughput", json!(completed.per_s(input + output)));
-    for (name, metric) in
-        [("e2e_latency", Metric::E2e), ("ttft", Metric::Ttft), ("tpot", Metric::Tpot), ("itl", Metric::Itl)]
-    {
-        let stats = completed.stats(metric);
-        let millis = |pick: fn(&StatsView) -> Option<f64>| json!(stats.and_then(pick).map(|s| s * 1e3));
-        keys.put(format!("mean_{name}_ms"), millis(|stats| stats.mean));
-        keys.put(format!("median_{name}_ms"), millis(|stats| known(stats.p50)));
-        keys.put(format!("std_{name}_ms"), millis(|stats| stats.std));
-        keys.put(format!("p90_{name}_ms"), millis(|stats| known(stats.p90)));
-        keys.put(format!("p95_{name}_ms"), millis(|stats| known(stats.p95)));
-        keys.put(format!("p99_{name}_ms"), millis(|stats| known(stats.p99)));
-    }
+    let names = [("e2e_latency", Metric::E2e), ("ttft", Metric::Ttft), ("tpot", Metric::Tpot), ("itl", Metric::Itl)];
+    let quantiles: [(&str, Pick); 3] =
+        [("p90", |stats| known(stats.p90)), ("p95", |stats| known(stats.p95)), ("p99", |stats| known(stats.p99))];
+    completed.put_latencies(&mut keys, names, &quantiles);
     keys.put("concurrency", json!(completed.concurrency()));
     keys.put("accept_length", Value::Null);
     keys.put("max_output_tokens_per_s", json!(completed.most_tokens_per_s()));

@@ -43,6 +43,9 @@ impl Serialize for Ordered {
     }
 }
 
+/// Selects a statistic.
+pub(super) type Pick = fn(&StatsView) -> Option<f64>;
+
 /// A trial with the sums that other tools print.
 pub(super) struct Completed<'trial> {
     pub(super) trial: &'trial TrialView,
@@ -73,6 +76,23 @@ impl<'trial> Completed<'trial> {
     /// `count` ÷ the length of the window.
     pub(super) fn per_s(&self, count: u64) -> Option<f64> {
         (self.window_s > 0.0).then(|| count as f64 / self.window_s)
+    }
+
+    /// Puts the statistics of each latency into `keys` in milliseconds: mean, median, standard deviation, then
+    /// `quantiles`. `names` are the middles of the keys, as in `p99_ttft_ms`.
+    pub(super) fn put_latencies(&self, keys: &mut Ordered, names: [(&str, Metric); 4], quantiles: &[(&str, Pick)]) {
+        for (name, metric) in names {
+            let stats = self.stats(metric);
+            let mut put = |which: &str, pick: Pick| {
+                keys.put(format!("{which}_{name}_ms"), json!(stats.and_then(pick).map(|seconds| seconds * 1e3)));
+            };
+            put("mean", |stats| stats.mean);
+            put("median", |stats| known(stats.p50));
+            put("std", |stats| stats.std);
+            for (which, pick) in quantiles {
+                put(which, *pick);
+            }
+        }
     }
 
     /// The mean of `metric` × `factor`.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::figures::{StatsView, TrialView};
+use crate::figures::TrialView;
 use crate::metrics::Metric;
 use crate::report::foreign::trial::{Completed, Ordered, date_of, endpoint_of, known, numbered};
 use crate::report::shown::shown as without_escapes;
@@ -89,15 +89,7 @@ pub(super) fn keys_of(report: &Report, trial: &TrialView) -> Ordered {
     keys.put("total_token_throughput", json!(completed.per_s(input + output)));
     keys.put("max_output_tokens_per_s", json!(completed.most_tokens_per_s()));
     keys.put("max_concurrent_requests", json!(trial.concurrency.peak));
-    for (name, metric) in [("ttft", Metric::Ttft), ("tpot", Metric::Tpot), ("itl", Metric::Itl), ("e2el", Metric::E2e)]
-    {
-        let stats = completed.stats(metric);
-        let millis = |pick: fn(&StatsView) -> Option<f64>| json!(stats.and_then(pick).map(|s| s * 1e3));
-        keys.put(format!("mean_{name}_ms"), millis(|stats| stats.mean));
-        keys.put(format!("median_{name}_ms"), millis(|stats| known(stats.p50)));
-        keys.put(format!("std_{name}_ms"), millis(|stats| stats.std));
-        keys.put(format!("p90_{name}_ms"), millis(|stats| known(stats.p90)));
-        keys.put(format!("p99_{name}_ms"), millis(|stats| known(stats.p99)));
-    }
+    let names = [("ttft", Metric::Ttft), ("tpot", Metric::Tpot), ("itl", Metric::Itl), ("e2el", Metric::E2e)];
+    completed.put_latencies(&mut keys, names, &[("p90", |stats| known(stats.p90)), ("p99", |stats| known(stats.p99))]);
     keys
 }

@@ -1,7 +1,8 @@
 //! Owns the charts of the requests of one load: histograms, percentiles, lengths, lags, and single requests.
 
 use crate::figures::{MetricView, TrialView};
-use crate::metrics::{Ending, MOST_DRAWN, MOST_MISSED, Metric, RequestPoint};
+use crate::metrics::{MOST_DRAWN, MOST_MISSED, Metric, RequestPoint};
+use crate::record::OutcomeName;
 use crate::report::chart::{Axis, Chart, Form, Kind, Lane, Lanes, Point};
 use crate::report::html::course::{known, latency_axis, limits, with_objectives};
 use crate::report::html::parts::key_of;
@@ -131,14 +132,14 @@ pub(super) fn one_by_one(trial: &TrialView) -> Lanes {
 fn lane(point: &RequestPoint) -> Lane {
     let since = |at: Option<Offset>| at.map(|at| (at.as_secs() - point.scheduled_s.as_secs()).max(0.0));
     let missed = match point.outcome {
-        Ending::Completed => None,
-        Ending::Failed => Some(words::O_FAILED),
-        Ending::TimedOut => Some(words::O_TIMED_OUT),
-        Ending::Unresolved => Some(words::O_UNRESOLVED),
-        Ending::Shed => Some(words::O_SHED),
-        Ending::Cancelled => Some(words::O_CANCELLED),
-        Ending::Skipped => Some(words::O_SKIPPED),
-        Ending::Abandoned => Some(words::O_ABANDONED),
+        OutcomeName::Completed => None,
+        OutcomeName::Failed => Some(words::O_FAILED),
+        OutcomeName::TimedOut => Some(words::O_TIMED_OUT),
+        OutcomeName::Unresolved => Some(words::O_UNRESOLVED),
+        OutcomeName::Shed => Some(words::O_SHED),
+        OutcomeName::Cancelled => Some(words::O_CANCELLED),
+        OutcomeName::Skipped => Some(words::O_SKIPPED),
+        OutcomeName::Abandoned => Some(words::O_ABANDONED),
     };
     Lane {
         id: point.id,
