@@ -90,7 +90,7 @@ impl Absorb for Sample {
 }
 
 /// One point of the charts, over [start, start + width).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SamplePoint {
     /// Where the slot starts, in seconds from the run's origin.
     pub start_s: f64,

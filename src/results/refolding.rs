@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::figures::TrialView;
-use crate::metrics::{Concurrency, Counts, Frame, Summary};
+use crate::metrics::{Concurrency, Counts, Frame, SamplePoint, Summary};
 use crate::play::Trial;
 use crate::record::{Detail, Record};
 use crate::results::folder::{RECORDS, point_folder};
@@ -90,11 +90,14 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
             format!("was altered: its requests ({now}) differ from the requests of the run ({then}); {RESTORE}"),
         ));
     }
-    // An earlier build of this version may lack a metric that this build has, and may define another one differently.
-    let ours = ours && folded.metrics.keys().all(|metric| saved.metrics.contains_key(metric));
+    // An earlier build of this version may lack figures that this build has, and may define other ones differently.
+    let samples = as_known(&folded.samples, &saved.samples);
+    let ours = ours
+        && folded.metrics.keys().all(|metric| saved.metrics.contains_key(metric))
+        && samples.as_slice() == folded.samples.as_slice();
     let same = saved.metrics.iter().all(|(metric, figures)| folded.metrics.get(metric) == Some(figures))
         && folded.throughput == saved.throughput
-        && folded.samples == saved.samples;
+        && samples == saved.samples;
     if !same {
         if ours {
             return Err(Error::input(
@@ -108,6 +111,15 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool, said:
         ));
     }
     Ok(())
+}
+
+/// The points of `folded` without the send lag, if no point of `saved` has one: earlier builds did not keep it.
+fn as_known(folded: &[SamplePoint], saved: &[SamplePoint]) -> Vec<SamplePoint> {
+    let knows_lag = saved.iter().any(|point| point.send_lag_mean_s.is_some() || point.send_lag_max_s.is_some());
+    let known = |point: &SamplePoint| {
+        if knows_lag { *point } else { SamplePoint { send_lag_mean_s: None, send_lag_max_s: None, ..*point } }
+    };
+    folded.iter().map(known).collect()
 }
 
 /// The outcome of folding records again.

@@ -57,9 +57,22 @@ fn records_that_are_not_those_of_the_run_are_refused() {
     refused(&altered("\"id\"", "\"it\""), "not a record");
     write(folder.path(), &whole);
     assert_eq!(run(folder.path(), &["report", "out"]).status.code(), Some(0));
-    // A result of an earlier build that did not have a metric yet, and defined another one differently.
+    // A result of an earlier build that did not keep the send lag over time: nothing else differs.
     let path = folder.path().join("out/result.json");
     let mut result: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("a result")).expect("JSON");
+    let without_lag = |most: usize| {
+        let mut result = result.clone();
+        let samples = result["trials"][0]["samples"].as_array_mut().expect("samples");
+        let known = samples.iter_mut().filter(|point| point["send_lag_max_s"].is_number()).take(most);
+        let points = known.filter_map(serde_json::Value::as_object_mut);
+        let removed = points.map(|point| (point.remove("send_lag_mean_s"), point.remove("send_lag_max_s")));
+        assert!(removed.count() > 0);
+        std::fs::write(&path, result.to_string()).expect("written");
+        let output = run(folder.path(), &["report", "out"]);
+        (output.status.code(), text(&output.stderr))
+    };
+    assert_eq!(without_lag(usize::MAX), (Some(0), String::new()));
+    // A result of an earlier build that did not have a metric yet, and defined another one differently.
     let metrics = result["trials"][0]["metrics"].as_object_mut().expect("metrics");
     assert!(metrics.remove("wake_lag").is_some());
     metrics["send_lag"]["value"]["max"] = serde_json::json!(9.5);

@@ -127,7 +127,7 @@ fn merged(samples: &[SamplePoint]) -> Vec<SamplePoint> {
             send_lag_mean_s: (weight > 0.0)
                 .then(|| lags().map(|(number, mean_s)| number * mean_s).sum::<f64>() / weight),
             send_lag_max_s: slots.iter().filter_map(|slot| slot.send_lag_max_s).reduce(f64::max),
-            ..first.clone()
+            ..*first
         })
     };
     samples.chunks(each).filter_map(mean).collect()
