@@ -7,6 +7,7 @@ mod calibrate;
 mod chat_template;
 mod classes;
 mod compare;
+mod completions;
 mod config;
 mod dataset;
 mod deliver;
@@ -16,6 +17,7 @@ mod endpoint;
 mod endpoints;
 mod exit;
 mod help;
+mod init;
 mod job;
 mod judgement;
 mod key_command;
@@ -137,6 +139,9 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
         Verb::BenchServe(arguments) => bench_serve::bench_serve(&arguments, Arguments::definition()),
+        Verb::Init(arguments) => init::init(&arguments, Arguments::definition()),
+        Verb::Completions(arguments) => completions::completions(&arguments, Arguments::definition()),
+        Verb::Man(arguments) => completions::man(&arguments, Arguments::definition()),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
