@@ -8,6 +8,7 @@ use crate::cli::compare::CompareArguments;
 use crate::cli::completions::{CompletionsArguments, ManArguments};
 use crate::cli::help::HelpArguments;
 use crate::cli::init::InitArguments;
+use crate::cli::manifest::ManifestArguments;
 use crate::cli::options::TEMPLATE;
 use crate::cli::plan::PlanArguments;
 use crate::cli::replay::ReplayArguments;
@@ -92,6 +93,7 @@ pub(super) enum Verb {
     Simulate(SimulateArguments),
     Calibrate(CalibrateArguments),
     Init(InitArguments),
+    Manifest(ManifestArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     Help(HelpArguments),

@@ -24,6 +24,7 @@ mod judgement;
 mod key_command;
 mod live;
 mod load;
+mod manifest;
 mod many;
 mod meet;
 mod mix;
@@ -144,6 +145,7 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
         Verb::BenchServe(arguments) => bench_serve::bench_serve(&arguments, Arguments::definition()),
         Verb::Init(arguments) => init::init(&arguments, Arguments::definition()),
+        Verb::Manifest(arguments) => manifest::manifest(&arguments),
         Verb::Completions(arguments) => completions::completions(&arguments, Arguments::definition()),
         Verb::Man(arguments) => completions::man(&arguments, Arguments::definition()),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
