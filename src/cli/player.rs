@@ -1,4 +1,4 @@
-//! Owns `Player`, which runs loads one after the other on one live session, each with its files and its progress line.
+//! Owns `Player`, which runs loads one after the other on one live session, each with its files and its display.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::progress::Screen;
-use crate::cli::terminal::say_all;
+use crate::cli::display::Display;
 use crate::engine::LivePlayer;
 use crate::error::Error;
 use crate::play::{Issued, Play, Segment, StopRule, Trial};
@@ -28,8 +27,6 @@ pub(super) struct Player<'a> {
     pub(super) folder: &'a Folder,
     /// The detail that is kept of each request; `None`: no files.
     pub(super) records: Option<Detail>,
-    /// Whether the progress line is hidden.
-    pub(super) hidden: bool,
     /// Messages that wait while a progress line is drawn.
     pub(super) lines: Lines,
     /// The number of the next load, from 0.
@@ -38,17 +35,11 @@ pub(super) struct Player<'a> {
     pub(super) heading: Heading<'a>,
     /// The hash of the plan of each filed load, by the load's number from 0.
     pub(super) prints: Prints,
-    /// The screen on which progress is drawn.
-    pub(super) screen: Screen,
+    /// What the user watches.
+    pub(super) display: Display,
 }
 
 impl Player<'_> {
-    /// Removes the progress line, and prints the waiting messages.
-    pub(super) fn clear(&self) {
-        self.screen.clear();
-        say_all(&self.lines);
-    }
-
     /// The files of the next load; `None` if none are kept or the disk is full. A full disk does not end the
     /// measurement.
     fn filing(&self, header: &Header) -> Option<Filing> {
@@ -67,14 +58,14 @@ impl Play for Player<'_> {
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
         let filing = Rc::new(RefCell::new(self.filing(&header)));
-        self.clear();
+        self.display.clear(&self.lines);
         let (place, prints) = (self.place, Rc::clone(&self.prints));
         self.place += 1;
         let lines = self.lines.prefixed((self.heading)(self.place, &segment.label));
         // A watched load ends when it is decided, so its end is not known.
-        let progress = self.screen.progress(self.hidden, lines, matches!(stop, StopRule::Watch(_)));
+        let watching = self.display.load(self.place, lines, matches!(stop, StopRule::Watch(_)));
         let plan = Arc::clone(&segment.plan);
-        let observer = Box::new((Filed::new(&filing, &plan), progress));
+        let observer = Box::new((Filed::new(&filing, &plan), watching));
         let Issued { counts, watched, settling } = self.session.play_into(segment, stop, observer).await?;
         // A separate task, so that the files are complete as soon as the trial is final, even while the next load runs.
         let filed = tokio::task::spawn_local(async move {

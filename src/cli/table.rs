@@ -141,6 +141,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
         (Search, "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
     ]),
+    row("plain").not_kept().resumable(),
     row("plan-only")
         .not_kept()
         .refused(&[(Search, "drop it; `tonnage replay --plan-only` shows what a pass would send")]),
@@ -155,6 +156,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
         (Search, "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
     ]),
+    row("prometheus").not_kept().resumable(),
     row("quiet").not_kept().resumable(),
     row("quota").rivals(&["load"]).refused(&[(Search, "drop it; --max-rate bounds what is sent")]),
     row("rate").rivals(&["load", "profile"]).refused(&[

@@ -2,10 +2,13 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::whole_address;
+use crate::error::Refusal;
 use crate::units::Ratio;
 
 /// The objectives.
@@ -43,6 +46,13 @@ pub(in crate::cli) struct OutputOptions {
     /// No progress and no tables; errors only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
+    /// A line of progress instead of the live view
+    #[arg(long)]
+    pub(in crate::cli) plain: bool,
+    /// Serve the figures while the load runs, for Prometheus to scrape at /metrics (OpenMetrics); :9464 serves this
+    /// machine only (127.0.0.1), 0.0.0.0:9464 serves every network; port 0 takes any free port
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub(in crate::cli) prometheus: Option<SocketAddr>,
     /// A name for this result
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) label: Option<String>,
@@ -66,4 +76,14 @@ pub(in crate::cli) struct ConfigOption {
     /// YAML file of options: every option is a key; flags override the file
     #[arg(short = 'c', long, value_name = "FILE.yaml", help_heading = "Output")]
     pub(in crate::cli) config: Option<PathBuf>,
+}
+
+/// Reads an address to serve figures at; without a host it is 127.0.0.1.
+fn parse_address(text: &str) -> Result<SocketAddr, Refusal> {
+    whole_address(text).parse().map_err(|_| {
+        Refusal::new(
+            format!("`{}` is not an address to serve figures at", text.trim()),
+            "accepted is :9464, 127.0.0.1:9464 or 0.0.0.0:9464",
+        )
+    })
 }

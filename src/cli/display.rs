@@ -1,0 +1,140 @@
+//! Owns `Display`: what a user watches while loads run. It is the live view, the progress line or nothing, and the
+//! export beside them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::cli::export::{Export, Exporter};
+use crate::cli::job::Job;
+use crate::cli::progress::{Progress, Screen};
+use crate::cli::terminal::{say, say_all};
+use crate::cli::tty;
+use crate::cli::view::{Curve, Head, View, Watcher};
+use crate::clock::RunClock;
+use crate::metrics::Course;
+use crate::play::{Look, Observer, Segment};
+use crate::record::Record;
+use crate::results::{Lines, Target};
+use crate::units::Offset;
+
+/// What a user watches while loads run.
+#[derive(Debug, Clone)]
+pub(super) struct Display {
+    screen: Screen,
+    /// Whether neither a view nor a line is shown.
+    hidden: bool,
+    /// What a view would have as its heading; `None` where a line is shown instead.
+    head: Option<Head>,
+    /// The view, from the first load on.
+    view: Rc<RefCell<Option<View>>>,
+    export: Option<Rc<Export>>,
+    verb: &'static str,
+}
+
+impl Display {
+    /// The display of `job` against `target`. The view is shown on a terminal, unless a line or nothing was asked for.
+    pub(super) fn of(job: &Job, target: &Target) -> Self {
+        let hidden = job.quiet || job.json;
+        let head = || Head {
+            verb: job.verb.to_owned(),
+            target: format!("{}  {}", target.urls.join(", "), target.model),
+            is_simulated: target.simulated,
+        };
+        if let Some(export) = job.export.as_ref().filter(|_| !hidden) {
+            say(&format!("figures while the load runs: {}", export.url()));
+        }
+        Self {
+            screen: Screen::default(),
+            hidden,
+            head: (!hidden && !job.plain && tty::can_be_taken()).then(head),
+            view: Rc::default(),
+            export: job.export.clone(),
+            verb: job.verb,
+        }
+    }
+
+    /// The observer of load number `number` (from 1), which is about to begin. `lines` are the messages that wait, and
+    /// the name of the load. If a watch decides when it ends, it is `watched`.
+    pub(super) fn load(&self, number: usize, lines: Lines, watched: bool) -> Watching {
+        let exporter = Exporter::new(self.export.as_deref(), self.verb, number);
+        let mut view = self.view.borrow_mut();
+        if view.is_none()
+            && let Some(head) = &self.head
+        {
+            match View::open(head.clone()) {
+                Ok(opened) => *view = Some(opened),
+                Err(why) => say(&format!("a line of progress is shown instead: {why}")),
+            }
+        }
+        let shown = match &*view {
+            Some(view) => Shown::View(Watcher::new(view.teller(), lines, watched)),
+            None => Shown::Line(self.screen.progress(self.hidden, lines, watched)),
+        };
+        Watching { shown, exporter }
+    }
+
+    /// Shows what a sweep or a search has found so far; only a view has room for it.
+    pub(super) fn learn(&self, curve: impl FnOnce() -> Curve) {
+        if let Some(view) = &*self.view.borrow() {
+            view.learn(curve());
+        }
+    }
+
+    /// Removes the progress line between two loads; a view stays. Then the waiting messages are printed.
+    pub(super) fn clear(&self, lines: &Lines) {
+        self.screen.clear();
+        say_all(lines);
+    }
+
+    /// Ends the view and the line. Then the waiting messages are printed.
+    pub(super) fn close(&self, lines: &Lines) {
+        // Messages that come now are printed after those that the view has kept.
+        let view = self.view.take();
+        drop(view);
+        self.clear(lines);
+    }
+}
+
+/// The observer of one load.
+#[derive(Debug)]
+pub(super) struct Watching {
+    shown: Shown,
+    exporter: Exporter,
+}
+
+#[derive(Debug)]
+enum Shown {
+    View(Watcher),
+    Line(Progress),
+}
+
+impl Shown {
+    fn observer(&mut self) -> &mut dyn Observer {
+        match self {
+            Self::View(watcher) => watcher,
+            Self::Line(line) => line,
+        }
+    }
+}
+
+impl Observer for Watching {
+    fn begins(&mut self, segment: &Segment, clock: RunClock) {
+        self.shown.observer().begins(segment, clock);
+        self.exporter.begins(segment, clock);
+    }
+
+    fn settled(&mut self, record: &Record) {
+        self.shown.observer().settled(record);
+        self.exporter.settled(record);
+    }
+
+    fn turned(&mut self, course: Course, now: Offset) {
+        self.shown.observer().turned(course, now);
+        self.exporter.turned(course, now);
+    }
+
+    fn tick(&mut self, look: &Look<'_>) {
+        self.shown.observer().tick(look);
+        self.exporter.tick(look);
+    }
+}
