@@ -349,13 +349,14 @@ async fn live(
         display: display.clone(),
     };
     let yaml = job.spec.to_yaml()?;
+    let are_loops = matches!(sweep.course, SweepCourse::Concurrencies(_));
     let mut campaign = SweepCampaign::after(sweep.clone(), trials);
     let told = |_: &SweepCampaign, event: Event<Point>| {
         let Event::Ends { place, trial, .. } = event else { return Ok(()) };
         let view = job.spec.completed(*trial);
         report.trials.push(view.clone());
         let findings = SweepFindings::of(&report.trials, &first(report.trials.len()), None);
-        display.learn(|| of_sweep(&report.trials, &findings));
+        display.learn(|| of_sweep(&report.trials, &findings, are_loops));
         report.sweep = Some(findings);
         worded(&mut report);
         // Written before the next load is sent, so that a finished load is never sent again.

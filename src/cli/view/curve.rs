@@ -43,6 +43,8 @@ pub(in crate::cli) struct Curve {
     pub(super) figure: String,
     /// What is drawn to the right: `requests/s`.
     pub(super) axis: String,
+    /// Whether the axis counts requests in flight.
+    pub(super) is_of_loops: bool,
     /// What the signs `●`, `×` and `?` say.
     pub(super) signs: [&'static str; 3],
     /// Finished loads, in the order in which they ran.

@@ -2,7 +2,7 @@
 
 use crate::cli::view::curve::{Curve, CurvePoint, Mark};
 use crate::figures::{MetricView, StatsView, TrialView};
-use crate::metrics::{Known, LoadKind, Metric, Objective, Objectives, Statistic, VerdictResult};
+use crate::metrics::{Known, Metric, Objective, Objectives, Statistic, VerdictResult};
 use crate::results::Report;
 use crate::search::maximum::{Purpose, SearchFindings};
 use crate::search::{Axis, Kept, Stability, SweepFindings};
@@ -54,10 +54,9 @@ impl Figure {
     }
 }
 
-/// What a sweep has found so far.
-pub(in crate::cli) fn of_sweep(trials: &[TrialView], findings: &SweepFindings) -> Curve {
+/// What a sweep has found so far. `are_loops`: it varies the requests in flight of closed loops, and not a rate.
+pub(in crate::cli) fn of_sweep(trials: &[TrialView], findings: &SweepFindings, are_loops: bool) -> Curve {
     let figure = Figure::usual(trials);
-    let are_loops = trials.iter().all(|trial| !matches!(trial.load.kind, LoadKind::Open | LoadKind::Replay));
     let points = trials.iter().zip(&findings.points).filter_map(|(trial, point)| {
         let mark = match point.stability {
             Some(Stability::Stable) => Mark::Good,
@@ -84,6 +83,7 @@ pub(in crate::cli) fn of_sweep(trials: &[TrialView], findings: &SweepFindings) -
     Curve {
         figure: figure.name.clone(),
         axis: if are_loops { "in flight".to_owned() } else { axis_name(findings.over) },
+        is_of_loops: are_loops,
         signs: ["stable", "saturated", "undecided"],
         points: points.collect(),
         limit_s: None,
@@ -121,6 +121,7 @@ pub(in crate::cli) fn of_search(report: &Report, findings: &SearchFindings, obje
     Curve {
         figure: figure.name.clone(),
         axis: axis_name(over),
+        is_of_loops: over == Axis::Concurrency,
         signs: ["meets", "misses", "undecided"],
         points: points.collect(),
         limit_s: figure.limit_s,

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn values_leave_the_recent_column_after_ten_seconds_and_stay_in_the_other() {
         let mut ttft = Latencies::new(Metric::Ttft);
-        for second in 0..30 {
+        for second in 0..30_u32 {
             let (at, value) = (Offset::from_secs(f64::from(second)), Value::Defined(u64::from(second) * 1_000_000_000));
             ttft.add(at, value, true, second >= 5);
         }

@@ -160,13 +160,18 @@ impl LoadState {
         }
         let per_s = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
         let met_before = |place: usize| first.tallies.get(place).map_or(0, |tally| tally.met);
+        // Objectives count the requests of the window alone, so their rates begin with it.
+        let of_window_s = self.now().secs_since(first.counts.elapsed.max(self.window.start));
+        let met_per_s = |before: u64, after: u64| {
+            if of_window_s > 0.0 { after.saturating_sub(before) as f64 / of_window_s } else { 0.0 }
+        };
         Pace {
             planned: per_s(first.planned, self.beat.planned),
             sent: per_s(first.counts.sent, self.beat.counts.sent),
             completed: per_s(first.counts.completed, self.beat.counts.completed),
             missed: per_s(first.counts.missed, self.beat.counts.missed),
-            good: per_s(first.good, self.beat.good),
-            met: (0..).zip(&self.beat.tallies).map(|(place, tally)| per_s(met_before(place), tally.met)).collect(),
+            good: met_per_s(first.good, self.beat.good),
+            met: (0..).zip(&self.beat.tallies).map(|(place, tally)| met_per_s(met_before(place), tally.met)).collect(),
         }
     }
 }

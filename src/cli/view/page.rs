@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::cli::view::chart;
+use crate::cli::view::curve::Curve;
 use crate::cli::view::explained;
 use crate::cli::view::load_state::LoadState;
 use crate::cli::view::panels;
@@ -100,6 +101,11 @@ fn rows(lines: &[Line<'static>]) -> u16 {
     u16::try_from(lines.len()).unwrap_or(u16::MAX)
 }
 
+/// The place of the load that runs on the axis of `curve`; `None` if the axis counts something else.
+fn level_on(curve: &Curve, load: &LoadState) -> Option<f64> {
+    load.begin.level.filter(|_| curve.is_of_loops == load.begin.is_closed)
+}
+
 fn below_each_other(state: &State, load: &LoadState, ink: Ink, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let first = always(state, load, ink, width);
@@ -122,7 +128,7 @@ fn below_each_other(state: &State, load: &LoadState, ink: Ink, area: Rect, buffe
     y = write(&objectives, area, y, judged, buffer);
     y = write(&failures, area, y, failed, buffer);
     if let Some(curve) = &state.curve {
-        chart::draw(curve, load.begin.level, ink, Rect { y, height: chart, ..area }, buffer);
+        chart::draw(curve, level_on(curve, load), ink, Rect { y, height: chart, ..area }, buffer);
         y += chart;
     }
     strips::draw(load, ink, Rect { y, height: strip, ..area }, buffer);
@@ -158,6 +164,6 @@ fn side_by_side(state: &State, load: &LoadState, ink: Ink, area: Rect, buffer: &
     let Some(curve) = &state.curve else { return strips::draw(load, ink, side, buffer) };
     let [chart, strip] =
         heights(side.height, [Want { least: chart::LEAST, most: side.height / 3 * 2 }, Want { least: 1, most: 16 }]);
-    chart::draw(curve, load.begin.level, ink, Rect { height: chart, ..side }, buffer);
+    chart::draw(curve, level_on(curve, load), ink, Rect { height: chart, ..side }, buffer);
     strips::draw(load, ink, Rect { y: side.y + chart, height: strip, ..side }, buffer);
 }

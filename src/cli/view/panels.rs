@@ -70,7 +70,11 @@ pub(super) fn progress(state: &State, load: &LoadState, ink: Ink, width: usize) 
         _ if load.is_stopped || now >= end => format!("{} open, {} passed", count(open), clock(now)),
         (Some(requests), _) => format!("{} of {} requests", count(load.beat.cohort.min(requests)), count(requests)),
         (None, Offset::NEVER) => format!("{} passed", clock(now)),
-        (None, _) => format!("{} of {}, {} left", clock(now), clock(end), clock(Offset::ZERO.plus(end.since(now)))),
+        (None, _) => {
+            // Whole seconds of both add up to the end.
+            let passed = Offset::from_nanos(now.as_nanos() / SECOND_NS * SECOND_NS);
+            format!("{} of {}, {} left", clock(now), clock(end), clock(Offset::from(end.since(passed))))
+        }
     };
     let phase = left(phase, LABEL);
     let room = width.saturating_sub(columns(&phase) + columns(&right_text) + 1);
@@ -78,9 +82,12 @@ pub(super) fn progress(state: &State, load: &LoadState, ink: Ink, width: usize) 
     Line::from(vec![tone.span(ink, phase), Span::raw(bar), Span::raw(" "), Tone::Usual.span(ink, right_text)])
 }
 
+/// Nanoseconds in a second.
+const SECOND_NS: u64 = 1_000_000_000;
+
 /// A span of time as a clock shows it, to the second: `45 s`, `12:05`, `1:02:05`.
 fn clock(time: Offset) -> String {
-    let whole = time.as_nanos() / 1_000_000_000;
+    let whole = time.as_nanos() / SECOND_NS;
     let (hours, minutes, rest) = (whole / 3_600, whole / 60 % 60, whole % 60);
     match whole {
         0..60 => format!("{rest} s"),

@@ -117,6 +117,7 @@ fn curve(loads: usize, is_search: bool) -> Curve {
     Curve {
         figure: "p99 ttft".to_owned(),
         axis: "requests/s".to_owned(),
+        is_of_loops: false,
         signs: if is_search { ["meets", "misses", "undecided"] } else { ["stable", "saturated", "undecided"] },
         limit_s: is_search.then_some(0.2),
         bracket: if known { [Some(25.0), Some(30.0)] } else { [None, None] },
