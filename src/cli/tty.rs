@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
@@ -17,6 +17,8 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// How long a page may take that is being written when the terminal is given back. After that, the terminal does not
 /// take the page, and nothing waits for it.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Time between two looks whether it is written.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether the view can have the terminal: it shows standard error, we read its keys, and we are in the foreground. A
 /// process in the background would be stopped by the system when it changes the terminal.
@@ -58,13 +60,16 @@ pub(super) fn give_back() {
     if !TAKEN.swap(false, Ordering::AcqRel) {
         return;
     }
-    let begun = Instant::now();
+    let mut waited = Duration::ZERO;
     let _writing = loop {
         match WRITING.try_lock() {
             Ok(writing) => break Some(writing),
             Err(TryLockError::Poisoned(writing)) => break Some(writing.into_inner()),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
-            Err(TryLockError::WouldBlock) => break None,
+            Err(TryLockError::WouldBlock) if waited >= PATIENCE => break None,
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
         }
     };
     // A terminal that is gone takes nothing back.

@@ -77,7 +77,7 @@ impl Figures {
     }
 }
 
-/// The figures in OpenMetrics text.
+/// The figures in `OpenMetrics` text.
 pub(super) fn openmetrics(registry: &Registry) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-/// The type of OpenMetrics text.
+/// The type of `OpenMetrics` text.
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The type of the older text format, which a client gets that does not ask for OpenMetrics.
+/// The type of the older text format, which a client gets that does not ask for `OpenMetrics`.
 pub(super) const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether a client with this `Accept` header takes OpenMetrics.
+/// Whether a client with this `Accept` header takes `OpenMetrics`.
 pub(super) fn takes_openmetrics(accept: &str) -> bool {
     accept.to_ascii_lowercase().contains("application/openmetrics-text")
 }
 
-/// OpenMetrics text in the older format: there a counter is named by its samples, with `_total`, and units and the end
+/// `OpenMetrics` text in the older format: there a counter is named by its samples, with `_total`, and units and the end
 /// are not marked.
 pub(super) fn classic(openmetrics: &str) -> String {
     let counters: BTreeSet<&str> =

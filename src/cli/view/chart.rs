@@ -14,8 +14,8 @@ const LEFT: u16 = 9;
 /// Rows above and below the plot.
 const ABOVE: u16 = 1;
 const BELOW: u16 = 2;
-/// The least height of a chart: three rows of plot.
-pub(super) const LEAST: u16 = ABOVE + BELOW + 3;
+/// The least height of a chart: two rows of plot.
+pub(super) const LEAST: u16 = ABOVE + BELOW + 2;
 /// A scale whose largest value is this many times its smallest is logarithmic.
 const WIDE: f64 = 12.0;
 

@@ -18,7 +18,7 @@ const PARTS: [(&str, &str); 10] = [
     ("objectives", "so far, of the measured window; the verdict at the end also knows how sure it is"),
     ("✗ N kind", "failed requests by kind, with the last words of the server"),
     ("chart", "loads that have ended; ┊ the load that runs, ━ where the answer lies, ◆ the best estimate"),
-    ("missing", "the view was slower than the load; the result lacks nothing"),
+    ("view missed", "requests that the view was too slow for; the result lacks none of them"),
 ];
 
 /// Columns of the names.

@@ -31,7 +31,7 @@ pub(super) fn draw(state: &State, ink: Ink, is_explained: bool, area: Rect, buff
     let [least_width, least_height] = LEAST;
     let area = Rect { width: area.width.min(MOST_COLUMNS), ..area };
     if area.width < least_width || area.height < least_height {
-        let text = format!("this screen is too small: {least_width} × {least_height} is needed; q stops the load");
+        let text = format!("too small: {least_width} × {least_height} needed · q stops");
         buffer.set_stringn(area.x, area.y, text, usize::from(area.width), Tone::Usual.style(ink));
         return;
     }
@@ -109,8 +109,7 @@ fn level_on(curve: &Curve, load: &LoadState) -> Option<f64> {
 fn below_each_other(state: &State, load: &LoadState, ink: Ink, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let first = always(state, load, ink, width);
-    let (failures, objectives) =
-        (panels::failures(load, ink, width), panels::objectives(load, &load.pace(), ink, width));
+    let failures = panels::failures(load, ink, width);
     let messages = panels::messages(state, ink, width, usize::from(MOST_MESSAGES));
     let chart = if state.curve.is_some() { Want { least: chart::LEAST, most: u16::MAX } } else { Want::default() };
     let strips = if state.curve.is_some() { Want { least: 1, most: 4 } } else { Want { least: 1, most: 12 } };
@@ -119,13 +118,13 @@ fn below_each_other(state: &State, load: &LoadState, ink: Ink, area: Rect, buffe
         [
             Want { least: 1, most: rows(&failures).min(MOST_FAILURES) },
             Want { most: if chart.most > 0 { chart::LEAST + 4 } else { 0 }, ..chart },
-            Want { least: 2, most: rows(&objectives) },
+            Want { least: 1, most: panels::objective_rows(load) },
             strips,
             Want { least: 1, most: rows(&messages) },
         ],
     );
     let mut y = write(&first, area, area.y, rows(&first).min(area.height), buffer);
-    y = write(&objectives, area, y, judged, buffer);
+    y = write(&panels::objectives(load, &load.pace(), ink, width, judged), area, y, judged, buffer);
     y = write(&failures, area, y, failed, buffer);
     if let Some(curve) = &state.curve {
         chart::draw(curve, level_on(curve, load), ink, Rect { y, height: chart, ..area }, buffer);
@@ -144,19 +143,18 @@ fn side_by_side(state: &State, load: &LoadState, ink: Ink, area: Rect, buffer: &
     let top = write(&[panels::label(load, ink, usize::from(area.width))], area, area.y, 1, buffer);
     let mut first = always(state, load, ink, width);
     first.remove(0);
-    let (failures, objectives) =
-        (panels::failures(load, ink, width), panels::objectives(load, &load.pace(), ink, width));
+    let failures = panels::failures(load, ink, width);
     let messages = panels::messages(state, ink, width, usize::from(MOST_MESSAGES));
     let [failed, judged, said] = heights(
         area.bottom().saturating_sub(top + rows(&first)),
         [
             Want { least: 1, most: rows(&failures).min(MOST_FAILURES) },
-            Want { least: 2, most: rows(&objectives) },
+            Want { least: 1, most: panels::objective_rows(load) },
             Want { least: 1, most: rows(&messages) },
         ],
     );
     let mut y = write(&first, text, top, rows(&first), buffer);
-    y = write(&objectives, text, y, judged, buffer);
+    y = write(&panels::objectives(load, &load.pace(), ink, width, judged), text, y, judged, buffer);
     y = write(&failures, text, y, failed, buffer);
     let newest = messages.len().saturating_sub(usize::from(said));
     write(&messages[newest..], text, y, said, buffer);

@@ -214,18 +214,21 @@ fn percent_up(share: f64) -> String {
     if share <= 0.0 { "0 %".to_owned() } else { format!("{} %", plain((share * 100.0).max(0.01))) }
 }
 
-/// Each objective: what it shows so far, and the requests per second that met it lately.
-pub(super) fn objectives(load: &LoadState, pace: &Pace, ink: Ink, width: usize) -> Vec<Line<'static>> {
-    let all = &load.begin.objectives;
-    if all.is_empty() {
-        return Vec::new();
+/// The rows that all objectives take, with their headings.
+pub(super) fn objective_rows(load: &LoadState) -> u16 {
+    match load.begin.objectives.items().len() {
+        0 => 0,
+        objectives => u16::try_from(objectives + 1).unwrap_or(u16::MAX),
     }
+}
+
+/// Each objective: what it shows so far, and the requests per second that met it lately. Where `most` rows are too few,
+/// the headings are left out, and objectives that are missed come first.
+pub(super) fn objectives(load: &LoadState, pace: &Pace, ink: Ink, width: usize, most: u16) -> Vec<Line<'static>> {
+    let all = load.begin.objectives.items();
     let text_room = width.saturating_sub(2 + STATE + FIGURE);
-    let mut lines = vec![Line::from(
-        Tone::Dim.span(ink, left("objectives", text_room + 2) + &right("so far", STATE) + &right("met, 10 s", FIGURE)),
-    )];
     let usual = Tally::default();
-    for (place, objective) in all.items().iter().enumerate() {
+    let shown = |(place, objective): (usize, &Objective)| {
         let tally = load.beat.tallies.get(place).unwrap_or(&usual);
         let SoFar { text, holds } = so_far(load, objective, tally);
         let (sign, tone) = match holds {
@@ -238,13 +241,27 @@ pub(super) fn objectives(load: &LoadState, pace: &Pace, ink: Ink, width: usize) 
             Objective::Goodput(_) => per_second(pace.good),
             _ => pace.met.get(place).map_or_else(|| UNKNOWN.to_owned(), |per_s| per_second(*per_s)),
         };
-        lines.push(Line::from(vec![
+        let line = Line::from(vec![
             tone.span(ink, format!("{sign} ")),
-            Tone::Usual.span(ink, left(&all.text(place), text_room)),
+            Tone::Usual.span(ink, left(&load.begin.objectives.text(place), text_room)),
             tone.span(ink, right(&text, STATE)),
             Tone::Usual.span(ink, right(&met, FIGURE)),
-        ]));
+        ]);
+        (holds, line)
+    };
+    let mut rows: Vec<(Option<bool>, Line<'static>)> = all.iter().enumerate().map(shown).collect();
+    let mut lines = Vec::new();
+    if most >= objective_rows(load) && !rows.is_empty() {
+        let names = left("objectives", text_room + 2) + &right("so far", STATE) + &right("met, 10 s", FIGURE);
+        lines.push(Line::from(Tone::Dim.span(ink, names)));
+    } else {
+        rows.sort_by_key(|(holds, _)| match holds {
+            Some(false) => 0,
+            None => 1,
+            Some(true) => 2,
+        });
     }
+    lines.extend(rows.into_iter().map(|(_, line)| line));
     lines
 }
 
@@ -275,7 +292,7 @@ pub(super) fn footer(state: &State, ink: Ink, width: usize) -> Line<'static> {
     };
     let missed = match state.missed {
         0 => String::new(),
-        missed => format!("{} requests missing in these latencies", count(missed)),
+        missed => format!("view missed {}", count(missed)),
     };
     let room = width.saturating_sub(columns(keys) + 2);
     Line::from(vec![Tone::Dim.span(ink, keys), Span::raw("  "), Tone::Bad.span(ink, right(&missed, room))])

@@ -58,7 +58,9 @@ impl Strip {
 
     fn merged(slots: &[Slot]) -> Slot {
         let mut all = Slot::default();
-        slots.iter().for_each(|slot| all.merge(slot));
+        for slot in slots {
+            all.merge(slot);
+        }
         all
     }
 

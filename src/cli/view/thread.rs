@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -21,6 +21,7 @@ use crate::cli::view::curve::Curve;
 use crate::cli::view::news::News;
 use crate::cli::view::page;
 use crate::cli::view::state::{Head, State};
+use crate::clock::RunClock;
 use crate::error::Error;
 use crate::report::Ink;
 use crate::results::hidden;
@@ -169,12 +170,14 @@ impl Drawing {
         else {
             return;
         };
-        let mut drawn_at: Option<Instant> = None;
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let mut drawn_at = None;
         while !self.shared.closes.load(Ordering::Acquire) && tty::is_taken() {
             let Ok(is_asked) = self.keys() else { return };
             self.take_in();
-            if is_asked || drawn_at.is_none_or(|drawn| drawn.elapsed() >= PAGE) {
-                drawn_at = Some(Instant::now());
+            let now = clock.now();
+            if is_asked || drawn_at.is_none_or(|drawn| now.since(drawn) >= PAGE) {
+                drawn_at = Some(now);
                 if !self.page(&mut screen) {
                     return;
                 }
