@@ -93,7 +93,7 @@ fn head_of(client: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The response to the request with this head.
-fn response(head: &[u8], registry: &Registry) -> Vec<u8> {
+pub(super) fn response(head: &[u8], registry: &Registry) -> Vec<u8> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     if request.parse(head).is_err() {

@@ -3,6 +3,8 @@
 mod exporter;
 mod figures;
 mod listener;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(super) use exporter::Exporter;

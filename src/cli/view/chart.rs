@@ -90,14 +90,14 @@ pub(super) fn draw(curve: &Curve, now: Option<f64>, ink: Ink, area: Rect, buffer
             (plot.x..plot.right()).for_each(|x| buffer.set_string(x, y_of(limit_s), "┄", dim));
         }
         for point in &curve.points {
-            let Some(latency_s) = point.latency_s else { continue };
+            let y = point.latency_s.map_or(plot.y, &y_of);
             let tone = match point.mark {
                 Mark::Good => Tone::Good,
                 Mark::Bad => Tone::Bad,
                 Mark::Open => Tone::Doubtful,
                 Mark::Loop => Tone::Usual,
             };
-            buffer.set_string(x_of(point.level), y_of(latency_s), point.mark.sign(), tone.style(ink));
+            buffer.set_string(x_of(point.level), y, point.mark.sign(), tone.style(ink));
         }
     }
     axis(curve, ink, plot, most, buffer);

@@ -5,7 +5,7 @@
 pub(in crate::cli) struct CurvePoint {
     /// Its place on the axis: requests per second, requests in flight, or a multiple of the recorded speed.
     pub(super) level: f64,
-    /// Its latency in seconds; `None` where no request had one.
+    /// Its latency in seconds; `None` where no request had one, which is drawn at the top.
     pub(super) latency_s: Option<f64>,
     /// What it shows.
     pub(super) mark: Mark,

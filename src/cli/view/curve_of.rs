@@ -16,11 +16,12 @@ struct Figure {
     limit_s: Option<f64>,
 }
 
-/// A bound counts as its value: the chart shows where a latency lies at least.
+/// A bound counts as its value: the chart shows where a latency lies at least. `None` where nothing is known.
 fn number(known: Option<Known>) -> Option<f64> {
-    known.map(|known| match known {
+    let value = known.map(|known| match known {
         Known::At(value) | Known::Above { above: value } | Known::Below { below: value } => value,
-    })
+    });
+    value.filter(|value| *value > 0.0)
 }
 
 impl Figure {
@@ -62,6 +63,8 @@ pub(in crate::cli) fn of_sweep(trials: &[TrialView], findings: &SweepFindings, a
             Some(Stability::Stable) => Mark::Good,
             Some(Stability::Saturated) => Mark::Bad,
             Some(Stability::TooShort | Stability::Strained) => Mark::Open,
+            // Nothing was answered.
+            None if point.rate_per_s.is_some() => Mark::Bad,
             None => Mark::Loop,
         };
         // Among rates, a closed loop stands at the rate that it completed.

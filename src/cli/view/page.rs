@@ -160,8 +160,10 @@ fn side_by_side(state: &State, load: &LoadState, ink: Ink, area: Rect, buffer: &
     write(&messages[newest..], text, y, said, buffer);
     let side = Rect { x: area.x + TEXT + 2, y: top, width: area.width - TEXT - 2, height: area.bottom() - top };
     let Some(curve) = &state.curve else { return strips::draw(load, ink, side, buffer) };
-    let [chart, strip] =
-        heights(side.height, [Want { least: chart::LEAST, most: side.height / 3 * 2 }, Want { least: 1, most: 16 }]);
+    let [chart, strip] = heights(
+        side.height,
+        [Want { least: chart::LEAST, most: side.height / 3 * 2 }, Want { least: 1, most: u16::MAX }],
+    );
     chart::draw(curve, level_on(curve, load), ink, Rect { height: chart, ..side }, buffer);
     strips::draw(load, ink, Rect { y: side.y + chart, height: strip, ..side }, buffer);
 }

@@ -14,7 +14,7 @@ use crate::units::{Offset, count, cut_to, per_second, seconds};
 const NAME: u16 = 14;
 const VALUE: u16 = 9;
 /// The most rows of one strip.
-const MOST_ROWS: u16 = 6;
+const MOST_ROWS: u16 = 11;
 /// A column, filled by eighths.
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 

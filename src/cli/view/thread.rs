@@ -61,6 +61,13 @@ impl fmt::Debug for Teller {
 }
 
 impl Teller {
+    /// A teller, and what it tells.
+    #[cfg(test)]
+    pub(super) fn told() -> (Self, Receiver<News>) {
+        let (news, receiver) = channel();
+        (Self { news, shared: Arc::default() }, receiver)
+    }
+
     /// The number of a load that begins.
     pub(super) fn begin(&self) -> usize {
         self.shared.loads.fetch_add(1, Ordering::Relaxed) + 1
@@ -269,15 +276,19 @@ impl Drawing {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn told() -> (Teller, Receiver<News>) {
-        let (news, receiver) = channel();
-        (Teller { news, shared: Arc::default() }, receiver)
-    }
+    use crate::cli::view::watcher::Watcher;
+    use crate::metrics::examples::{status, streamed};
+    use crate::metrics::{Known, Summary};
+    use crate::play::{LiveCounts, Look, Observer, Segment};
+    use crate::results::Lines;
+    use crate::schedule::{Extent, Process, Timeline};
+    use crate::seed::Seed;
+    use crate::units::Offset;
+    use crate::workload::{Closed, Load, Plan, Workload};
 
     #[test]
     fn news_beyond_the_bound_are_left_out_and_counted() {
-        let (teller, receiver) = told();
+        let (teller, receiver) = Teller::told();
         for _ in 0..MOST_WAITING + 7 {
             teller.tell(|| News::Stopping);
         }
@@ -290,12 +301,59 @@ mod tests {
     }
 
     #[test]
+    fn what_is_planned_is_counted_from_the_plan_and_not_from_what_was_sent() {
+        let (teller, receiver) = Teller::told();
+        let seconds = |seconds| Extent::Duration(Duration::from_secs(seconds));
+        let (no, rate) = (Duration::ZERO, "10/s".parse().unwrap());
+        let timeline = Timeline::new(Process::Even, rate, seconds(5), no, no, Seed::new(1));
+        let segment = segment(Load::Open(timeline));
+        let planned = |before_s: f64| {
+            segment.plan.share().filter(|arrival| arrival.at <= Offset::from_secs(before_s)).count() as u64
+        };
+        let mut drawing = Drawing::new(State::new(Head::default()), receiver, Arc::clone(&teller.shared));
+        let mut watcher = Watcher::new(teller, Lines::default(), false);
+        watcher.begins(&segment, RunClock::starting_in(no));
+        let summary = Summary::new(segment.frame(), Arc::default());
+        let mut beat = |elapsed_s: f64, sent: u64| {
+            let counts = LiveCounts { elapsed: Offset::from_secs(elapsed_s), sent, due: sent, ..LiveCounts::default() };
+            watcher.tick(&Look { counts, summary: &summary });
+            drawing.take_in();
+            let load = drawing.state.load.as_ref().unwrap();
+            (load.beat.planned, load.beat.counts.sent)
+        };
+        assert!(planned(2.0) >= 19);
+        assert_eq!(beat(2.0, 3), (planned(2.0), 3), "the generator is late, and the view shows it");
+        assert_eq!(beat(9.0, 40), (planned(5.0), 40));
+    }
+
+    #[test]
     fn only_the_load_that_began_last_is_told() {
-        let (teller, _receiver) = told();
-        let first = teller.begin();
-        assert!(teller.is_last(first));
-        let second = teller.begin();
-        assert!(!teller.is_last(first) && teller.is_last(second));
+        let (teller, receiver) = Teller::told();
+        let closed = |requests| {
+            let extent = Extent::Requests(requests);
+            segment(Load::Closed(Closed::synchronous(extent, Duration::ZERO, Duration::ZERO)))
+        };
+        let mut drawing = Drawing::new(State::new(Head::default()), receiver, Arc::clone(&teller.shared));
+        let watcher = || Watcher::new(teller.clone(), Lines::default(), false);
+        let (mut first, mut second) = (watcher(), watcher());
+        let clock = RunClock::starting_in(Duration::ZERO);
+        first.begins(&closed(5), clock);
+        first.settled(&streamed(0, 0.0, 0.1, 3, 0.02));
+        second.begins(&closed(6), clock);
+        // The first load is still followed.
+        first.settled(&status(streamed(1, 0.0, 0.1, 3, 0.02), 500, 0.2));
+        second.settled(&streamed(0, 0.0, 0.3, 3, 0.02));
+        drawing.take_in();
+        let load = drawing.state.load.unwrap();
+        assert_eq!((load.begin.requests, load.begin.is_closed), (Some(6), true));
+        assert!(load.failures.largest().is_empty());
+        assert_eq!(load.latencies[0].so_far([0.5]), [Some(Known::At(0.3))]);
+    }
+
+    fn segment(load: Load) -> Segment {
+        let workload = Workload::new("8".parse().unwrap(), "3".parse().unwrap());
+        let plan = Arc::new(Plan::new(load, workload, Seed::new(1), None));
+        Segment { label: "one".to_owned(), plan, objectives: Arc::default(), streamed: true }
     }
 
     /// For a terminal: `cargo test --lib a_panic_gives -- --ignored --nocapture`, then `stty -a`.
