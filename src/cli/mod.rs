@@ -42,6 +42,7 @@ mod search;
 mod search_account;
 mod search_options;
 mod secrets;
+mod server_metrics;
 mod sessions;
 mod shard;
 mod signals;

@@ -14,7 +14,7 @@ use crate::cli::deliver::deliver;
 use crate::cli::display::Display;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, room_for, session_of, skeleton};
+use crate::cli::live::{announce, ending, folder_of, on_target, room_for, scraper_of, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE};
 use crate::cli::progress::{LONG, LongPass};
 use crate::cli::recount::recount;
@@ -27,7 +27,10 @@ use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
-use crate::results::{Counting, Filed, Filing, Folder, Kept, Recounted, Report, header_after, header_before, rfc3339};
+use crate::results::{
+    Counting, Filed, Filing, Folder, Kept, Recounted, Report, ServerFiled, ServerReadings, header_after, header_before,
+    rfc3339,
+};
 use crate::service::Service;
 use crate::units::{count, seconds};
 use crate::workload::NOT_HASHED;
@@ -105,13 +108,17 @@ async fn play(
     report.plan_fingerprint = played.plan_fingerprint;
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
-    report.trials.push(job.spec.completed(played.trial.view()));
+    let mut view = job.spec.completed(played.trial.view());
+    played.server.put_into(&mut view);
+    report.trials.push(view);
     deliver(&job, &mut report, &folder, ending)
 }
 
 /// The outcome of a load.
 struct Played {
     trial: Trial,
+    /// What servers and host said.
+    server: ServerReadings,
     plan_fingerprint: String,
     started: SystemTime,
     /// Notes that arose during the load.
@@ -132,13 +139,18 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     let clock = clock_of(job.start_at)?;
     let lines = folder.losses().lines();
     let display = Display::of(job, &first.target);
+    let server = ServerReadings::default();
+    let scraper = scraper_of(job, found).await?;
+    let scraped =
+        scraper.map(|scraper| ServerFiled::new(&scraper, &server, job.records.map(|_| folder))).transpose()?;
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let observer = Box::new((Filed::new(&filing, &job.plan), display.load(1, lines.clone(), false)));
+    let watching = display.load(1, lines.clone(), false);
+    let observer = Box::new(((Filed::new(&filing, &job.plan), scraped), watching));
     let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await;
     heard.abort();
     display.close(&lines);
@@ -160,7 +172,7 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
             Err(error) => folder.losses().note(&error),
         }
     }
-    Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
+    Ok(Played { trial, server, plan_fingerprint, started: clock.wall(), notes })
 }
 
 /// Hashes the plan of `requests` requests after the load. For an hour at 100 000/s this takes a minute, so a long plan

@@ -54,6 +54,7 @@ mod search;
 mod search_cli;
 mod search_cut_off;
 mod sent;
+mod server_metrics_cli;
 mod services;
 mod sessions;
 mod sessions_cli;

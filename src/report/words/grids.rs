@@ -35,6 +35,8 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("good there", "达标率"),
     said("fewest", "最少副本"), said("each carries", "每副本承载"), said("pooling gain", "汇聚增益"),
     said("demand over", "需求窗口"), said("highest rate", "最高速率"), said("times the mean", "与均值之比"),
+    said("said by the server", "服务器指标"), said("mean", "平均值"), said("largest", "最大值"),
+    said("in the window", "窗口内"),
     said("what happened", "发生了什么"), said("what to do", "建议"),
 ];
 
@@ -49,7 +51,14 @@ pub(in crate::report) const CELLS: &[Said] = &[
     said("* better", "* 更好"), said("** better", "** 更好"), said("* worse", "* 更差"), said("** worse", "** 更差"),
     said("send lag", "发送滞后"), said("output tok/s", "输出 Token/s"), said("stall", "最长停顿"),
     said("demand", "需求"), said("formula", "公式"), said("to carry", "承载所需"), said("replicas", "副本"),
-    said("cost", "成本"),
+    said("cost", "成本"), said("running requests", "运行中的请求"), said("waiting requests", "等待中的请求"),
+    said("KV cache used", "KV 缓存占用"), said("preemptions", "抢占次数"),
+    said("tokens looked up in the prefix cache", "前缀缓存查询的 Token"),
+    said("tokens found in the prefix cache", "前缀缓存命中的 Token"), said("input tokens", "输入 Token"),
+    said("output tokens", "输出 Token"), said("GPUs busy", "GPU 占用"), said("GPU memory, GiB", "GPU 显存（GiB）"),
+    said("power, W", "功率（W）"), said("energy, J", "能耗（J）"), said("processors of this host busy", "本机处理器占用"),
+    said("memory of this host, GiB", "本机内存（GiB）"), said("found in the prefix cache", "前缀缓存命中率"),
+    said("J per output token", "每输出 Token 能耗（J）"),
 ];
 
 /// The heading `text` of a column in `lang`.

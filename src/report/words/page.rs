@@ -36,6 +36,7 @@ words! {
     LOAD: "Load", "负载";
     LENGTHS: "Lengths", "长度";
     OVER_TIME: "Over time", "随时间的变化";
+    SERVER: "What the server says", "服务器指标";
     ONE_BY_ONE: "Requests one by one", "每请求详情";
     FAILURES: "Failures", "失败";
     ON_TIME: "Was the load generator on time?", "负载发生器是否准时？";
@@ -68,6 +69,7 @@ words! {
     T_LATENCY: "latency", "延迟";
     T_CLASSES: "classes", "类别";
     T_SESSIONS: "sessions", "会话";
+    T_SERVER: "what the server says", "服务器指标";
     T_RECOVERY: "recovery after steps of the rate", "速率阶跃后的恢复";
     T_REQUESTS: "requests", "请求";
     T_THROUGHPUT: "throughput", "吞吐量";
