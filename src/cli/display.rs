@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+#[cfg(feature = "otlp")]
+use crate::cli::export::Traces;
 use crate::cli::export::{Export, Exporter};
 use crate::cli::job::Job;
 use crate::cli::progress::{Progress, Screen};
@@ -29,6 +31,8 @@ pub(super) struct Display {
     view: Rc<RefCell<Option<View>>>,
     export: Option<Rc<Export>>,
     verb: &'static str,
+    #[cfg(feature = "otlp")]
+    traces: Option<Rc<Traces>>,
 }
 
 impl Display {
@@ -50,6 +54,8 @@ impl Display {
             view: Rc::default(),
             export: job.export.clone(),
             verb: job.verb,
+            #[cfg(feature = "otlp")]
+            traces: job.traces.clone(),
         }
     }
 
@@ -57,6 +63,8 @@ impl Display {
     /// the name of the load. If a watch decides when it ends, it is `watched`.
     pub(super) fn load(&self, number: usize, lines: Lines, watched: bool) -> Watching {
         let exporter = Exporter::new(self.export.as_deref(), self.verb, number);
+        #[cfg(feature = "otlp")]
+        let exporter = exporter.tracing(self.traces.as_ref());
         let mut view = self.view.borrow_mut();
         if view.is_none()
             && let Some(head) = &self.head

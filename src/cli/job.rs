@@ -20,6 +20,8 @@ use crate::cli::endpoint::{
 };
 use crate::cli::endpoints::Endpoints;
 use crate::cli::export::Export;
+#[cfg(feature = "otlp")]
+use crate::cli::export::Traces;
 use crate::cli::judgement::objectives_of;
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
@@ -91,6 +93,9 @@ pub(super) struct Job {
     pub(super) plain: bool,
     /// Serves the figures while the load runs.
     pub(super) export: Option<Rc<Export>>,
+    /// Sends traces of some requests.
+    #[cfg(feature = "otlp")]
+    pub(super) traces: Option<Rc<Traces>>,
     pub(super) label: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
     /// Every option in force, with the drawn salt, so that the stored configuration repeats the same bytes.
@@ -265,6 +270,8 @@ impl Job {
             quiet: output.quiet,
             plain: output.plain,
             export: output.prometheus.map(Export::listen).transpose()?.map(Rc::new),
+            #[cfg(feature = "otlp")]
+            traces: Traces::asked(output.otlp, output.otlp_share, output.quiet || output.json)?,
             label: output.label,
             metadata: metadata_of(&output.metadata)?,
             notes,

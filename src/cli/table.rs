@@ -136,6 +136,10 @@ const TABLE: &[OptionRow] = &[
         (Search, "drop it; the loads share their prefixes, so every load but the first would be primed"),
     ]),
     row("on-empty").of_a_trace(),
+    #[cfg(feature = "otlp")]
+    row("otlp").not_kept().resumable(),
+    #[cfg(feature = "otlp")]
+    row("otlp-share").not_kept().resumable(),
     row("out").not_kept(),
     row("output-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("overlay").rivals(&["load"]).refused(&[

@@ -1,7 +1,14 @@
 //! Owns `Exporter`, the observer that counts one load into the exported figures.
 
+#[cfg(feature = "otlp")]
+use std::rc::Rc;
+#[cfg(feature = "otlp")]
+use std::time::SystemTime;
+
 use crate::cli::export::figures::Figures;
 use crate::cli::export::listener::Export;
+#[cfg(feature = "otlp")]
+use crate::cli::export::traces::Traces;
 use crate::clock::RunClock;
 use crate::metrics::{FailureGroup, Metric, OriginOf, Value, input_tokens, output_tokens};
 use crate::play::{LiveCounts, Look, Observer, Segment};
@@ -16,13 +23,38 @@ pub(in crate::cli) struct Exporter {
     number: usize,
     /// The counts that are exported already.
     told: LiveCounts,
+    #[cfg(feature = "otlp")]
+    traced: Option<Traced>,
+}
+
+/// A load whose requests are traced.
+#[cfg(feature = "otlp")]
+#[derive(Debug)]
+struct Traced {
+    traces: Rc<Traces>,
+    /// The wall-clock time of its origin, and its name.
+    load: Option<(SystemTime, String)>,
 }
 
 impl Exporter {
     /// The observer of load number `number` of this verb.
     pub(in crate::cli) fn new(export: Option<&Export>, verb: &'static str, number: usize) -> Self {
         let figures = export.map(|export| export.figures().clone());
-        Self { figures, verb, number, told: LiveCounts::default() }
+        Self {
+            figures,
+            verb,
+            number,
+            told: LiveCounts::default(),
+            #[cfg(feature = "otlp")]
+            traced: None,
+        }
+    }
+
+    /// This exporter, which also traces the requests of its load.
+    #[cfg(feature = "otlp")]
+    pub(in crate::cli) fn tracing(mut self, traces: Option<&Rc<Traces>>) -> Self {
+        self.traced = traces.map(|traces| Traced { traces: Rc::clone(traces), load: None });
+        self
     }
 }
 
@@ -31,7 +63,12 @@ fn label(name: &str, value: &str) -> (String, String) {
 }
 
 impl Observer for Exporter {
-    fn begins(&mut self, segment: &Segment, _clock: RunClock) {
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "only traces need the clock"))]
+    fn begins(&mut self, segment: &Segment, clock: RunClock) {
+        #[cfg(feature = "otlp")]
+        if let Some(traced) = &mut self.traced {
+            traced.load = Some((clock.wall(), segment.label.clone()));
+        }
         let Some(figures) = &self.figures else { return };
         figures.load.clear();
         let labels =
@@ -40,6 +77,10 @@ impl Observer for Exporter {
     }
 
     fn settled(&mut self, record: &Record) {
+        #[cfg(feature = "otlp")]
+        if let Some(Traced { traces, load: Some((origin, label)) }) = &self.traced {
+            traces.settled(record, *origin, (self.number, label));
+        }
         let Some(figures) = &self.figures else { return };
         let exchange = &record.exchange;
         let failed = |class: &str| _ = figures.failed.get_or_create(&vec![label("class", class)]).inc();

@@ -79,7 +79,7 @@ fn answer(mut client: TcpStream, registry: &Registry) -> io::Result<()> {
 }
 
 /// The head of a request, up to its empty line.
-fn head_of(client: &mut impl Read) -> io::Result<Vec<u8>> {
+pub(super) fn head_of(client: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
     while memchr::memmem::find(&head, b"\r\n\r\n").is_none() {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::whole_address;
+#[cfg(feature = "otlp")]
+use crate::cli::export::Collector;
 use crate::error::Refusal;
 use crate::units::Ratio;
 
@@ -53,6 +55,14 @@ pub(in crate::cli) struct OutputOptions {
     /// machine only (127.0.0.1), 0.0.0.0:9464 serves every network; port 0 takes any free port
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(in crate::cli) prometheus: Option<SocketAddr>,
+    /// Send traces of some requests to a collector, by OTLP over HTTP in JSON: http://127.0.0.1:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) otlp: Option<Collector>,
+    /// Share of the requests whose traces are sent
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "SHARE", default_value = "1%", allow_hyphen_values = true)]
+    pub(in crate::cli) otlp_share: Ratio,
     /// Read the server's metrics once a second while the load runs (vLLM, SGLang, TGI, llama.cpp, Triton, DCGM):
     /// running and waiting requests, KV cache, preemptions, prefix hits, GPU use, power, joules per output token.
     /// Without a URL: /metrics of each target. A page that cannot be read is said, and the load is sent all the same
