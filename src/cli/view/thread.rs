@@ -245,7 +245,8 @@ impl Drawing {
                         while arrivals.next_if(|arrival| arrival.at <= until).is_some() {
                             self.passed += 1;
                         }
-                        beat.planned = self.passed;
+                        // What is due by the count of the issuers has passed, even if it passed after the clock was read.
+                        beat.planned = self.passed.max(beat.counts.due);
                     }
                 }
                 News::Settled(seen) => {
