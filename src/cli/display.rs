@@ -16,7 +16,7 @@ use crate::clock::RunClock;
 use crate::metrics::Course;
 use crate::play::{Look, Observer, Segment};
 use crate::record::Record;
-use crate::results::{Lines, Target};
+use crate::results::{self, Lines, Target};
 use crate::units::Offset;
 
 /// What a user watches while loads run.
@@ -25,10 +25,12 @@ pub(super) struct Display {
     screen: Screen,
     /// Whether neither a view nor a line is shown.
     hidden: bool,
-    /// What a view would have as its heading; `None` where a line is shown instead.
-    head: Option<Head>,
+    /// The heading of the view that the first load opens; `None` once it is open, or where a line is shown instead.
+    head: Rc<RefCell<Option<Head>>>,
     /// The view, from the first load on.
     view: Rc<RefCell<Option<View>>>,
+    /// What a resumed sweep or search had found, until a view shows it.
+    found: Rc<RefCell<Option<Curve>>>,
     export: Option<Rc<Export>>,
     verb: &'static str,
     #[cfg(feature = "otlp")]
@@ -41,7 +43,7 @@ impl Display {
         let hidden = job.quiet || job.json;
         let head = || Head {
             verb: job.verb.to_owned(),
-            target: format!("{}  {}", target.urls.join(", "), target.model),
+            target: results::hidden(&format!("{}  {}", target.urls.join(", "), target.model)),
             is_simulated: target.simulated,
         };
         if let Some(export) = job.export.as_ref().filter(|_| !hidden) {
@@ -50,8 +52,9 @@ impl Display {
         Self {
             screen: Screen::default(),
             hidden,
-            head: (!hidden && !job.plain && tty::can_be_taken()).then(head),
+            head: Rc::new(RefCell::new((!hidden && !job.plain && tty::can_be_taken()).then(head))),
             view: Rc::default(),
+            found: Rc::default(),
             export: job.export.clone(),
             verb: job.verb,
             #[cfg(feature = "otlp")]
@@ -66,11 +69,14 @@ impl Display {
         #[cfg(feature = "otlp")]
         let exporter = exporter.tracing(self.traces.as_ref());
         let mut view = self.view.borrow_mut();
-        if view.is_none()
-            && let Some(head) = &self.head
-        {
-            match View::open(head.clone()) {
-                Ok(opened) => *view = Some(opened),
+        if let Some(head) = self.head.take() {
+            match View::open(head) {
+                Ok(opened) => {
+                    if let Some(found) = self.found.take() {
+                        opened.learn(found);
+                    }
+                    *view = Some(opened);
+                }
                 Err(why) => say(&format!("a line of progress is shown instead: {why}")),
             }
         }
@@ -83,8 +89,10 @@ impl Display {
 
     /// Shows what a sweep or a search has found so far; only a view has room for it.
     pub(super) fn learn(&self, curve: impl FnOnce() -> Curve) {
-        if let Some(view) = &*self.view.borrow() {
-            view.learn(curve());
+        match &*self.view.borrow() {
+            Some(view) => view.learn(curve()),
+            None if self.head.borrow().is_some() => *self.found.borrow_mut() = Some(curve()),
+            None => {}
         }
     }
 

@@ -378,6 +378,9 @@ async fn live(
     };
     let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
+    if let Some(findings) = report.search.as_ref().filter(|findings| !findings.probes.is_empty()) {
+        display.learn(|| of_search(&report, findings, &job.objectives));
+    }
     let mut search = SearchCampaign::after(aim.clone(), journal);
     let told = |search: &SearchCampaign, event: Event<Purpose>| {
         let mut ended = None;

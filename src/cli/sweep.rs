@@ -355,6 +355,9 @@ async fn live(
     };
     let yaml = job.spec.to_yaml()?;
     let are_loops = matches!(sweep.course, SweepCourse::Concurrencies(_));
+    if let Some(findings) = report.sweep.as_ref().filter(|_| !report.trials.is_empty()) {
+        display.learn(|| of_sweep(&report.trials, findings, are_loops));
+    }
     let mut campaign = SweepCampaign::after(sweep.clone(), trials);
     let told = |_: &SweepCampaign, event: Event<Point>| {
         let Event::Ends { place, trial, .. } = event else { return Ok(()) };

@@ -137,6 +137,11 @@ pub(super) fn screen_ink() -> Ink {
     ink_on(io::stderr().is_terminal())
 }
 
+/// Where the live view writes its page. The view itself makes foreign text visible, and removes secrets.
+pub(super) fn screen() -> io::Stderr {
+    io::stderr()
+}
+
 fn ink_on(is_terminal: bool) -> Ink {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

@@ -10,6 +10,8 @@ use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 
+use crate::cli::terminal::screen;
+
 /// Whether the view has the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Held while a page is written, so that the terminal is not given back in the middle of a page.
@@ -24,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// process in the background would be stopped by the system when it changes the terminal.
 pub(super) fn can_be_taken() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    let (input, error) = (io::stdin(), io::stderr());
+    let (input, error) = (io::stdin(), screen());
     let is_foreground = || rustix::termios::tcgetpgrp(&error).is_ok_and(|group| group == rustix::process::getpgrp());
     !is_dumb && input.is_terminal() && error.is_terminal() && is_foreground()
 }
@@ -41,7 +43,7 @@ pub(super) fn take() -> io::Result<()> {
     });
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::Release);
-    execute!(io::stderr(), EnterAlternateScreen, Hide).inspect_err(|_| give_back())
+    execute!(screen(), EnterAlternateScreen, Hide).inspect_err(|_| give_back())
 }
 
 /// Whether the view has the terminal.
@@ -73,6 +75,6 @@ pub(super) fn give_back() {
         }
     };
     // A terminal that is gone takes nothing back.
-    _ = execute!(io::stderr(), LeaveAlternateScreen, Show);
+    _ = execute!(screen(), LeaveAlternateScreen, Show);
     _ = disable_raw_mode();
 }

@@ -31,7 +31,9 @@ fn loaded() -> (Export, Exporter) {
         cut(streamed(3, 1.3, 0.1, 5, 0.03), Outcome::Unresolved, 1.35),
     ];
     let summary = folded(frame(0.0, 10.0), "", &records);
-    records.iter().for_each(|record| exporter.settled(record));
+    for record in &records {
+        exporter.settled(record);
+    }
     let counts = LiveCounts { elapsed: at(2.0), due: 7, sent: 6, completed: 1, missed: 2, in_flight: 2 };
     exporter.tick(&Look { counts, summary: &summary });
     exporter.tick(&Look { counts, summary: &summary });

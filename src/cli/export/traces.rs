@@ -75,12 +75,12 @@ impl Traces {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.salt).update(&load.0.to_le_bytes()).update(&record.id.to_le_bytes());
         let hash = hash.finalize();
-        let [drawn, trace, span] = [&hash.as_bytes()[..8], &hash.as_bytes()[8..24], &hash.as_bytes()[24..]];
-        let drawn = u64::from_le_bytes(drawn.try_into().unwrap_or_default());
-        if drawn as f64 / u64::MAX as f64 >= self.share {
+        let part = |from: usize| u64::from_le_bytes(hash.as_bytes()[from..from + 8].try_into().unwrap_or_default());
+        if part(0) as f64 / u64::MAX as f64 >= self.share {
             return;
         }
-        let span = span_of(record, nanos(origin), load, [hex(trace), hex(span)]);
+        let ids = [format!("{:016x}{:016x}", part(8), part(16)), format!("{:016x}", part(24))];
+        let span = span_of(record, nanos(origin), load, ids);
         if self.spans.as_ref().is_none_or(|spans| spans.try_send(span).is_err()) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
@@ -101,10 +101,6 @@ impl Drop for Traces {
 
 fn nanos(time: SystemTime) -> u128 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An attribute in the JSON of OTLP, where whole numbers are texts.

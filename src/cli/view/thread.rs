@@ -15,7 +15,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::cli::signals;
-use crate::cli::terminal::{hold, release, screen_ink};
+use crate::cli::terminal::{hold, release, screen as terminal, screen_ink};
 use crate::cli::tty;
 use crate::cli::view::curve::Curve;
 use crate::cli::view::news::News;
@@ -173,8 +173,7 @@ impl Drawing {
     fn run(&mut self) {
         // On Linux this is about the calling thread alone. Without it the view still works.
         _ = rustix::process::setpriority_process(None, NICE);
-        let Ok(mut screen) = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stderr())))
-        else {
+        let Ok(mut screen) = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, terminal()))) else {
             return;
         };
         let clock = RunClock::starting_in(Duration::ZERO);
