@@ -7,7 +7,9 @@ mod calibrate;
 mod chat_template;
 mod classes;
 mod compare;
+mod completions;
 mod config;
+mod config_file;
 mod dataset;
 mod deliver;
 mod display;
@@ -18,6 +20,7 @@ mod endpoints;
 mod exit;
 mod export;
 mod help;
+mod init;
 mod job;
 mod judgement;
 mod key_command;
@@ -38,6 +41,7 @@ mod replay;
 mod report;
 mod resend;
 mod run;
+mod scheduler;
 mod search;
 mod search_account;
 mod search_options;
@@ -142,6 +146,9 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
         Verb::BenchServe(arguments) => bench_serve::bench_serve(&arguments, Arguments::definition()),
+        Verb::Init(arguments) => init::init(&arguments, Arguments::definition()),
+        Verb::Completions(arguments) => completions::completions(&arguments, Arguments::definition()),
+        Verb::Man(arguments) => completions::man(&arguments, Arguments::definition()),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),

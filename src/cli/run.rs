@@ -64,9 +64,25 @@ pub(super) struct RunArguments {
     pub(super) config: ConfigOption,
 }
 
+/// The objectives of `tonnage run` alone, which somebody types to see what the tool does: those of a chat that is read
+/// while it is written. With them the first result has a verdict.
+const FIRST_OBJECTIVES: [&str; 2] = ["p90 ttft<=500ms", "p90 tpot<=50ms"];
+/// Options that say nothing about the load.
+const BESIDE_THE_LOAD: [&str; 9] =
+    ["force", "host-metrics", "json", "label", "metadata", "out", "quiet", "records", "server-metrics"];
+
 /// Runs the load that the arguments ask for.
-pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    let job = Job::of_run(arguments.load, &mut parsed)?;
+pub(super) fn run(mut arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    let is_first = parsed.given.iter().all(|key| BESIDE_THE_LOAD.contains(&key.as_str()));
+    if is_first {
+        arguments.load.judgement.slo = FIRST_OBJECTIVES.map(str::to_owned).into();
+        parsed.spec.slo = FIRST_OBJECTIVES.iter().filter_map(|text| text.parse().ok()).collect();
+    }
+    let mut job = Job::of_run(arguments.load, &mut parsed)?;
+    if is_first {
+        let objectives = FIRST_OBJECTIVES.join("' --slo '");
+        job.notes.push(format!("nothing was asked for, so this is judged as a chat: --slo '{objectives}'"));
+    }
     play_job(job, parsed.command)
 }
 

@@ -31,14 +31,18 @@ impl Watching {
     pub(super) fn of(options: &OutputOptions) -> Result<Self, Error> {
         let (auto, given): (Vec<&String>, Vec<&String>) =
             options.server_metrics.iter().partition(|text| text.as_str() == AUTO);
+        let refused = |why: String| {
+            let advice = "give the URL of a page of metrics, as in http://127.0.0.1:9400/metrics, or no value \
+                for /metrics of each target; a FILE that follows goes before the option";
+            Error::usage("--server-metrics", why, advice)
+        };
         let page = |text: &String| {
+            // Without this, the name of a file would be that of a host.
+            if !text.contains("://") {
+                return Err(refused(format!("`{text}` is not a URL")));
+            }
             Target::parse(text).map_err(|error| match error {
-                Error::Usage { why, .. } => Error::usage(
-                    "--server-metrics",
-                    why,
-                    "give the URL of a page of metrics, as in http://127.0.0.1:9400/metrics, or no value for /metrics \
-                     of each target; a FILE that follows goes before the option",
-                ),
+                Error::Usage { why, .. } => refused(why),
                 other => other,
             })
         };
@@ -46,8 +50,8 @@ impl Watching {
         Ok(Self { beside: !auto.is_empty(), pages, host: options.host_metrics })
     }
 
-    /// What reads the sources for `found`; `None` where nothing is asked for. Each source is read once before the load, so
-    /// that a wrong URL is said at once, unless it is `quiet`.
+    /// What reads the sources for `found`; `None` where nothing is asked for. Each source is read once before the load,
+    /// so that a wrong URL is said at once, unless it is `quiet`.
     pub(super) async fn begin(
         &self,
         wanted: &Wanted<'_>,

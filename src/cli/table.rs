@@ -193,6 +193,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
         (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
     ]),
+    row("shards").not_kept(),
     row("show-sample").not_kept().resumable(),
     row("sim").rivals(&["target"]),
     row("spread").of_a_trace(),

@@ -54,7 +54,7 @@ pub(super) fn server_table(trial: &TrialView) -> Option<(Grid, Vec<String>)> {
         grid.row(row(name_of(*quantity), [unknown(), unknown(), text_of(*quantity, *increase)]));
     }
     if let Some(share) = view.prefix_hit_share {
-        grid.row(row("found in the prefix cache", [percent(share), unknown(), unknown()]));
+        grid.row(row("share found in the prefix cache", [percent(share), unknown(), unknown()]));
     }
     if let Some(joules) = view.joules_per_output_token {
         grid.row(row("J per output token", [plain(joules), unknown(), unknown()]));

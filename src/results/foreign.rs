@@ -21,8 +21,8 @@ const PERCENTILES: &str = "benchmark_percentile.json";
 const ARGUMENTS: &str = "benchmark_args.json";
 
 /// The result that another tool wrote to `path`: its file, or its folder. `None` for everything else: a result of
-/// tonnage, and what no reader knows. Errors where a file cannot be read, or lacks what its tool always writes, and where a
-/// folder holds files of two tools.
+/// tonnage, and what no reader knows. Errors where a file cannot be read, or lacks what its tool always writes, and
+/// where a folder holds files of two tools.
 pub(crate) fn foreign(path: &Path) -> Result<Option<ForeignResult>, Error> {
     if path.join(RESULT).exists() {
         return Ok(None);

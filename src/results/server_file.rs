@@ -98,7 +98,7 @@ impl ServerFiled {
                 Ok(values) => (values, None),
                 Err(failure) => (BTreeMap::new(), Some(failure)),
             };
-            let reading = Scraped { at_s: at.as_secs() - self.origin_s, round, source, values, failure };
+            let reading = Scraped { at_s: to_micros(at.as_secs() - self.origin_s), round, source, values, failure };
             if let Some(file) = &mut self.file
                 && !file.write(&reading)
             {
@@ -107,6 +107,11 @@ impl ServerFiled {
             self.readings.0.borrow_mut().push(reading);
         }
     }
+}
+
+/// `seconds` with six digits after the point: a page takes longer than a microsecond to answer.
+fn to_micros(seconds: f64) -> f64 {
+    libm::round(seconds * 1e6) / 1e6
 }
 
 impl ServerFile {

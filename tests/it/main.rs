@@ -59,6 +59,7 @@ mod services;
 mod sessions;
 mod sessions_cli;
 mod shards;
+mod shipping_cli;
 mod size_cli;
 mod sizing;
 mod sockets_cli;

@@ -65,8 +65,9 @@ pub(in crate::cli) struct OutputOptions {
     pub(in crate::cli) otlp_share: Ratio,
     /// Read the server's metrics once a second while the load runs (vLLM, SGLang, TGI, llama.cpp, Triton, DCGM):
     /// running and waiting requests, KV cache, preemptions, prefix hits, GPU use, power, joules per output token.
-    /// Without a URL: /metrics of each target. A page that cannot be read is said, and the load is sent all the same
-    #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',', num_args = 0..=1, default_missing_value = "auto")]
+    /// Without a URL: /metrics of each target; several are separated by commas. A page that cannot be read is said, and
+    /// the load is sent all the same
+    #[arg(long, value_name = "URL", value_delimiter = ',', num_args = 0..=1, default_missing_value = "auto")]
     pub(in crate::cli) server_metrics: Vec<String>,
     /// Read processors, memory and GPUs (nvidia-smi) of this host once a second while the load runs
     #[arg(long)]

@@ -113,7 +113,10 @@ pub(super) fn server_over_time(trial: &TrialView) -> Vec<Chart> {
     let points = trial.server.as_ref().map(|server| server.points.as_slice()).unwrap_or_default();
     let series = |chart: Chart, names: &[(Said, Quantity)]| {
         names.iter().fold(chart, |chart, (name, quantity)| {
-            let line = points.iter().map(|point| Point::at(point.at_s, point.values.get(quantity).copied())).collect();
+            let line = points
+                .iter()
+                .map(|point| Point::at(point.at_s.max(0.0), point.values.get(quantity).copied()))
+                .collect();
             let is_known = points.iter().any(|point| point.values.contains_key(quantity));
             if is_known { chart.series(*name, Form::Line, line) } else { chart }
         })

@@ -57,7 +57,7 @@ pub(in crate::report) const CELLS: &[Said] = &[
     said("tokens found in the prefix cache", "前缀缓存命中的 Token"), said("input tokens", "输入 Token"),
     said("output tokens", "输出 Token"), said("GPUs busy", "GPU 占用"), said("GPU memory, GiB", "GPU 显存（GiB）"),
     said("power, W", "功率（W）"), said("energy, J", "能耗（J）"), said("processors of this host busy", "本机处理器占用"),
-    said("memory of this host, GiB", "本机内存（GiB）"), said("found in the prefix cache", "前缀缓存命中率"),
+    said("memory of this host, GiB", "本机内存（GiB）"), said("share found in the prefix cache", "前缀缓存命中率"),
     said("J per output token", "每输出 Token 能耗（J）"),
 ];
 
