@@ -244,7 +244,7 @@ impl Drawing {
                         while arrivals.next_if(|arrival| arrival.at <= until).is_some() {
                             self.passed += 1;
                         }
-                        // What is due by the count of the issuers has passed, even if it passed after the clock was read.
+                        // What the issuers call due has passed, even if it passed after the clock was read.
                         beat.planned = self.passed.max(beat.counts.due);
                     }
                 }
