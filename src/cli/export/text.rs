@@ -12,8 +12,8 @@ pub(super) fn takes_openmetrics(accept: &str) -> bool {
     accept.to_ascii_lowercase().contains("application/openmetrics-text")
 }
 
-/// `OpenMetrics` text in the older format. There a counter is named by its samples, with `_total`. Neither units nor the
-/// end are marked.
+/// `OpenMetrics` text in the older format. There a counter is named by its samples, with `_total`. Units and the end
+/// are not marked.
 pub(super) fn classic(openmetrics: &str) -> String {
     let counters: BTreeSet<&str> =
         openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
