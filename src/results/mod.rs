@@ -37,10 +37,10 @@ pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_b
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
 pub(crate) use foreign::foreign;
-pub(crate) use host::{host, tool};
+pub(crate) use host::{host, host_name, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub(crate) use lines::Lines;
-pub(crate) use merging::{merge, note_of};
+pub(crate) use merging::{Missing, merge, note_of};
 pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub(crate) use reading::{files_of, read};
 pub(crate) use recounting::{Counting, Recounted};
