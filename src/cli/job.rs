@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::cli::endpoint::{
     endpoint_of, images_of, is_streamed, key_header_of, refuse_unknown, refuse_unsendable, texts_of,
 };
 use crate::cli::endpoints::Endpoints;
+use crate::cli::export::Export;
+#[cfg(feature = "otlp")]
+use crate::cli::export::Traces;
 use crate::cli::judgement::objectives_of;
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
@@ -25,13 +29,14 @@ use crate::cli::meet::Meet;
 use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
-use crate::cli::secrets::{lacks_secret, of_headers};
+use crate::cli::secrets::of_headers;
 use crate::cli::server_metrics::Watching;
 use crate::cli::sessions::{
     affinity_of, flag_of_sessions, notes_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions,
 };
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
+use crate::cli::typed::{extra_body_of, metadata_of};
 use crate::client::{Endpoint, EndpointOptions, RenewedKey, RequestOptions, Secret, Target, Tls, is_bearer};
 use crate::error::Error;
 use crate::metrics::{Note, Objectives};
@@ -43,7 +48,7 @@ use crate::seed::Seed;
 use crate::service::{Wanted, Whom};
 use crate::sim::ServiceProfile;
 use crate::units::Secrets;
-use crate::units::secrets::{SECRET, is_secret_name, of_body};
+use crate::units::secrets::SECRET;
 use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
 
 /// A run.
@@ -87,6 +92,13 @@ pub(super) struct Job {
     pub(super) watching: Watching,
     pub(super) json: bool,
     pub(super) quiet: bool,
+    /// Whether progress is a line instead of a live view.
+    pub(super) plain: bool,
+    /// Serves the figures while the load runs.
+    pub(super) export: Option<Rc<Export>>,
+    /// Sends traces of some requests.
+    #[cfg(feature = "otlp")]
+    pub(super) traces: Option<Rc<Traces>>,
     pub(super) label: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
     /// Every option in force, with the drawn salt, so that the stored configuration repeats the same bytes.
@@ -260,6 +272,10 @@ impl Job {
             },
             json: output.json,
             quiet: output.quiet,
+            plain: output.plain,
+            export: output.prometheus.map(Export::listen).transpose()?.map(Rc::new),
+            #[cfg(feature = "otlp")]
+            traces: Traces::asked(output.otlp, output.otlp_share, output.quiet || output.json)?,
             label: output.label,
             metadata: metadata_of(&output.metadata)?,
             notes,
@@ -441,29 +457,6 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
         }
     }
     Ok(all.into_iter().map(|(_, header)| header).collect())
-}
-
-fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
-    keep_secret(&Secrets::new(of_body(text)));
-    let body: Map<String, Value> = serde_json::from_str(text).map_err(|why| {
-        Error::usage("--extra-body", format!("it is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
-    })?;
-    if lacks_secret(&body) {
-        let why = "a value of it was left out when the configuration was stored";
-        return Err(Error::usage("--extra-body", why, "give it again on the command line"));
-    }
-    Ok(body)
-}
-
-fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            let value = if is_secret_name(key) { SECRET } else { value.trim() };
-            Ok((key.trim().to_owned(), value.to_owned()))
-        }
-        _ => Err(Error::usage("--metadata", format!("`{text}` is not a fact"), "accepted is K=V, as in gpu=H100")),
-    };
-    texts.iter().map(pair).collect()
 }
 
 /// The options as typed, completed by defaults: the load in force, the embedded server, the drawn salt.

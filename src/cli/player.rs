@@ -1,4 +1,4 @@
-//! Owns `Player`, which runs loads one after the other on one live session, each with its files and its progress line.
+//! Owns `Player`, which runs loads one after the other on one live session, each with its files and its display.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::progress::Screen;
-use crate::cli::terminal::say_all;
+use crate::cli::display::Display;
 use crate::engine::LivePlayer;
 use crate::error::Error;
 use crate::figures::TrialView;
@@ -40,8 +39,6 @@ pub(super) struct Player<'a> {
     pub(super) folder: &'a Folder,
     /// The detail that is kept of each request; `None`: no files.
     pub(super) records: Option<Detail>,
-    /// Whether the progress line is hidden.
-    pub(super) hidden: bool,
     /// Messages that wait while a progress line is drawn.
     pub(super) lines: Lines,
     /// The number of the next load, from 0.
@@ -54,17 +51,11 @@ pub(super) struct Player<'a> {
     pub(super) scraper: Option<Rc<Scraper>>,
     /// What they said during each load, by the load's number from 0.
     pub(super) servers: Servers,
-    /// The screen on which progress is drawn.
-    pub(super) screen: Screen,
+    /// What the user watches.
+    pub(super) display: Display,
 }
 
 impl Player<'_> {
-    /// Removes the progress line, and prints the waiting messages.
-    pub(super) fn clear(&self) {
-        self.screen.clear();
-        say_all(&self.lines);
-    }
-
     /// The observer of servers and host for load number `place`; `None` if nothing reads them. A full disk does not end
     /// the measurement.
     fn scraped(&self, place: usize) -> Option<ServerFiled> {
@@ -96,15 +87,15 @@ impl Play for Player<'_> {
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
         let filing = Rc::new(RefCell::new(self.filing(&header)));
-        self.clear();
+        self.display.clear(&self.lines);
         let (place, prints) = (self.place, Rc::clone(&self.prints));
         self.place += 1;
         let scraped = self.scraped(place);
         let lines = self.lines.prefixed((self.heading)(self.place, &segment.label));
         // A watched load ends when it is decided, so its end is not known.
-        let progress = self.screen.progress(self.hidden, lines, matches!(stop, StopRule::Watch(_)));
+        let watching = self.display.load(self.place, lines, matches!(stop, StopRule::Watch(_)));
         let plan = Arc::clone(&segment.plan);
-        let observer = Box::new(((Filed::new(&filing, &plan), scraped), progress));
+        let observer = Box::new(((Filed::new(&filing, &plan), scraped), watching));
         let Issued { counts, watched, settling } = self.session.play_into(segment, stop, observer).await?;
         // A separate task, so that the files are complete as soon as the trial is final, even while the next load runs.
         let filed = tokio::task::spawn_local(async move {

@@ -11,15 +11,16 @@ use clap::Args;
 
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
+use crate::cli::display::Display;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, folder_of, on_target, room_for, scraper_of, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE};
-use crate::cli::progress::{LONG, LongPass, Screen};
+use crate::cli::progress::{LONG, LongPass};
 use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
-use crate::cli::terminal::{say, say_all};
+use crate::cli::terminal::say;
 use crate::cli::together::{Came, come, leave};
 use crate::cli::tokenizer::prepare;
 use crate::clock::RunClock;
@@ -178,7 +179,7 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), job.drain));
     let clock = clock_of(job.start_at)?;
     let lines = folder.losses().lines();
-    let progress = Screen::default().progress(hidden, lines.clone(), false);
+    let display = Display::of(job, &first.target);
     let server = ServerReadings::default();
     let scraper = scraper_of(job, found).await?;
     let scraped =
@@ -189,10 +190,11 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let observer = Box::new(((Filed::new(&filing, &job.plan), scraped), progress));
+    let watching = display.load(1, lines.clone(), false);
+    let observer = Box::new(((Filed::new(&filing, &job.plan), scraped), watching));
     let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await;
     heard.abort();
-    say_all(&lines);
+    display.close(&lines);
     let mut trial = trial?;
     let mut notes = Vec::new();
     let plan_fingerprint = fingerprint(job, trial.summary.totals().planned + trial.not_due, &mut notes);

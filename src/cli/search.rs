@@ -12,6 +12,7 @@ use clap::Args;
 use crate::cli::config::Parsed;
 use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
+use crate::cli::display::Display;
 use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{
@@ -22,13 +23,13 @@ use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_o
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints, Servers, put_server};
-use crate::cli::progress::Screen;
 use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::sessions::{refuse_closed_loops_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
 use crate::cli::table::{PREFIX_KEYS, Playing, of_a_trace, refused_by};
+use crate::cli::view::of_search;
 use crate::clock::RunClock;
 use crate::engine::Halt;
 use crate::error::Error;
@@ -355,6 +356,7 @@ async fn live(
     session.halted_by(halt.clone());
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
+    let display = Display::of(job, &report.target);
     let (journal, mut loads) =
         report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
@@ -366,17 +368,19 @@ async fn live(
         session,
         folder,
         records: job.records,
-        hidden,
         lines: lines.clone(),
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
         prints: Rc::clone(&prints),
         scraper: scraper_of(job, found).await?,
         servers: Rc::clone(&servers),
-        screen: Screen::default(),
+        display: display.clone(),
     };
     let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
+    if let Some(findings) = report.search.as_ref().filter(|findings| !findings.probes.is_empty()) {
+        display.learn(|| of_search(&report, findings, &job.objectives));
+    }
     let mut search = SearchCampaign::after(aim.clone(), journal);
     let told = |search: &SearchCampaign, event: Event<Purpose>| {
         let mut ended = None;
@@ -395,6 +399,7 @@ async fn live(
                 lines.push(account(&findings, aim, &left_shown, (purpose, kept), &view));
             }
         }
+        display.learn(|| of_search(&report, &findings, &job.objectives));
         report.search = Some(findings);
         worded(&mut report);
         // Written before the next load is sent, so that a finished load is never sent again.
@@ -403,7 +408,7 @@ async fn live(
     };
     let conclusion = drive(&mut player, &mut search, blueprint, told, || halt.is_asked()).await;
     heard.abort();
-    player.clear();
+    display.close(&lines);
     let conclusion = conclusion?;
     let findings = SearchFindings::of(aim, search.journal(), process, loads, Some(&conclusion));
     if findings.finished.is_some() {

@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::exit::Exit;
-use crate::cli::terminal::say;
+use crate::cli::terminal::{release, say};
+use crate::cli::tty;
 use crate::error::Error;
 
 /// Time after a second signal to write the partial result. Then the process ends, whatever it is doing.
@@ -95,9 +96,30 @@ impl Heard {
     }
 }
 
-/// Ends the process without a message, because writing a message might block.
+/// The longest time for giving a terminal back, and for the messages that waited, before the process ends.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Ends the process without a message of its own. A live view gives the terminal back; on a terminal that takes
+/// nothing, that might block, so the process does not wait for it.
 fn end() {
+    if tty::is_taken() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            tty::give_back();
+            release();
+            // Nobody listens any more once the time is over.
+            _ = done.send(());
+        });
+        _ = is_done.recv_timeout(FAREWELL);
+    }
     std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+/// Does what a SIGINT does: a key of the live view.
+pub(super) fn interrupt() {
+    if let Some(heard) = HEARD.get() {
+        heard.note();
+    }
 }
 
 /// Whether any signal was received.

@@ -10,7 +10,7 @@ use clap::Args;
 use hdrhistogram::Histogram;
 
 use crate::cli::exit::Exit;
-use crate::cli::options::{TEMPLATE, whole};
+use crate::cli::options::{TEMPLATE, whole, whole_address};
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{print, say};
 use crate::client::Limits;
@@ -83,13 +83,7 @@ pub(super) fn parse_listen(text: &str) -> Result<ListenAt, Refusal> {
     if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
         return Ok(ListenAt::Unix(path.into()));
     }
-    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-    let whole = match host {
-        "" | "localhost" => format!("127.0.0.1:{port}"),
-        "*" => format!("0.0.0.0:{port}"),
-        _ => text.to_owned(),
-    };
-    whole.parse().map(ListenAt::Tcp).map_err(|_| {
+    whole_address(text).parse().map(ListenAt::Tcp).map_err(|_| {
         Refusal::new(
             format!("`{text}` is not an address to listen on"),
             "accepted is 127.0.0.1:8000, :8000, 0.0.0.0:8000 or unix:/path",

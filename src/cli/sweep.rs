@@ -12,6 +12,7 @@ use clap::Args;
 use crate::cli::config::Parsed;
 use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
+use crate::cli::display::Display;
 use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
 use crate::cli::live::{
@@ -22,10 +23,10 @@ use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_o
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
 use crate::cli::player::{Player, Prints, Servers, put_server};
-use crate::cli::progress::Screen;
 use crate::cli::sessions::{refuse_closed_loops_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
+use crate::cli::view::of_sweep;
 use crate::clock::RunClock;
 use crate::engine::Halt;
 use crate::error::Error;
@@ -334,6 +335,7 @@ async fn live(
     session.halted_by(halt.clone());
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
+    let display = Display::of(job, &report.target);
     let trials = report.trials.clone();
     let saved = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone());
     let prints: Prints = Rc::new(RefCell::new(saved.enumerate().collect()));
@@ -343,23 +345,28 @@ async fn live(
         session,
         folder,
         records: job.records,
-        hidden,
         lines: lines.clone(),
         place: trials.len(),
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         prints: Rc::clone(&prints),
         scraper: scraper_of(job, found).await?,
         servers: Rc::clone(&servers),
-        screen: Screen::default(),
+        display: display.clone(),
     };
     let yaml = job.spec.to_yaml()?;
+    let are_loops = matches!(sweep.course, SweepCourse::Concurrencies(_));
+    if let Some(findings) = report.sweep.as_ref().filter(|_| !report.trials.is_empty()) {
+        display.learn(|| of_sweep(&report.trials, findings, are_loops));
+    }
     let mut campaign = SweepCampaign::after(sweep.clone(), trials);
     let told = |_: &SweepCampaign, event: Event<Point>| {
         let Event::Ends { place, trial, .. } = event else { return Ok(()) };
         let mut view = job.spec.completed(*trial);
         put_server(&servers, place, &mut view);
         report.trials.push(view.clone());
-        report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
+        let findings = SweepFindings::of(&report.trials, &first(report.trials.len()), None);
+        display.learn(|| of_sweep(&report.trials, &findings, are_loops));
+        report.sweep = Some(findings);
         worded(&mut report);
         // Written before the next load is sent, so that a finished load is never sent again.
         folder.keep_result(&report, &yaml);
@@ -370,7 +377,7 @@ async fn live(
     };
     let driven = drive(&mut player, &mut campaign, blueprint, told, || halt.is_asked()).await;
     heard.abort();
-    player.clear();
+    display.close(&lines);
     let finished = driven?;
     report.target.http2 = found.http2();
     let prints = first(report.trials.len());

@@ -138,12 +138,17 @@ const TABLE: &[OptionRow] = &[
         (Search, "drop it; the loads share their prefixes, so every load but the first would be primed"),
     ]),
     row("on-empty").of_a_trace(),
+    #[cfg(feature = "otlp")]
+    row("otlp").not_kept().resumable(),
+    #[cfg(feature = "otlp")]
+    row("otlp-share").not_kept().resumable(),
     row("out").not_kept(),
     row("output-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
     row("overlay").rivals(&["load"]).refused(&[
         (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
         (Search, "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
     ]),
+    row("plain").not_kept().resumable(),
     row("plan-only")
         .not_kept()
         .refused(&[(Search, "drop it; `tonnage replay --plan-only` shows what a pass would send")]),
@@ -158,6 +163,7 @@ const TABLE: &[OptionRow] = &[
         (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
         (Search, "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
     ]),
+    row("prometheus").not_kept().resumable(),
     row("quiet").not_kept().resumable(),
     row("quota").rivals(&["load"]).refused(&[(Search, "drop it; --max-rate bounds what is sent")]),
     row("rate").rivals(&["load", "profile"]).refused(&[

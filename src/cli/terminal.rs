@@ -2,6 +2,7 @@
 //! before it reaches a terminal, and secrets are removed.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::report::{Ink, with_flags};
@@ -45,7 +46,34 @@ pub(super) fn say(line: &str) {
         Some((end, _)) => wrapped(&format!("{}…", &shown[..end]), width, 2),
         None => wrapped(&shown, width, 2),
     };
+    if let Some(held) = &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
+        (held.tell)(&line);
+        held.lines.push(shown);
+        return;
+    }
     _ = writeln!(io::stderr().lock(), "{shown}");
+}
+
+/// Messages that wait while the live view has the screen; `None` while it has not.
+static HELD: Mutex<Option<Held>> = Mutex::new(None);
+
+/// Messages that wait, and who shows them meanwhile.
+struct Held {
+    lines: Vec<String>,
+    tell: Box<dyn Fn(&str) + Send>,
+}
+
+/// Keeps messages until [`release`], and passes each to `tell`.
+pub(super) fn hold(tell: Box<dyn Fn(&str) + Send>) {
+    *HELD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Held { lines: Vec::new(), tell });
+}
+
+/// Prints the messages that waited; from now on messages are printed at once.
+pub(super) fn release() {
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for line in held.into_iter().flat_map(|held| held.lines) {
+        _ = writeln!(io::stderr().lock(), "{line}");
+    }
 }
 
 /// Prints all waiting messages.
@@ -101,7 +129,21 @@ impl Write for Rows<'_> {
 /// Whether standard output takes colours: it is a terminal that is not dumb, and `NO_COLOR` (<https://no-color.org>) is
 /// not set.
 pub(super) fn ink() -> Ink {
+    ink_on(io::stdout().is_terminal())
+}
+
+/// Whether the live view, on standard error, takes colours: by the same rules.
+pub(super) fn screen_ink() -> Ink {
+    ink_on(io::stderr().is_terminal())
+}
+
+/// Where the live view writes its page. The view itself makes foreign text visible, and removes secrets.
+pub(super) fn screen() -> io::Stderr {
+    io::stderr()
+}
+
+fn ink_on(is_terminal: bool) -> Ink {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { Ink::Colour } else { Ink::Plain }
+    if is_terminal && !set("NO_COLOR") && !dumb { Ink::Colour } else { Ink::Plain }
 }

@@ -1,5 +1,6 @@
 //! Owns the options that verbs share, in groups, each with its help text.
 
+mod address;
 mod load;
 mod numbers;
 mod page;
@@ -10,6 +11,7 @@ mod target;
 mod trace;
 mod workload;
 
+pub(super) use address::whole_address;
 pub(super) use load::{LoadArguments, TEMPLATE};
 pub(super) use numbers::{MOST, whole, within};
 pub(super) use page::LanguageOption;

@@ -2,10 +2,15 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::whole_address;
+#[cfg(feature = "otlp")]
+use crate::cli::export::Collector;
+use crate::error::Refusal;
 use crate::units::Ratio;
 
 /// The objectives.
@@ -43,6 +48,21 @@ pub(in crate::cli) struct OutputOptions {
     /// No progress and no tables; errors only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
+    /// A line of progress instead of the live view
+    #[arg(long)]
+    pub(in crate::cli) plain: bool,
+    /// Serve the figures while the load runs, for Prometheus to scrape at /metrics (OpenMetrics); :9464 serves this
+    /// machine only (127.0.0.1), 0.0.0.0:9464 serves every network; port 0 takes any free port
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub(in crate::cli) prometheus: Option<SocketAddr>,
+    /// Send traces of some requests to a collector, by OTLP over HTTP in JSON: http://127.0.0.1:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) otlp: Option<Collector>,
+    /// Share of the requests whose traces are sent
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "SHARE", default_value = "1%", allow_hyphen_values = true)]
+    pub(in crate::cli) otlp_share: Ratio,
     /// Read the server's metrics once a second while the load runs (vLLM, SGLang, TGI, llama.cpp, Triton, DCGM):
     /// running and waiting requests, KV cache, preemptions, prefix hits, GPU use, power, joules per output token.
     /// Without a URL: /metrics of each target; several are separated by commas. A page that cannot be read is said, and
@@ -75,4 +95,14 @@ pub(in crate::cli) struct ConfigOption {
     /// YAML file of options: every option is a key; flags override the file
     #[arg(short = 'c', long, value_name = "FILE.yaml", help_heading = "Output")]
     pub(in crate::cli) config: Option<PathBuf>,
+}
+
+/// Reads an address to serve figures at; without a host it is 127.0.0.1.
+fn parse_address(text: &str) -> Result<SocketAddr, Refusal> {
+    whole_address(text).parse().map_err(|_| {
+        Refusal::new(
+            format!("`{}` is not an address to serve figures at", text.trim()),
+            "accepted is :9464, 127.0.0.1:9464 or 0.0.0.0:9464",
+        )
+    })
 }
