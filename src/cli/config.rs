@@ -247,7 +247,7 @@ fn is_option_of_run(command: &Command, key: &str) -> bool {
     command.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| key_of(argument) == Some(key)))
 }
 
-fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
+pub(super) fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
     let line = [command.get_name().to_owned(), verb.get_name().to_owned(), format!("--{key}=")];
     let suggested =
         command.clone().try_get_matches_from(line).err().and_then(|error| match error.get(ContextKind::SuggestedArg) {
@@ -262,7 +262,7 @@ fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Err
     Error::input(path, format!("`{key}` is not an option; {advice}"))
 }
 
-fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
+pub(super) fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
     let text = read_text(path, Limit::CONFIG, advice)?;
     keep_secret(&of_config(&text));
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
@@ -281,7 +281,7 @@ fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
 
 /// A value as the texts of its flag: one text, or one for each item of a list. A mapping becomes JSON, `K: V` or `K=V`.
 /// `None` for other nested values.
-fn texts(key: &str, value: Value) -> Option<Vec<String>> {
+pub(super) fn texts(key: &str, value: Value) -> Option<Vec<String>> {
     Some(match value {
         Value::Null => Vec::new(),
         // A list of stages is one profile. An overlay is a text or a mapping.

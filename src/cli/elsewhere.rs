@@ -73,7 +73,8 @@ const VERBS: &[(&[&str], &str)] = &[
     ),
     (&["mock-server", "mock", "server"], "write `tonnage simulate`"),
     (&["init", "create-template", "config"], "a run stores its options in config.yaml: `tonnage run -c config.yaml`"),
-    (&["analyze", "aggregate", "plot", "visualize", "export"], "write `tonnage report DIR`, or `tonnage compare`"),
+    (&["analyze", "plot", "visualize"], "write `tonnage report DIR`, or `tonnage aggregate DIR…` for many results"),
+    (&["export"], "write `tonnage report DIR --to csv`, or `tonnage aggregate DIR… --to csv` for many results"),
 ];
 
 /// The options that `-h` shows; `--help` shows all.

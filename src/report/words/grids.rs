@@ -35,6 +35,9 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("good there", "达标率"),
     said("fewest", "最少副本"), said("each carries", "每副本承载"), said("pooling gain", "汇聚增益"),
     said("demand over", "需求窗口"), said("highest rate", "最高速率"), said("times the mean", "与均值之比"),
+    said("lengths", "长度"), said("ttft p99", "首 Token 时间 p99"), said("tpot p99", "每 Token 时间 p99"),
+    said("started", "开始时间"), said("model", "模型"), said("matrix", "矩阵文件"), said("cells", "单元"),
+    said("with a result", "有结果"), said("took", "用时"),
     said("what happened", "发生了什么"), said("what to do", "建议"),
 ];
 
@@ -49,7 +52,8 @@ pub(in crate::report) const CELLS: &[Said] = &[
     said("* better", "* 更好"), said("** better", "** 更好"), said("* worse", "* 更差"), said("** worse", "** 更差"),
     said("send lag", "发送滞后"), said("output tok/s", "输出 Token/s"), said("stall", "最长停顿"),
     said("demand", "需求"), said("formula", "公式"), said("to carry", "承载所需"), said("replicas", "副本"),
-    said("cost", "成本"),
+    said("cost", "成本"), said("done", "完成"), said("not run", "未运行"), said("cut off", "被中断"),
+    said("killed", "被终止"), said("exit {}", "退出码 {}"),
 ];
 
 /// The heading `text` of a column in `lang`.
