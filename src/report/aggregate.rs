@@ -154,9 +154,10 @@ impl<'a> AggregateRow<'a> {
     }
 
     pub(super) fn model(&self) -> String {
+        // The matrix tells apart what is served under one name: the same model with two sets of options.
         let asked = self.cell().and_then(|cell| cell.axes.model.clone());
-        let served = self.report().map(|report| report.target.model.clone());
-        served.or(asked).unwrap_or_else(|| UNKNOWN.to_owned())
+        let served = || self.report().map(|report| report.target.model.clone());
+        asked.or_else(served).unwrap_or_else(|| UNKNOWN.to_owned())
     }
 
     fn target(&self) -> String {

@@ -38,8 +38,12 @@ pub(crate) fn render_matrix(cells: &[MatrixCell], after: Option<&str>, ink: Ink)
         ("model", (|cell| cell.model.as_deref()) as fn(&MatrixCell) -> Option<&str>),
         ("target", |cell| cell.target.as_deref()),
     ] {
-        let mut names: Vec<&str> = cells.iter().filter_map(of).collect();
-        names.dedup();
+        let mut names: Vec<&str> = Vec::new();
+        for name in cells.iter().filter_map(of) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         if !names.is_empty() {
             line(format!("{name}: {}", names.join(", ")));
         }

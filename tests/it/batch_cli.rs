@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::cli::{all_refused, folder, json, run, text};
 
 /// Four cells of a few requests each, of which one has a target that does not answer.
-const MATRIX: &str = "base: {sim: 'delay:ttft=1ms,itl=1ms', requests: 4, input-tokens: 8, slo: [p50 ttft<=5s], salt: 'off'}\n\
+const MATRIX: &str = "base: {sim: 'delay:ttft=1ms,itl=1ms', requests: 4, input-tokens: 8, salt: 'off'}\n\
     lengths: [[8, 2], [16, 2]]\n\
     loads: [400/s, concurrent:2]\n\
     cells:\n\

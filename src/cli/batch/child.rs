@@ -22,6 +22,8 @@ use crate::units::visible;
 const BATCH: &str = "TONNAGE_BATCH";
 /// Where a cell reads its configuration: it may hold secrets, which no file of ours does.
 const INPUT: &str = "/dev/stdin";
+/// This program, also after its file was replaced: all cells of a batch are run by one version.
+const OURSELVES: &str = "/proc/self/exe";
 /// The bytes that are kept of what a process says at last.
 const MOST_SAID: usize = 16 << 10;
 /// The longest reason, in characters.
@@ -60,9 +62,8 @@ pub(super) async fn run_cell(
     signals: &mut Signals,
     tick: impl FnMut(),
 ) -> Result<Ending, Error> {
-    let tool = std::env::current_exe()
-        .map_err(|why| Error::Internal(format!("the path of this program is not known: {why}")))?;
-    let mut command = Command::new(tool);
+    let mut command = Command::new(OURSELVES);
+    command.arg0(std::env::args_os().next().unwrap_or_else(|| "tonnage".into()));
     command.args([verb, "--quiet", "--force", "--config", INPUT, "--out"]).arg(folder);
     command.env(BATCH, std::process::id().to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -198,13 +198,14 @@ impl Course {
         bar.finish_and_clear();
         let took_s = clock.now().secs_since(begun);
         let state = state_of(&ending, took_s);
-        let verdict = match &state {
-            state if state.is_done() => self.page(&path),
-            CellState::Ended { reason: Some(reason), .. } => reason.clone(),
-            _ => String::new(),
+        let ended = match &state {
+            CellState::Ended { reason: None, .. } => self.page(&path),
+            _ => {
+                let code = ending.code.map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
+                format!("{code}: {}", ending.said)
+            }
         };
-        let code = ending.code.map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
-        self.say(&format!("{name}: {code}, {}{verdict}", seconds(took_s) + if verdict.is_empty() { "" } else { "; " }));
+        self.say(&format!("{name}: {ended} ({})", seconds(took_s)));
         batch_of_mut(folder)?.cells[place].state = state;
         folder.save()?;
         // The index of a long batch can be looked at while it runs. At its end, a failure to write it is an error.

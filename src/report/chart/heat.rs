@@ -63,6 +63,11 @@ impl Heat {
         self.known().next().is_none()
     }
 
+    /// How many cells are drawn.
+    pub(in crate::report) fn drawn_cells(&self) -> usize {
+        self.rows.len().min(MOST_ROWS) * self.columns.len().min(MOST_COLUMNS)
+    }
+
     fn known(&self) -> impl Iterator<Item = f64> {
         self.cells.iter().flatten().flatten().filter_map(|cell| cell.value).filter(|value| value.is_finite())
     }

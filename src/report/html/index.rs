@@ -19,8 +19,11 @@ use crate::report::words::{charts, grids, page as words};
 use crate::results::{CellState, Entry, Gathered, tool};
 use crate::units::{count, seconds, visible};
 
-/// The most groups with heat maps, and the most rows of a table. Of more, the latest are shown, and that is said.
-const MOST_GROUPS: usize = 8;
+/// Fewer cells are no map: the table shows them.
+const LEAST_CELLS: usize = 3;
+/// The most cells of the heat maps of a page. Groups beyond have no maps, and that is said.
+const MOST_CELLS: usize = 600;
+/// The most rows of a table, and of the JSON. Of more, the latest are shown, and that is said.
 const MOST_ROWS: usize = 200;
 
 /// The figures of the heat maps: name of the map, place in [`FIGURES`], and scale of its colours.
@@ -44,11 +47,18 @@ pub(crate) fn render_index(gathered: &Gathered, name: &str, lang: Lang) -> Strin
         (page.simulated(simulated))
         (page.sentences_are_english())
     };
+    let groups = groups_of(&latest(&rows));
+    let mut room = MOST_CELLS;
+    let mut of_group = |group: &Group<'_>| {
+        let maps: Vec<Heat> = MAPS.iter().filter_map(|map| heat(lang, group, map)).collect();
+        let cells = maps.iter().map(Heat::drawn_cells).sum();
+        let fits = cells <= room;
+        room -= if fits { cells } else { 0 };
+        titled(&page.english(&group.name), &content(&page, group, fits.then_some(&maps)))
+    };
     let main = html! {
         (answer(&page, gathered))
-        @for (place, group) in groups_of(&latest(&rows)).iter().enumerate() {
-            (titled(&html! { (group.name) }, &content(&page, group, place < MOST_GROUPS)))
-        }
+        @for group in &groups { (of_group(group)) }
         (page.section(words::HISTORY, &history(&page, gathered, &rows)))
     };
     let title = format!("{} · tonnage", title.of(lang));
@@ -73,7 +83,8 @@ fn answer(page: &Page, gathered: &Gathered) -> Markup {
             p.lead { (page.english(&format!("{}.", capital(&tally.sentence())))) }
             ul {
                 @if let Some(batch) = gathered.batches.last() {
-                    li { (words::BATCH_OF.with([batch.file.as_str(), &batch.started].map(|text| Text::data(visible(text).into_owned()))).of(page.lang)) }
+                    @let names = [visible(&batch.file).into_owned(), short_instant(&batch.started)].map(Text::data);
+                    li { (words::BATCH_OF.with(names).of(page.lang)) }
                 }
                 @if let Some(why) = stopped { li { (page.english(&visible(why))) } }
                 @for line in &gathered.unreadable { li { (page.english(&visible(line))) } }
@@ -99,20 +110,24 @@ fn latest<'a>(rows: &[AggregateRow<'a>]) -> Vec<AggregateRow<'a>> {
     kept
 }
 
-fn content(page: &Page, group: &Group<'_>, has_maps: bool) -> Markup {
-    let maps: Vec<Heat> = if has_maps { MAPS.iter().filter_map(|map| heat(group, map)).collect() } else { Vec::new() };
+/// The table of a group, and its heat maps, where the page has room for them.
+fn content(page: &Page, group: &Group<'_>, maps: Option<&Vec<Heat>>) -> Markup {
     html! {
-        (linked(page, &group.headings(true), &group.rows, |row| group.cells(row, true), words::T_CELLS))
+        (linked(page, &group.headings(true), (&group.rows, false), |row| group.cells(row, true), words::T_CELLS))
         (page.sentences(&group.said()))
-        @if !maps.is_empty() {
-            div.charts { @for map in &maps { (page.heat(map)) } }
-            (page.explained(&["p50, p90, p99", "ttft", "tpot", "goodput", "good request", "planned instant"]))
+        @match maps {
+            Some(maps) if maps.is_empty() => {}
+            Some(maps) => {
+                div.charts { @for map in maps { (page.heat(map)) } }
+                (page.explained(&["p50, p90, p99", "ttft", "tpot", "goodput", "good request", "planned instant"]))
+            }
+            None => p.note { (page.say(words::MAPS_LEFT_OUT)) }
         }
     }
 }
 
-/// The heat map of one figure over the lengths and loads of `group`; `None` for one cell, or without values.
-fn heat(group: &Group<'_>, (title, name, kind): &(Said, &str, Kind)) -> Option<Heat> {
+/// The heat map of one figure over the lengths and loads of `group`; `None` for few cells, or without values.
+fn heat(lang: Lang, group: &Group<'_>, (title, name, kind): &(Said, &str, Kind)) -> Option<Heat> {
     let figure = FIGURES.iter().find(|figure| figure.name == *name)?;
     let mut rows: Vec<String> = Vec::new();
     let mut columns: Vec<RowLoad> = Vec::new();
@@ -126,7 +141,7 @@ fn heat(group: &Group<'_>, (title, name, kind): &(Said, &str, Kind)) -> Option<H
     }
     rows.sort_by_key(|name| lengths_key(name));
     columns.sort_by(RowLoad::order);
-    if rows.len() * columns.len() < 2 {
+    if rows.len() * columns.len() < LEAST_CELLS {
         return None;
     }
     let cell = |lengths: &String, load: &RowLoad| {
@@ -146,7 +161,7 @@ fn heat(group: &Group<'_>, (title, name, kind): &(Said, &str, Kind)) -> Option<H
         description: charts::HEAT_TOLD.into(),
         kind: *kind,
         rows,
-        columns: columns.iter().map(RowLoad::name).collect(),
+        columns: columns.iter().map(|load| grids::cell(lang, &load.name()).into_owned()).collect(),
         cells,
     };
     (!heat.is_empty()).then_some(heat)
@@ -171,17 +186,19 @@ fn lengths_key(name: &str) -> (Vec<u64>, String) {
 fn linked(
     page: &Page,
     headings: &[&str],
-    rows: &[AggregateRow<'_>],
+    (rows, latest_first): (&[AggregateRow<'_>], bool),
     cells: impl Fn(&AggregateRow<'_>) -> Vec<String>,
     name: Said,
 ) -> Markup {
-    let left_out = rows.len().saturating_sub(MOST_ROWS);
+    let shown = &rows[rows.len().saturating_sub(MOST_ROWS)..];
+    let shown: Vec<&AggregateRow<'_>> =
+        if latest_first { shown.iter().rev().collect() } else { shown.iter().collect() };
     html! {
         div.scroll tabindex="0" role="region" aria-label=(page.label(page.say(name))) {
             table {
                 thead { tr { @for heading in headings { th scope="col" { (grids::heading(page.lang, heading)) } } } }
                 tbody {
-                    @for row in &rows[left_out..] {
+                    @for row in &shown {
                         tr {
                             @for (place, cell) in cells(row).iter().enumerate() {
                                 @let cell = visible(cell);
@@ -199,7 +216,7 @@ fn linked(
                 }
             }
         }
-        @if left_out > 0 {
+        @if shown.len() < rows.len() {
             @let numbers = [MOST_ROWS, rows.len()].map(|number| Text::data(count(number as u64)));
             p.note { (words::LATEST_SHOWN.with(numbers).of(page.lang)) }
         }
@@ -236,7 +253,7 @@ fn history(page: &Page, gathered: &Gathered, rows: &[AggregateRow<'_>]) -> Marku
         let tally = Tally::of(gathered.entries.iter().filter(of_batch));
         let took_s: f64 = batch.cells.iter().map(|cell| took_of(&cell.state)).sum();
         batches.row(vec![
-            batch.started.clone(),
+            short_instant(&batch.started),
             batch.file.clone(),
             count(tally.all),
             count(tally.done),
@@ -254,7 +271,7 @@ fn history(page: &Page, gathered: &Gathered, rows: &[AggregateRow<'_>]) -> Marku
     };
     html! {
         @if !batches.is_empty() { (page.table(&batches, words::T_BATCHES)) }
-        (linked(page, &headings, &all, cells, words::T_ALL_RESULTS))
+        (linked(page, &headings, (&all, true), cells, words::T_ALL_RESULTS))
     }
 }
 
@@ -267,11 +284,12 @@ fn took_of(state: &CellState) -> f64 {
 fn started_of(gathered: &Gathered, row: &AggregateRow<'_>) -> String {
     let batch = row.entry.cell.as_ref().and_then(|(batch, ..)| gathered.batches.get(*batch));
     let started = row.entry.report.as_ref().map(|report| &report.started).or(batch.map(|batch| &batch.started));
-    // Seconds are exact enough, and nanoseconds are wide.
-    started.map_or_else(
-        || UNKNOWN.to_owned(),
-        |text| text.split('.').next().unwrap_or(text).trim_end_matches('Z').to_owned() + "Z",
-    )
+    started.map_or_else(|| UNKNOWN.to_owned(), |text| short_instant(text))
+}
+
+/// An instant without parts of a second.
+fn short_instant(text: &str) -> String {
+    text.split('.').next().unwrap_or(text).trim_end_matches('Z').to_owned() + "Z"
 }
 
 /// The rows as JSON, which the page carries.
@@ -290,7 +308,7 @@ fn json_of(gathered: &Gathered, rows: &[AggregateRow<'_>]) -> Value {
             "figures": figures.collect::<Map<_, _>>(),
         })
     };
-    json!({"tool": tool(), "batches": gathered.batches.len(), "rows": rows.iter().map(row).collect::<Vec<_>>()})
+    json!({"tool": tool(), "batches": gathered.batches.len(), "rows": rows[rows.len().saturating_sub(MOST_ROWS)..].iter().map(row).collect::<Vec<_>>()})
 }
 
 #[cfg(test)]

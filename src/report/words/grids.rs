@@ -54,6 +54,7 @@ pub(in crate::report) const CELLS: &[Said] = &[
     said("demand", "需求"), said("formula", "公式"), said("to carry", "承载所需"), said("replicas", "副本"),
     said("cost", "成本"), said("done", "完成"), said("not run", "未运行"), said("cut off", "被中断"),
     said("killed", "被终止"), said("exit {}", "退出码 {}"),
+    said("{} in flight", "{} 个在途"), said("search", "搜索"),
 ];
 
 /// The heading `text` of a column in `lang`.
