@@ -31,7 +31,7 @@ fn a_failed_cell_stops_nothing_and_a_resumed_batch_runs_that_cell_alone() {
             "8x2 400/s, 0, 8x2 2 in flight",
             "8x2 2 in flight, 0, 16x2 400/s",
             "16x2 400/s, 3, 16x2 2 in flight",
-            "16x2 2 in flight, 0, "
+            "16x2 2 in flight, 0,"
         ]
     );
     let cells = |place: &std::path::Path| json(&place.join("batch.json"))["batches"][0]["cells"].clone();
@@ -79,7 +79,7 @@ fn a_dry_run_tells_the_time_and_leaves_nothing_behind_and_examples_are_matrices(
         ("base: {raet: 5/s}\n", "m.yaml:1: `raet` is not an option; did you mean `rate`?"),
         ("base:\n  out: x\n", "m.yaml:2: out: the batch sets it"),
         ("loads: [fast]\n", "cell `fast`: "),
-        ("loads: [concurrent:2]\nprocesses: [poisson]\n", "cell `2 in flight poisson`: "),
+        ("base: {load: concurrent:2}\noverlays: [x]\n", "`overlays` is not a key"),
         ("base: {slo: [p99 nonsense<=1s]}\n", "cell `cell`: --slo: "),
         ("verb: sweep\nloads: [4/s]\n", "has no meaning in a sweep"),
     ] {

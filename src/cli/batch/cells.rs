@@ -19,7 +19,7 @@ const MOST: usize = 1_000;
 pub(super) struct Cell {
     /// The name: the values of its axes.
     pub(super) name: String,
-    /// The value of each axis, and the model and the target also where they are no axis.
+    /// The value of each axis, also where the options of all cells say it.
     pub(super) axes: CellAxes,
     /// Every option that the file gives it.
     pub(super) options: Options,
@@ -41,6 +41,9 @@ pub(super) fn cells_of(matrix: &Matrix, path: &Path) -> Result<Vec<Cell>, Error>
         };
         combinations = combinations.iter().flat_map(longer).collect();
     }
+    let first =
+        matrix.axes.iter().find(|(axis, _)| *axis == MatrixAxis::Processes).and_then(|(_, values)| values.first());
+    combinations.retain_mut(|combination| is_told_apart(combination, first));
     let mut used = vec![false; matrix.overrides.len()];
     let mut cells = Vec::new();
     for combination in &combinations {
@@ -72,6 +75,16 @@ pub(super) fn cells_of(matrix: &Matrix, path: &Path) -> Result<Vec<Cell>, Error>
     Ok(cells)
 }
 
+/// Whether a cell differs from every other one. A closed loop has no arrivals, so it is there once, without a law of
+/// arrivals, instead of once for each of them; `first` is the first law.
+fn is_told_apart(combination: &mut Vec<(MatrixAxis, &AxisValue)>, first: Option<&AxisValue>) -> bool {
+    let is_law = |(axis, _): &(MatrixAxis, &AxisValue)| *axis == MatrixAxis::Processes;
+    let is_closed = combination.iter().any(|one| !is_law(one) && one.1.options.contains_key("load"));
+    let Some(place) = combination.iter().position(is_law).filter(|_| is_closed) else { return true };
+    let (_, law) = combination.remove(place);
+    Some(law) == first
+}
+
 /// Sets `more` in `options`, and removes what `more` replaces, unless it `stays`: a rate replaces a closed loop,
 /// requests replace a duration.
 fn set(options: &mut Options, more: &Options, stays: impl Fn(&str) -> bool) {
@@ -101,8 +114,12 @@ fn cell(combination: &[(MatrixAxis, &AxisValue)], options: Options) -> Cell {
         target: named(MatrixAxis::Targets)
             .or_else(|| text("target"))
             .or_else(|| Some(format!("sim {}", text("sim").unwrap_or_else(|| "small".to_owned())))),
-        lengths: named(MatrixAxis::Lengths),
-        load: named(MatrixAxis::Loads),
+        lengths: named(MatrixAxis::Lengths).or_else(|| {
+            let [input, output] = ["input-tokens", "output-tokens"].map(|key| options.get(key).cloned());
+            MatrixAxis::Lengths.name_of(&Value::Array(vec![input?, output?]))
+        }),
+        load: named(MatrixAxis::Loads)
+            .or_else(|| MatrixAxis::Loads.name_of(options.get("load").or_else(|| options.get("rate"))?)),
         process: named(MatrixAxis::Processes),
     };
     let name = if names.is_empty() { "cell".to_owned() } else { names.join(" ") };
@@ -124,20 +141,26 @@ mod tests {
     #[test]
     fn every_value_meets_every_other_and_overrides_come_last() {
         let cells = cells(
-            "base: {duration: 5s, rate: 1/s}\nmodels: [a, b]\nlengths: [[8, 4]]\nloads: [4/s, [2, 9]]\ncells:\n\
-             - {match: {models: b, loads: 4/s}, set: {duration: 1m}}\n- {match: {models: a, loads: [2, 9]}, skip: true}\n",
+            "base: {duration: 5s, rate: 1/s}\nmodels: [a, b]\nlengths: [[8, 4]]\nloads: [4/s, [2, 9]]\nprocesses: [even, \
+             poisson]\ncells:\n\
+             - {match: {models: b, loads: 4/s, processes: even}, set: {duration: 1m}}\n\
+             - {match: {models: a, loads: [2, 9]}, skip: true}\n",
         )
         .unwrap();
         let named: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
-        assert_eq!(named, ["a 8x4 4/s", "b 8x4 4/s", "b 8x4 2 in flight"]);
+        // A closed loop has no arrivals: it is there once.
+        assert_eq!(
+            named,
+            ["a 8x4 4/s even", "a 8x4 4/s poisson", "b 8x4 4/s even", "b 8x4 4/s poisson", "b 8x4 2 in flight"]
+        );
         let all = |place: usize| Value::Object(cells[place].options.clone());
         assert_eq!(
-            all(1),
-            json!({"model": "b", "input-tokens": 8, "output-tokens": 4, "rate": "4/s", "duration": "1m"})
+            all(2),
+            json!({"model": "b", "input-tokens": 8, "output-tokens": 4, "rate": "4/s", "process": "even", "duration": "1m"})
         );
         // A closed loop takes the place of the rate, and requests that of the duration.
         assert_eq!(
-            all(2),
+            all(4),
             json!({"model": "b", "input-tokens": 8, "output-tokens": 4, "load": "concurrent:2", "requests": 9})
         );
         assert_eq!((cells[0].axes.model.as_deref(), cells[0].axes.target.as_deref()), (Some("a"), Some("sim small")));

@@ -65,7 +65,8 @@ pub(super) async fn run_cell(
     let mut command = Command::new(OURSELVES);
     command.arg0(std::env::args_os().next().unwrap_or_else(|| "tonnage".into()));
     command.args([verb, "--quiet", "--force", "--config", INPUT, "--out"]).arg(folder);
-    command.env(BATCH, std::process::id().to_string());
+    // Its messages are read, and are not broken into lines.
+    command.env(BATCH, std::process::id().to_string()).env("COLUMNS", "9999");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = begun(command)?;
     let said = Arc::new(Mutex::new(VecDeque::new()));
@@ -135,8 +136,10 @@ async fn ended(
                 return status.map_err(|why| lost(why.to_string()))?.map_err(|why| lost(why.to_string()));
             }
             () = signals.next() => {
+                let sent =
+                    if is_shell { kill_process_group(id, Signal::INT) } else { pidfd_send_signal(&handle, Signal::INT) };
                 // It may have ended in this moment.
-                _ = if is_shell { kill_process_group(id, Signal::INT) } else { pidfd_send_signal(&handle, Signal::INT) };
+                _ = sent;
             }
             _ = ticks.tick() => tick(),
         }
@@ -163,7 +166,9 @@ fn ending(status: ExitStatus, text: &str) -> Ending {
         std::iter::once(lines[first].trim()).chain(more).collect::<Vec<_>>().join(" ")
     };
     let error = lines.iter().rposition(|line| line.starts_with("error:"));
+    let interrupted = status.code() == Some(i32::from(Exit::Interrupted.code()));
     let said = match error.or(lines.len().checked_sub(1)) {
+        _ if interrupted => "interrupted".to_owned(),
         Some(first) => message(first).trim_start_matches("error: ").to_owned(),
         None => match (status.code(), status.signal()) {
             (Some(code), _) => format!("it printed nothing, and ended with {code}"),

@@ -55,6 +55,11 @@ impl MatrixAxis {
         matches!(self, Self::Lengths | Self::Loads) && items.len() == 2 && items.iter().all(Value::is_number)
     }
 
+    /// The name of a value of the axis; `None` if it is not one.
+    pub(super) fn name_of(self, value: &Value) -> Option<String> {
+        self.value(value).map(|value| value.name)
+    }
+
     /// A value of the axis; `None` if it is not one.
     fn value(self, value: &Value) -> Option<AxisValue> {
         let one = |name: String, key: &str, value: Value| {

@@ -1,4 +1,4 @@
-//! Verb `batch`: the cells of a matrix, run one after another.
+//! Owns verb `batch`: the cells of a matrix, run one after another.
 
 mod cells;
 mod check;

@@ -1,4 +1,4 @@
-//! Owns verb `batch`: reads a matrix, shows or runs its cells, and writes the index of all results.
+//! Owns the arguments of verb `batch`: reads a matrix, shows or runs its cells, and writes the index of all results.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ A file:
   targets: [http://h1:8000]
   lengths: [[512, 128], [1024, 256]]
   loads: [2/s, 4/s, concurrent:50]
-  processes: [poisson]
+  processes: [poisson, gamma:2]   closed loops have none, and are there once
   cells:
   - {match: {models: b, loads: 4/s}, set: {duration: 60s}}
   - {match: {lengths: [1024, 256], loads: concurrent:50}, skip: true}

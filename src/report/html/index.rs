@@ -308,7 +308,12 @@ fn json_of(gathered: &Gathered, rows: &[AggregateRow<'_>]) -> Value {
             "figures": figures.collect::<Map<_, _>>(),
         })
     };
-    json!({"tool": tool(), "batches": gathered.batches.len(), "rows": rows[rows.len().saturating_sub(MOST_ROWS)..].iter().map(row).collect::<Vec<_>>()})
+    let latest = &rows[rows.len().saturating_sub(MOST_ROWS)..];
+    json!({
+        "tool": tool(),
+        "batches": gathered.batches.len(),
+        "rows": latest.iter().map(row).collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]

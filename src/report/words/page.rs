@@ -8,8 +8,9 @@ words! {
     INDEX_OF: "Results in {}", "结果汇总：{}";
     BATCH_OF: "latest batch: {}, begun {}", "最近的批次：{}，开始于 {}";
     HISTORY: "History", "历史";
-    LATEST_SHOWN: "The latest {} of {} rows are shown; all are in aggregate.csv.", "显示最近的 {} 行（共 {} 行）；全部内容见 aggregate.csv。";
-    MAPS_LEFT_OUT: "This page has no room for the heat maps of this part: `tonnage aggregate` on its folder draws them.",
+    LATEST_SHOWN: "The latest {} of {} rows are shown; all are in aggregate.csv.",
+        "显示最近的 {} 行（共 {} 行）；全部内容见 aggregate.csv。";
+    MAPS_LEFT_OUT: "No room is left for the heat maps of this part: `tonnage aggregate` on its folder draws them.",
         "本页面放不下这部分的热图：可对其文件夹运行 `tonnage aggregate`。";
     HEAT_TTFT: "Time to first token p99", "首 Token 时间 p99";
     HEAT_TPOT: "Time per output token p99", "每输出 Token 时间 p99";
