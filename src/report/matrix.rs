@@ -27,8 +27,9 @@ pub(crate) fn render_matrix(cells: &[MatrixCell], after: Option<&str>, ink: Ink)
     let known_s: f64 = cells.iter().filter_map(|cell| cell.about_s).sum();
     let at_least = if cells.iter().any(|cell| cell.about_s.is_none()) { "at least" } else { "about" };
     let what = if cells.len() == 1 { "cell" } else { "cells" };
+    let between = if after.is_some() { ", draining and the command between cells" } else { " and draining" };
     let title = format!(
-        "{} {what}, {at_least} {} in all, plus the time of slow answers and draining",
+        "{} {what}, {at_least} {} in all, plus the time of slow answers{between}",
         count(cells.len() as u64),
         seconds(known_s)
     );

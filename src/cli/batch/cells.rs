@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn every_value_meets_every_other_and_overrides_come_last() {
         let cells = cells(
-            "base: {duration: 5s, rate: 1/s}\nmodels: [a, b]\nlengths: [[8, 4]]\nloads: [4/s, [2, 9]]\nprocesses: [even, \
-             poisson]\ncells:\n\
+            "base: {duration: 5s, rate: 1/s}\nmodels: [a, b]\nlengths: [[8, 4]]\nloads: [4/s, [2, 9]]\n\
+             processes: [even, poisson]\ncells:\n\
              - {match: {models: b, loads: 4/s, processes: even}, set: {duration: 1m}}\n\
              - {match: {models: a, loads: [2, 9]}, skip: true}\n",
         )
@@ -156,7 +156,9 @@ mod tests {
         let all = |place: usize| Value::Object(cells[place].options.clone());
         assert_eq!(
             all(2),
-            json!({"model": "b", "input-tokens": 8, "output-tokens": 4, "rate": "4/s", "process": "even", "duration": "1m"})
+            json!({
+                "model": "b", "input-tokens": 8, "output-tokens": 4, "rate": "4/s", "process": "even", "duration": "1m"
+            })
         );
         // A closed loop takes the place of the rate, and requests that of the duration.
         assert_eq!(

@@ -136,10 +136,9 @@ async fn ended(
                 return status.map_err(|why| lost(why.to_string()))?.map_err(|why| lost(why.to_string()));
             }
             () = signals.next() => {
-                let sent =
-                    if is_shell { kill_process_group(id, Signal::INT) } else { pidfd_send_signal(&handle, Signal::INT) };
+                let signal = Signal::INT;
                 // It may have ended in this moment.
-                _ = sent;
+                _ = if is_shell { kill_process_group(id, signal) } else { pidfd_send_signal(&handle, signal) };
             }
             _ = ticks.tick() => tick(),
         }
