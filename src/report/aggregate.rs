@@ -10,7 +10,7 @@ use crate::report::answer::answer_of;
 use crate::report::csv::trial_cells;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, shown};
-use crate::results::{BatchCell, CellState, Entry, Gathered, Report};
+use crate::results::{BatchCell, CellState, Entry, Gathered, Report, Setting};
 use crate::units::{Rate, count, csv_field, plain, seconds};
 
 /// One row: a load of a result, a search, or a cell without a result.
@@ -186,7 +186,7 @@ impl<'a> AggregateRow<'a> {
         }
         let process = self.cell().and_then(|cell| cell.axes.process.as_deref());
         let config = self.report().and_then(|report| report.config.process.as_ref());
-        format!("{} arrivals", process.or(config.map(|process| process.text())).unwrap_or("poisson"))
+        format!("{} arrivals", process.or(config.map(Setting::text)).unwrap_or("poisson"))
     }
 
     /// The input and output lengths in words: `512x128`, or where they come from.

@@ -156,7 +156,7 @@ pub(crate) fn read_journal(folder: &Path) -> Result<Option<BatchJournal>, Error>
         return Ok(None);
     }
     let advice = "move it away, or name another folder with the option out";
-    let bytes = read_bytes(&path, Limit::CONFIG, advice)?;
+    let bytes = read_bytes(&path, Limit::RESULT, advice)?;
     let journal: BatchJournal = serde_json::from_slice(&bytes).map_err(|why| {
         Error::input_at(&path, why.line() as u64, format!("is no journal of a batch: {why}; {advice}"))
     })?;

@@ -50,7 +50,9 @@ pub(super) fn cells_of(matrix: &Matrix, path: &Path) -> Result<Vec<Cell>, Error>
         let mut options = matrix.base.clone();
         // What two axes say of one cell stays, and is refused where it contradicts: a closed loop has no arrivals.
         let of_axes = |key: &str| combination.iter().any(|(_, value)| value.options.contains_key(key));
-        combination.iter().for_each(|(_, value)| set(&mut options, &value.options, of_axes));
+        for (_, value) in combination {
+            set(&mut options, &value.options, of_axes);
+        }
         let mut is_skipped = false;
         for (place, change) in matrix.overrides.iter().enumerate() {
             let has = |(axis, names): &(MatrixAxis, Vec<String>)| {

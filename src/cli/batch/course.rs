@@ -73,7 +73,7 @@ impl Course {
         let clock = RunClock::starting_in(Duration::ZERO);
         let total = self.cells.len();
         // A server that an earlier run of the batch has started may be gone, so the command runs before the first cell.
-        let mut before = if resumed { self.last_ended(folder) } else { None };
+        let mut before = if resumed { last_ended(folder) } else { None };
         for place in 0..total {
             if batch_of(folder)?.cells[place].state.is_done() {
                 continue;
@@ -161,14 +161,6 @@ impl Course {
         self.cells.iter().enumerate().map(cell).collect()
     }
 
-    /// The cell that ended last before the first one that is left.
-    fn last_ended(&self, folder: &BatchFolder) -> Option<usize> {
-        let batch = folder.journal.batches.last()?;
-        let first = batch.cells.iter().position(|cell| !cell.state.is_done())?;
-        let ended = |cell: &BatchCell| matches!(cell.state, CellState::Ended { .. });
-        batch.cells[..first].iter().rposition(ended).or_else(|| batch.cells.iter().rposition(ended))
-    }
-
     /// Runs the cell at `place` to its end, whatever that is.
     async fn cell(
         &self,
@@ -198,12 +190,11 @@ impl Course {
         bar.finish_and_clear();
         let took_s = clock.now().secs_since(begun);
         let state = state_of(&ending, took_s);
-        let ended = match &state {
-            CellState::Ended { reason: None, .. } => self.page(&path),
-            _ => {
-                let code = ending.code.map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
-                format!("{code}: {}", ending.said)
-            }
+        let ended = if state.is_done() {
+            page(&path)
+        } else {
+            let code = ending.code.map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
+            format!("{code}: {}", ending.said)
         };
         self.say(&format!("{name}: {ended} ({})", seconds(took_s)));
         batch_of_mut(folder)?.cells[place].state = state;
@@ -215,17 +206,6 @@ impl Course {
             self.say(&format!("the index is not up to date: {error}"));
         }
         Ok(())
-    }
-
-    /// Writes the page of the result in `folder`, and returns its answer.
-    fn page(&self, folder: &Path) -> String {
-        let [html, ..] = PAGES;
-        let made = read(&files_of(folder).0).and_then(|mut report| {
-            worded(&mut report);
-            write_page(folder, html, &render_html_in(&report, Lang::English)?)?;
-            Ok(cell_answer(&report))
-        });
-        made.unwrap_or_else(|error| format!("its page is not written: {error}"))
     }
 
     /// Runs the command after the cell at `ended`, before the one at `next`. Returns how the batch ends if the command
@@ -293,6 +273,25 @@ impl Course {
             say(line);
         }
     }
+}
+
+/// The cell that ended last before the first one that is left.
+fn last_ended(folder: &BatchFolder) -> Option<usize> {
+    let batch = folder.journal.batches.last()?;
+    let first = batch.cells.iter().position(|cell| !cell.state.is_done())?;
+    let ended = |cell: &BatchCell| matches!(cell.state, CellState::Ended { .. });
+    batch.cells[..first].iter().rposition(ended).or_else(|| batch.cells.iter().rposition(ended))
+}
+
+/// Writes the page of the result in `folder`, and returns its answer.
+fn page(folder: &Path) -> String {
+    let [html, ..] = PAGES;
+    let made = read(&files_of(folder).0).and_then(|mut report| {
+        worded(&mut report);
+        write_page(folder, html, &render_html_in(&report, Lang::English)?)?;
+        Ok(cell_answer(&report))
+    });
+    made.unwrap_or_else(|error| format!("its page is not written: {error}"))
 }
 
 fn about(checked: &Checked) -> String {

@@ -1,5 +1,7 @@
 //! Owns the arguments of verb `batch`: reads a matrix, shows or runs its cells, and writes the index of all results.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -78,7 +80,7 @@ pub(in crate::cli) struct BatchArguments {
     /// Errors only
     #[arg(long)]
     quiet: bool,
-    /// Print a matrix: that of lework/llm-benchmark or of `FlyAIBox/llm_benchmark`. Both run as they stand, against the
+    /// Print a matrix: that of lework/llm-benchmark or of FlyAIBox/llm_benchmark. Both run as they stand, against the
     /// embedded simulated server
     #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "dry_run", "resume", "out", "after_command"])]
     example: Option<Example>,

@@ -182,8 +182,8 @@ fn cross(x: f64, y: f64) -> String {
 mod tests {
     use super::*;
 
-    fn cell(value: f64, missed: bool) -> Option<HeatCell> {
-        Some(HeatCell { value: Some(value), text: format!("{value} s"), missed })
+    fn cell(value: f64, missed: bool) -> HeatCell {
+        HeatCell { value: Some(value), text: format!("{value} s"), missed }
     }
 
     fn map(cells: Vec<Vec<Option<HeatCell>>>) -> Heat {
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_value_stands_in_its_cell_and_in_the_table_and_colours_rise_with_values() {
-        let heat = map(vec![vec![cell(0.01, false), cell(0.1, false)], vec![None, cell(1.0, true)]]);
+        let heat = map(vec![vec![Some(cell(0.01, false)), Some(cell(0.1, false))], vec![None, Some(cell(1.0, true))]]);
         assert_eq!([0.01, 0.1, 1.0].map(|value| heat.step(value)), [0, 3, 6]);
         let drawn = heat.draw(1, Lang::English).into_string();
         for text in ["0.01 s", "0.1 s", "1 s", "—", "heat none", "heat h0", "heat h6"] {
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn one_value_and_many_cells_are_drawn_within_their_frame() {
-        assert_eq!(map(vec![vec![cell(0.0, false)]]).step(0.0), 3);
-        let many = map(vec![vec![cell(2.0, false); 40]; 40]).draw(0, Lang::English).into_string();
+        assert_eq!(map(vec![vec![Some(cell(0.0, false))]]).step(0.0), 3);
+        let many = map(vec![vec![Some(cell(2.0, false)); 40]; 40]).draw(0, Lang::English).into_string();
         assert_eq!(many.matches("class=\"heat h3\"").count(), MOST_ROWS * MOST_COLUMNS);
         assert!(!many.contains("NaN") && !many.contains("=\"-"), "{many}");
     }
