@@ -232,11 +232,15 @@ impl<'a> AggregateRow<'a> {
                 CellState::Ended { exit_code: None, .. } => "killed".to_owned(),
             };
         }
-        match self.trial.map(|trial| trial.verdict.result) {
-            Some(VerdictResult::Pass) => "pass",
-            Some(VerdictResult::Fail) => "FAIL",
-            Some(VerdictResult::Inconclusive) => "unsure",
-            Some(VerdictResult::None) | None => "done",
+        let code = match self.cell().map(|cell| &cell.state) {
+            Some(CellState::Ended { exit_code, .. }) => *exit_code,
+            _ => None,
+        };
+        match (self.trial.map(|trial| trial.verdict.result), code) {
+            (Some(VerdictResult::Pass), _) => "pass",
+            (Some(VerdictResult::Fail), _) | (None, Some(1)) => "FAIL",
+            (Some(VerdictResult::Inconclusive), _) | (None, Some(4)) => "unsure",
+            (Some(VerdictResult::None) | None, _) => "done",
         }
         .to_owned()
     }
@@ -352,8 +356,8 @@ impl Tally {
             .map(|(word, number)| format!("{number} {word}"))
             .collect();
         let verdicts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
-        let what = if self.all == 1 { "cell" } else { "cells" };
-        format!("{} of {} {what} have a result{verdicts}", count(self.done), count(self.all))
+        let what = if self.all == 1 { "cell has" } else { "cells have" };
+        format!("{} of {} {what} a result{verdicts}", count(self.done), count(self.all))
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::{all_refused, folder, json, run, text};
+use crate::report_html::speaks_chinese;
 
 /// Four cells of a few requests each, of which one has a target that does not answer.
 const MATRIX: &str = "base: {sim: 'delay:ttft=1ms,itl=1ms', requests: 4, input-tokens: 8, salt: 'off'}\n\
@@ -48,6 +49,10 @@ fn a_failed_cell_stops_nothing_and_a_resumed_batch_runs_that_cell_alone() {
     let page = std::fs::read_to_string(place.join("index.html")).expect("a page");
     assert_eq!(page.matches("/report.html\"").count(), 8, "each cell is linked in its group and in the history");
     assert!(page.contains("<figcaption>Time to first token p99 by lengths and load"), "a heat map");
+    let chinese = run(folder.path(), &["aggregate", "results/m", "--to", "html", "--lang", "zh"]);
+    assert_eq!(chinese.status.code(), Some(0), "{}", text(&chinese.stderr));
+    let chinese = std::fs::read_to_string(place.join("index.html")).expect("a page");
+    speaks_chinese("index", &page, &chinese, &["results/m", "m.yaml", "tonnage-sim"]);
     for name in ["aggregate.csv", "aggregate.md"] {
         let table = std::fs::read_to_string(place.join(name)).expect("a table");
         assert!(table.contains("16x2"), "{name}: {table}");
