@@ -83,6 +83,7 @@ pub mod stats;
 pub mod units;
 
 pub mod record;
+pub mod telemetry;
 pub mod trace;
 
 pub mod schedule;
@@ -104,6 +105,7 @@ pub mod sim;
 
 #[doc(hidden)]
 pub mod calibrate;
+mod scrape;
 pub mod search;
 pub mod service;
 #[doc(hidden)]

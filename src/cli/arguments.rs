@@ -7,7 +7,9 @@ use crate::cli::batch::BatchArguments;
 use crate::cli::bench_serve::BenchServeArguments;
 use crate::cli::calibrate::CalibrateArguments;
 use crate::cli::compare::CompareArguments;
+use crate::cli::completions::{CompletionsArguments, ManArguments};
 use crate::cli::help::HelpArguments;
+use crate::cli::init::InitArguments;
 use crate::cli::options::TEMPLATE;
 use crate::cli::plan::PlanArguments;
 use crate::cli::replay::ReplayArguments;
@@ -26,7 +28,7 @@ use crate::cli::trace_arguments::TraceArguments;
 #[command(
     name = "tonnage",
     bin_name = "tonnage",
-    version,
+    version = env!("TONNAGE_VERSION"),
     about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the \
         planned instant.",
     before_help = "Examples:
@@ -94,5 +96,8 @@ pub(super) enum Verb {
     BenchServe(BenchServeArguments),
     Simulate(SimulateArguments),
     Calibrate(CalibrateArguments),
+    Init(InitArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
     Help(HelpArguments),
 }

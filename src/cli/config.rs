@@ -10,14 +10,15 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 
+use crate::cli::config_file::{read, texts};
 use crate::cli::earlier::earlier_defaults;
 use crate::cli::elsewhere::brief;
-use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
+use crate::cli::scheduler;
+use crate::cli::secrets::{line_without_secrets, of_environment, of_line, stored};
 use crate::cli::table::{rival_of, row_of};
 use crate::error::Error;
-use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text};
+use crate::results::{RunSpec, keep_secret, known_secrets};
 use crate::units::secrets::SECRET;
-use crate::units::yaml_words;
 
 /// The command line with its file merged in.
 pub(super) struct Parsed {
@@ -66,7 +67,10 @@ impl From<clap::Error> for Stop {
 pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatches, Parsed), Stop> {
     keep_secret(&of_environment().and(&of_line(line)));
     let command = if line.iter().any(|word| word == "-h") { brief(definition) } else { definition };
-    let mut matches = command.clone().try_get_matches_from(line)?;
+    let mut all = line.to_vec();
+    // Which shard the scheduler gives is asked below, because the file may say how many there are.
+    let matched = |line: &[OsString]| command.clone().try_get_matches_from(scheduler::with_any(line));
+    let mut matches = matched(line)?;
     let (mut unused, mut displaced) = (Vec::new(), Vec::new());
     let typed = given_in(&command, &matches);
     let path = verb_of(&matches).and_then(|(_, verb)| {
@@ -76,13 +80,19 @@ pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatche
     });
     if let Some(path) = path {
         let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
-        matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
+        matches = matched(&merged.line).map_err(|error| merged.blame(error, &path))?;
+        all.clone_from(&merged.line);
         (unused, displaced) = (merged.unused, merged.displaced);
         if merged.key_left_out && !has_key(&matches) {
             let why = "api-key: it was left out when the configuration was stored; give --api-key or set \
                 OPENAI_API_KEY, or delete the line";
             return Err(Stop::Error(Error::input(&path, why)));
         }
+    }
+    if scheduler::is_asked(&all) {
+        let (shard, said) = scheduler::found(&all, |name| std::env::var(name).ok()).map_err(Stop::Error)?;
+        matches = command.clone().try_get_matches_from(scheduler::with_shard(&all, &shard.to_string()))?;
+        displaced.push(said);
     }
     let key_is_typed = verb_of(&matches).is_some_and(|(_, verb)| {
         verb.try_contains_id("api_key").is_ok() && verb.value_source("api_key") == Some(ValueSource::CommandLine)
@@ -260,60 +270,6 @@ pub(super) fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &
         None => format!("accepted are the options of `tonnage help {}`", verb.get_name()),
     };
     Error::input(path, format!("`{key}` is not an option; {advice}"))
-}
-
-pub(super) fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
-    let text = read_text(path, Limit::CONFIG, advice)?;
-    keep_secret(&of_config(&text));
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Map::new());
-    }
-    serde_saphyr::from_str(&text).map_err(|why| {
-        let line = why.location().map(|location| location.line());
-        let why = yaml_words(&why);
-        Error::Input {
-            path: path.to_owned(),
-            line,
-            why: format!("{why}; accepted is one `option: value` a line, as in `rate: 50/s`"),
-        }
-    })
-}
-
-/// A value as the texts of its flag: one text, or one for each item of a list. A mapping becomes JSON, `K: V` or `K=V`.
-/// `None` for other nested values.
-pub(super) fn texts(key: &str, value: Value) -> Option<Vec<String>> {
-    Some(match value {
-        Value::Null => Vec::new(),
-        // A list of stages is one profile. An overlay is a text or a mapping.
-        Value::Array(stages) if key == "profile" => vec![Value::Array(stages).to_string()],
-        Value::Array(items) if key == "overlay" => {
-            items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat()
-        }
-        Value::Object(object) if key == "overlay" || key == "profile" => vec![Value::Object(object).to_string()],
-        Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
-        Value::Object(object) if key == "extra-body" || key == "mix" => vec![Value::Object(object).to_string()],
-        Value::Object(object) => {
-            let joint = match key {
-                "metadata" => "=",
-                "header" | "secret-header" => ": ",
-                _ => return None,
-            };
-            object
-                .into_iter()
-                .map(|(name, value)| scalar(value).map(|value| format!("{name}{joint}{value}")))
-                .collect::<Option<_>>()?
-        }
-        other => vec![scalar(other)?],
-    })
-}
-
-fn scalar(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(bool) => Some(bool.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// Every option in force by its key, secrets replaced.

@@ -72,7 +72,10 @@ const VERBS: &[(&[&str], &str)] = &[
         "write `tonnage run` for one load, `tonnage sweep` for several",
     ),
     (&["mock-server", "mock", "server"], "write `tonnage simulate`"),
-    (&["init", "create-template", "config"], "a run stores its options in config.yaml: `tonnage run -c config.yaml`"),
+    (
+        &["create-template", "config"],
+        "`tonnage init` writes a configuration with every option; `tonnage run -c FILE` sends it",
+    ),
     (&["analyze", "plot", "visualize"], "write `tonnage report DIR`, or `tonnage aggregate DIR…` for many results"),
     (&["export"], "write `tonnage report DIR --to csv`, or `tonnage aggregate DIR… --to csv` for many results"),
 ];

@@ -25,6 +25,7 @@ use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellat
 use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
 use crate::cli::secrets::{lacks_secret, of_headers};
+use crate::cli::server_metrics::Watching;
 use crate::cli::sessions::{
     affinity_of, flag_of_sessions, notes_of_sessions, refuse_beside_sessions, refuse_loads_of_sessions,
 };
@@ -79,6 +80,8 @@ pub(super) struct Job {
     pub(super) replace: Replace,
     /// What is kept of each request; `None`: nothing.
     pub(super) records: Option<Detail>,
+    /// What is read while the load runs.
+    pub(super) watching: Watching,
     pub(super) json: bool,
     pub(super) quiet: bool,
     pub(super) label: Option<String>,
@@ -243,6 +246,7 @@ impl Job {
             max_in_flight: play.max_in_flight,
             start_at: shard.start_at,
             workers,
+            watching: Watching::of(&output)?,
             out: output.out,
             replace: if output.force { Replace::Asked } else { Replace::Never },
             records: match output.records {

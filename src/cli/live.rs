@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::cli::exit::Exit;
@@ -14,6 +15,7 @@ use crate::engine::{LivePlayer, Settings, local_runtime};
 use crate::error::Error;
 use crate::report::{loss_text, preflight_sentences, preparation_sentences};
 use crate::results::{Folder, Replace, Report, file_name, hidden};
+use crate::scrape::Scraper;
 use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Recording, Removal};
@@ -160,6 +162,11 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
     for note in &job.notes {
         say(&format!("note: {note}"));
     }
+}
+
+/// What reads servers and this host while loads run; `None` where nothing is asked for.
+pub(super) async fn scraper_of(job: &Job, found: &Service) -> Result<Option<Rc<Scraper>>, Error> {
+    job.watching.begin(&job.wanted(), found, job.json || job.quiet).await
 }
 
 /// A live session for the job.

@@ -9,7 +9,9 @@ mod calibrate;
 mod chat_template;
 mod classes;
 mod compare;
+mod completions;
 mod config;
+mod config_file;
 mod dataset;
 mod deliver;
 mod earlier;
@@ -18,6 +20,7 @@ mod endpoint;
 mod endpoints;
 mod exit;
 mod help;
+mod init;
 mod job;
 mod judgement;
 mod key_command;
@@ -38,10 +41,12 @@ mod replay;
 mod report;
 mod resend;
 mod run;
+mod scheduler;
 mod search;
 mod search_account;
 mod search_options;
 mod secrets;
+mod server_metrics;
 mod sessions;
 mod shard;
 mod signals;
@@ -147,6 +152,9 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Resend(arguments) => resend::resend(&arguments, Arguments::definition(), &parsed.command),
         Verb::BenchServe(arguments) => bench_serve::bench_serve(&arguments, Arguments::definition()),
+        Verb::Init(arguments) => init::init(&arguments, Arguments::definition()),
+        Verb::Completions(arguments) => completions::completions(&arguments, Arguments::definition()),
+        Verb::Man(arguments) => completions::man(&arguments, Arguments::definition()),
         Verb::Compare(arguments) => compare::compare(&arguments, &parsed.command),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),

@@ -13,7 +13,7 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, room_for, session_of, skeleton};
+use crate::cli::live::{announce, ending, folder_of, on_target, room_for, scraper_of, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE};
 use crate::cli::progress::{LONG, LongPass, Screen};
 use crate::cli::recount::recount;
@@ -26,7 +26,10 @@ use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
-use crate::results::{Counting, Filed, Filing, Folder, Kept, Recounted, Report, header_after, header_before, rfc3339};
+use crate::results::{
+    Counting, Filed, Filing, Folder, Kept, Recounted, Report, ServerFiled, ServerReadings, header_after, header_before,
+    rfc3339,
+};
 use crate::service::Service;
 use crate::units::{count, seconds};
 use crate::workload::NOT_HASHED;
@@ -60,9 +63,25 @@ pub(super) struct RunArguments {
     pub(super) config: ConfigOption,
 }
 
+/// The objectives of `tonnage run` alone, which somebody types to see what the tool does: those of a chat that is read
+/// while it is written. With them the first result has a verdict.
+const FIRST_OBJECTIVES: [&str; 2] = ["p90 ttft<=500ms", "p90 tpot<=50ms"];
+/// Options that say nothing about the load.
+const BESIDE_THE_LOAD: [&str; 9] =
+    ["force", "host-metrics", "json", "label", "metadata", "out", "quiet", "records", "server-metrics"];
+
 /// Runs the load that the arguments ask for.
-pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    let job = Job::of_run(arguments.load, &mut parsed)?;
+pub(super) fn run(mut arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    let is_first = parsed.given.iter().all(|key| BESIDE_THE_LOAD.contains(&key.as_str()));
+    if is_first {
+        arguments.load.judgement.slo = FIRST_OBJECTIVES.map(str::to_owned).into();
+        parsed.spec.slo = FIRST_OBJECTIVES.iter().filter_map(|text| text.parse().ok()).collect();
+    }
+    let mut job = Job::of_run(arguments.load, &mut parsed)?;
+    if is_first {
+        let objectives = FIRST_OBJECTIVES.join("' --slo '");
+        job.notes.push(format!("nothing was asked for, so this is judged as a chat: --slo '{objectives}'"));
+    }
     play_job(job, parsed.command)
 }
 
@@ -104,13 +123,17 @@ async fn play(
     report.plan_fingerprint = played.plan_fingerprint;
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
-    report.trials.push(job.spec.completed(played.trial.view()));
+    let mut view = job.spec.completed(played.trial.view());
+    played.server.put_into(&mut view);
+    report.trials.push(view);
     deliver(&job, &mut report, &folder, ending)
 }
 
 /// The outcome of a load.
 struct Played {
     trial: Trial,
+    /// What servers and host said.
+    server: ServerReadings,
     plan_fingerprint: String,
     started: SystemTime,
     /// Notes that arose during the load.
@@ -131,13 +154,17 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     let clock = clock_of(job.start_at)?;
     let lines = folder.losses().lines();
     let progress = Screen::default().progress(hidden, lines.clone(), false);
+    let server = ServerReadings::default();
+    let scraper = scraper_of(job, found).await?;
+    let scraped =
+        scraper.map(|scraper| ServerFiled::new(&scraper, &server, job.records.map(|_| folder))).transpose()?;
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let observer = Box::new((Filed::new(&filing, &job.plan), progress));
+    let observer = Box::new(((Filed::new(&filing, &job.plan), scraped), progress));
     let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await;
     heard.abort();
     say_all(&lines);
@@ -159,7 +186,7 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
             Err(error) => folder.losses().note(&error),
         }
     }
-    Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
+    Ok(Played { trial, server, plan_fingerprint, started: clock.wall(), notes })
 }
 
 /// Hashes the plan of `requests` requests after the load. For an hour at 100 000/s this takes a minute, so a long plan

@@ -14,12 +14,14 @@ use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
 use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
+use crate::cli::live::{
+    announce, ending, folder_of, on_target, preflight_again, room_for, scraper_of, session_of, skeleton,
+};
 use crate::cli::load::salt_of;
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_other_data};
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
-use crate::cli::player::{Player, Prints};
+use crate::cli::player::{Player, Prints, Servers, put_server};
 use crate::cli::progress::Screen;
 use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
@@ -366,6 +368,7 @@ async fn live(
     let shown = Rc::clone(&status);
     let left_shown = Shown::default();
     let prints = Prints::default();
+    let servers = Servers::default();
     let mut player = Player {
         session,
         folder,
@@ -375,6 +378,8 @@ async fn live(
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
         prints: Rc::clone(&prints),
+        scraper: scraper_of(job, found).await?,
+        servers: Rc::clone(&servers),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
@@ -385,7 +390,8 @@ async fn live(
         if let Event::Ends { place, purpose, kept, trial, .. } = event {
             let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
             loads.push(Played { point: place + 1, purpose, kept, plan_fingerprint });
-            let view = job.spec.completed(*trial);
+            let mut view = job.spec.completed(*trial);
+            put_server(&servers, place, &mut view);
             ended = Some((purpose, kept, view.clone()));
             report.trials.push(view);
         }

@@ -29,6 +29,10 @@ const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 /// request.
 pub(super) fn sharded(plan: Plan, options: &ShardOptions) -> Result<Plan, Error> {
     let Some(shard) = options.shard else { return Ok(plan) };
+    if let Some(of) = options.shards.filter(|of| *of != shard.of()) {
+        let why = format!("is {of}, and shard {shard} is one of {}", shard.of());
+        return Err(Error::usage("--shards", why, "drop it; it is for --shard auto"));
+    }
     if matches!(plan.load(), Load::Closed(_)) {
         let why = "cannot be combined with --load: a closed loop sends when answers come, so that it has no instants \
             to share out";

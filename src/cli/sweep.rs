@@ -14,12 +14,14 @@ use crate::cli::dataset::{salt_beside_data, workload_of};
 use crate::cli::deliver::deliver;
 use crate::cli::endpoint::is_streamed;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, folder_of, on_target, preflight_again, room_for, session_of, skeleton};
+use crate::cli::live::{
+    announce, ending, folder_of, on_target, preflight_again, room_for, scraper_of, session_of, skeleton,
+};
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of};
 use crate::cli::many::{begun_in, finished, hear, refuse_another_target, refuse_other_data};
 use crate::cli::mix::refuse_beside_streams;
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
-use crate::cli::player::{Player, Prints};
+use crate::cli::player::{Player, Prints, Servers, put_server};
 use crate::cli::progress::Screen;
 use crate::cli::sessions::{refuse_closed_loops_of_sessions, refuse_loads_of_sessions};
 use crate::cli::signals::Signals;
@@ -341,6 +343,7 @@ async fn live(
     let saved = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone());
     let prints: Prints = Rc::new(RefCell::new(saved.enumerate().collect()));
     let first = |loads: usize| prints.borrow().values().take(loads).cloned().collect::<Vec<_>>();
+    let servers = Servers::default();
     let mut player = Player {
         session,
         folder,
@@ -350,13 +353,16 @@ async fn live(
         place: trials.len(),
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         prints: Rc::clone(&prints),
+        scraper: scraper_of(job, found).await?,
+        servers: Rc::clone(&servers),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
     let mut campaign = SweepCampaign::after(sweep.clone(), trials);
     let told = |_: &SweepCampaign, event: Event<Point>| {
         let Event::Ends { place, trial, .. } = event else { return Ok(()) };
-        let view = job.spec.completed(*trial);
+        let mut view = job.spec.completed(*trial);
+        put_server(&servers, place, &mut view);
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         worded(&mut report);

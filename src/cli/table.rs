@@ -103,6 +103,7 @@ const TABLE: &[OptionRow] = &[
     row("gap-cap").of_a_trace(),
     row("header").resumable(),
     row("help").not_kept(),
+    row("host-metrics").resumable(),
     row("http1").rivals(&["http2"]),
     row("http2").rivals(&["http1"]),
     row("input-tokens")
@@ -179,12 +180,14 @@ const TABLE: &[OptionRow] = &[
     row("sample").of_a_trace(),
     row("secret-header").resumable(),
     row("segment").of_a_trace(),
+    row("server-metrics").resumable(),
     row("session-rate").of_a_trace(),
     row("sessions").rivals(&["turns"]).refused(&[(Replay, NO_SESSIONS)]),
     row("shard").refused(&[
         (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
         (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
     ]),
+    row("shards").not_kept(),
     row("show-sample").not_kept().resumable(),
     row("sim").rivals(&["target"]),
     row("spread").of_a_trace(),

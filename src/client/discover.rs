@@ -245,10 +245,15 @@ impl Discovery {
 }
 
 /// The whole body; `None` when it is longer than [`MOST_ASIDE_BYTES`].
-pub(super) async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+pub(super) async fn body_of(response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    body_within(response, MOST_ASIDE_BYTES).await
+}
+
+/// The whole body; `None` when it has more than `most` bytes.
+pub(super) async fn body_within(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await? {
-        if body.len() + piece.len() > MOST_ASIDE_BYTES {
+        if body.len() + piece.len() > most {
             return Ok(None);
         }
         body.extend_from_slice(&piece);

@@ -22,6 +22,7 @@ mod length_field;
 mod likeness;
 mod limits;
 mod lines;
+mod metrics_page;
 #[cfg(test)]
 mod mutations;
 mod opening;
@@ -70,6 +71,7 @@ pub use encode::{Call, Encoder, request_number};
 pub use http::HttpClient;
 pub use length_field::LengthField;
 pub use limits::Limits;
+pub(crate) use metrics_page::MetricsPages;
 pub use renewed::RenewedKey;
 pub use request_options::{ClassRequests, EndpointOptions, RequestOptions};
 pub use target::{Addresses, Target};

@@ -15,6 +15,7 @@ use crate::metrics::{
     Metric, OriginOf, Recovery, RequestPoint, SamplePoint, State, Summary, TokensView, quantile_intervals95,
 };
 use crate::play::Trial;
+use crate::telemetry::ServerView;
 use crate::units::Window;
 
 /// One trial of `result.json`.
@@ -52,6 +53,9 @@ pub struct TrialView {
     /// Tokens asked for, counted by `--tokenizer` and reported by the server, side by side.
     #[serde(default)]
     pub tokens: TokensView,
+    /// What servers and host said about themselves; absent where nobody asked them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerView>,
     /// The metrics by key.
     pub metrics: BTreeMap<Metric, MetricView>,
     /// The classes of a mix, by name; empty without a mix.
@@ -307,6 +311,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
             peak: trial.concurrency.map(|concurrency| concurrency.peak),
         },
         tokens: summary.tokens().view(),
+        server: None,
         metrics: metrics(summary, varies),
         classes: summary.classes().iter().map(|(name, class)| (name.to_string(), class_view(class, varies))).collect(),
         sessions: SessionsView::of(summary.by_turn()),

@@ -19,6 +19,8 @@ pub(super) fn read(whole: &Value) -> ForeignResult {
     let load = ForeignLoad {
         rate_per_s: number(measured, "rate"),
         concurrency: number(measured, "concurrency"),
+        // Without a rate, a phase may follow a schedule of its own, such as a series of rates.
+        unpaced: false,
         process: None,
         window_s: average("benchmark_duration"),
         completed: average("request_count"),

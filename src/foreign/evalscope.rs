@@ -36,6 +36,7 @@ fn load_of(summary: &Value, percentiles: &Value) -> ForeignLoad {
     ForeignLoad {
         rate_per_s: limit("Request Rate (req/s)"),
         concurrency: limit("Concurrency"),
+        unpaced: at("Request Rate (req/s)") == Some(-1.0),
         process: None,
         window_s: at("Test Duration (s)"),
         completed: at("Success Requests"),

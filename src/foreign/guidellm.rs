@@ -48,6 +48,7 @@ fn load_of(benchmark: &Value) -> ForeignLoad {
         rate_per_s: strategy("rate").or_else(|| mean("requests_per_second")).filter(|_| is_open),
         // A cap belongs to open loads, too; there it is a limit of the tool, not of the load.
         concurrency: if kind == "synchronous" { Some(1.0) } else { streams.filter(|_| !is_open) },
+        unpaced: kind == "throughput",
         process: is_open.then(|| if kind == "poisson" { "poisson" } else { "even" }.to_owned()),
         window_s: number(benchmark, "duration"),
         completed: requests("successful"),

@@ -74,6 +74,8 @@ pub(crate) struct ForeignLoad {
     pub rate_per_s: Option<f64>,
     /// The cap on requests in flight.
     pub concurrency: Option<f64>,
+    /// Whether the file says that requests were sent as fast as possible.
+    pub unpaced: bool,
     /// The law of the gaps, as the option process has it, where the tool says it.
     pub process: Option<String>,
     /// Length of the measured window in seconds.
@@ -121,7 +123,8 @@ impl ForeignLoad {
             (Some(per_s), Some(most)) => format!("{} with at most {most} in flight", crate::units::per_second(per_s)),
             (Some(per_s), None) => crate::units::per_second(per_s),
             (None, Some(most)) => format!("closed loop of {most}"),
-            (None, None) => "as fast as possible".to_owned(),
+            (None, None) if self.unpaced => "as fast as possible".to_owned(),
+            (None, None) => "a load that the file does not state".to_owned(),
         }
     }
 

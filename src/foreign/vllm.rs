@@ -42,6 +42,7 @@ fn load_of(row: &Map<String, Value>) -> ForeignLoad {
         // The text `inf` means that all requests are sent at once.
         rate_per_s: at("request_rate"),
         concurrency: at("max_concurrency"),
+        unpaced: row.get("request_rate").is_some_and(|rate| rate == "inf"),
         process: at("burstiness").filter(|shape| *shape > 0.0).map(process_of),
         window_s: at("duration"),
         completed,

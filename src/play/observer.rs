@@ -43,6 +43,33 @@ impl<F: FnMut(&Record)> Observer for F {
     }
 }
 
+/// An observer that may be absent.
+impl<Inner: Observer> Observer for Option<Inner> {
+    fn begins(&mut self, segment: &Segment, clock: RunClock) {
+        if let Some(inner) = self {
+            inner.begins(segment, clock);
+        }
+    }
+
+    fn settled(&mut self, record: &Record) {
+        if let Some(inner) = self {
+            inner.settled(record);
+        }
+    }
+
+    fn turned(&mut self, course: Course, now: Offset) {
+        if let Some(inner) = self {
+            inner.turned(course, now);
+        }
+    }
+
+    fn tick(&mut self, look: &Look<'_>) {
+        if let Some(inner) = self {
+            inner.tick(look);
+        }
+    }
+}
+
 /// Two observers, called one after the other.
 impl<One: Observer, Other: Observer> Observer for (One, Other) {
     fn begins(&mut self, segment: &Segment, clock: RunClock) {

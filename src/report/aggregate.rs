@@ -11,6 +11,7 @@ use crate::report::csv::trial_cells;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, shown};
 use crate::results::{BatchCell, CellState, Entry, Gathered, Report, Setting};
+use crate::telemetry::Quantity;
 use crate::units::{Rate, count, csv_field, plain, seconds};
 
 /// One row: a load of a result, a search, or a cell without a result.
@@ -35,12 +36,14 @@ pub(super) struct Figure {
 }
 
 /// The figures of a row.
-pub(super) const FIGURES: [Figure; 5] = [
+pub(super) const FIGURES: [Figure; 7] = [
     Figure { name: "ttft p99", unit: "s", of: |trial| p99(trial, Metric::Ttft), on_console: true },
     Figure { name: "tpot p99", unit: "s", of: |trial| p99(trial, Metric::Tpot), on_console: true },
     Figure { name: "out tok/s", unit: "", of: output_tokens_per_s, on_console: true },
     Figure { name: "good/s", unit: "", of: good_per_s, on_console: false },
     Figure { name: "attained", unit: "share", of: attained, on_console: true },
+    Figure { name: "KV used", unit: "share", of: kv_used, on_console: false },
+    Figure { name: "J/token", unit: "", of: joules_per_token, on_console: false },
 ];
 
 fn p99(trial: &TrialView, metric: Metric) -> Option<Known> {
@@ -58,6 +61,16 @@ fn good_per_s(trial: &TrialView) -> Option<Known> {
 
 fn attained(trial: &TrialView) -> Option<Known> {
     trial.slo.attainment.filter(|_| !trial.slo.objectives.is_empty()).map(Known::At)
+}
+
+/// The mean share of the KV cache in use, as the server says.
+fn kv_used(trial: &TrialView) -> Option<Known> {
+    trial.server.as_ref()?.levels.get(&Quantity::KvUse).map(|level| Known::At(level.mean))
+}
+
+/// The energy of an output token, as the server's GPUs say.
+fn joules_per_token(trial: &TrialView) -> Option<Known> {
+    trial.server.as_ref()?.joules_per_output_token.map(Known::At)
 }
 
 /// The load of a row, by which the columns of a heat map are told apart.
@@ -421,12 +434,18 @@ pub(crate) fn render_aggregate_csv(gathered: &Gathered) -> String {
         let cells: Vec<_> = cells.into_iter().map(csv_field).collect();
         text.extend([cells.join(","), "\r\n".to_owned()]);
     };
-    let mut text = String::new();
-    if let Some(first) = lines.first() {
-        push(&mut text, first.iter().map(|(name, _)| name.as_str()).collect());
+    // A column that some results lack, such as those of servers, is empty there.
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in lines.iter().flatten() {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
     }
+    let mut text = String::new();
+    push(&mut text, names.clone());
     for line in &lines {
-        push(&mut text, line.iter().map(|(_, value)| value.as_str()).collect());
+        let of = |name: &&str| line.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+        push(&mut text, names.iter().map(of).collect());
     }
     text
 }

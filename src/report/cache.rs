@@ -11,10 +11,12 @@ use crate::workload::{CacheShare, Prefixes};
 /// and the server took nothing from a cache.
 pub(super) fn cache_lines(trial: &TrialView) -> Vec<String> {
     let measured = trial.tokens.cache;
+    let scraped = trial.server.as_ref().and_then(|server| server.prefix_hit_share);
+    let said = scraped.map_or_else(String::new, |share| format!("; its metrics say {}", percent(share)));
     let all = match (&trial.load.cache, measured) {
-        (Some(share), measured) => Some(line("prefix cache", share, measured, trial.requests.completed)),
+        (Some(share), measured) => Some(line("prefix cache", share, measured, trial.requests.completed) + &said),
         (None, Some(measured)) if measured.share > 0.0 => {
-            Some(format!("prefix cache: server {} of input tokens", percent(measured.share)))
+            Some(format!("prefix cache: server {} of input tokens{said}", percent(measured.share)))
         }
         (None, _) => None,
     };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::figures::{ClassView, MetricView, Rates, StatsView, Throughput, TrialView};
 use crate::metrics::{Counts, Direction, Known, Metric, Unit, VerdictResult};
 use crate::report::numbers::machine;
+use crate::report::server::server_cells;
 use crate::report::shown::shown as without_escapes;
 use crate::results::Report;
 use crate::units::csv_field;
@@ -148,6 +149,9 @@ fn columns(report: Option<&Report>, row: Option<CsvRow<'_>>) -> Vec<(String, Str
         for (name, pick) in picks {
             cells.push((format!("{}_{name}{unit}", metric.key()), machine(stats.and_then(pick), of)));
         }
+    }
+    if report.is_some_and(|report| report.trials.iter().any(|trial| trial.server.is_some())) {
+        cells.extend(server_cells(row.and_then(CsvRow::whole).and_then(|trial| trial.server.as_ref())));
     }
     cells
 }

@@ -15,6 +15,7 @@ use crate::report::next::next_of;
 use crate::report::offered::offered_text;
 use crate::report::recovery::recovery_table;
 use crate::report::search::probe_table;
+use crate::report::server::server_table;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::{
     FLOW_NOTE, class_table, flow_table, heading, is_judged, judgement_table, ordered, token_table, told_of,
@@ -195,6 +196,10 @@ impl Page {
         }
         if let Some((grid, notes)) = turns_table(trial) {
             self.heading("Sessions");
+            self.table(&grid, &notes);
+        }
+        if let Some((grid, notes)) = server_table(trial) {
+            self.heading("What the server says");
             self.table(&grid, &notes);
         }
         if let Some((grid, notes)) = recovery_table(trial) {

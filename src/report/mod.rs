@@ -32,6 +32,7 @@ mod recovery;
 mod resent;
 mod search;
 mod sentences;
+mod server;
 mod shown;
 mod sweep;
 mod text;

@@ -176,6 +176,10 @@ fn cautions(sides: &[PlainSide], matched: &[Vec<&PlainLoad>]) -> Vec<Caution> {
             found.push(Caution::OtherTool { run: side.run.letter.clone(), tool });
         }
     }
+    let left = left_out(sides, matched);
+    if !left.is_empty() {
+        found.push(Caution::LeftOut { loads: left });
+    }
     let Some((first, others)) = sides.split_first() else { return found };
     for (place, side) in others.iter().enumerate() {
         let run = || side.run.letter.clone();
@@ -195,4 +199,16 @@ fn cautions(sides: &[PlainSide], matched: &[Vec<&PlainLoad>]) -> Vec<Caution> {
         }
     }
     found
+}
+
+/// The names of the loads that are in no row of `matched`, each name once.
+fn left_out(sides: &[PlainSide], matched: &[Vec<&PlainLoad>]) -> Vec<String> {
+    let mut left: Vec<String> = Vec::new();
+    for load in sides.iter().flat_map(|side| &side.loads) {
+        let is_compared = matched.iter().flatten().any(|other| std::ptr::eq(*other, load));
+        if !is_compared && !left.contains(&load.name) {
+            left.push(load.name.clone());
+        }
+    }
+    left
 }

@@ -23,6 +23,8 @@ pub(crate) const RESULT: &str = "result.json";
 const CONFIG: &str = "config.yaml";
 /// The records file.
 pub(crate) const RECORDS: &str = "records.jsonl";
+/// The file of what servers and host said during the load.
+pub(crate) const SERVER_METRICS: &str = "server_metrics.jsonl";
 /// The file of answer texts that a tokenizer has still to count.
 pub(crate) const SPOOL: &str = ".answers.spool";
 
@@ -76,7 +78,7 @@ pub(crate) enum Replace {
 /// Pages made of a result, by `report --to`.
 pub(crate) const PAGES: [&str; 3] = ["report.html", "report.md", "report.csv"];
 /// The files of a result.
-const OURS: [&str; 8] = [RESULT, CONFIG, RECORDS, FAILURES, SPOOL, PAGES[0], PAGES[1], PAGES[2]];
+const OURS: [&str; 9] = [RESULT, CONFIG, RECORDS, FAILURES, SERVER_METRICS, SPOOL, PAGES[0], PAGES[1], PAGES[2]];
 /// Temporary files that exist while another file is written.
 const PARTS: [&str; 4] = [".result.json.part", ".config.yaml.part", ".records.jsonl.part", ".tonnage-proof"];
 
@@ -193,6 +195,12 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder of load number `place`, which [`Folder::point`] has made; `None` if it has not.
+    pub(crate) fn existing_point(&self, place: usize) -> Option<Self> {
+        let folder = self.inner(point_folder(place));
+        folder.path.is_dir().then_some(folder)
+    }
+
     /// Removes the files of an earlier load from this folder. Refuses a link, which could lead elsewhere.
     fn clear_point(&self) -> Result<(), Error> {
         if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
@@ -201,7 +209,7 @@ impl Folder {
                 "is a link, or not a folder of a result; name another folder with the option out, or move it away",
             ));
         }
-        [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
+        [RECORDS, FAILURES, SERVER_METRICS].into_iter().try_for_each(|name| self.remove(name))
     }
 
     /// Removes the file `name`, if it exists.

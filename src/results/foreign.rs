@@ -21,7 +21,8 @@ const PERCENTILES: &str = "benchmark_percentile.json";
 const ARGUMENTS: &str = "benchmark_args.json";
 
 /// The result that another tool wrote to `path`: its file, or its folder. `None` for everything else: a result of
-/// tonnage, and what no reader knows. Errors where a file cannot be read, or lacks what its tool always writes.
+/// tonnage, and what no reader knows. Errors where a file cannot be read, or lacks what its tool always writes, and
+/// where a folder holds files of two tools.
 pub(crate) fn foreign(path: &Path) -> Result<Option<ForeignResult>, Error> {
     if path.join(RESULT).exists() {
         return Ok(None);
@@ -43,7 +44,10 @@ pub(crate) fn foreign(path: &Path) -> Result<Option<ForeignResult>, Error> {
         };
         match &mut found {
             Some(known) if known.tool == tool => known.add(result),
-            Some(_) => {}
+            Some(known) => {
+                let why = format!("holds files of {} and of {tool}; give one of the files", known.tool);
+                return Err(Error::input(path, why));
+            }
             None => found = Some(result),
         }
     }

@@ -103,6 +103,7 @@ impl Gathered {
                     trial.asked_histograms.clear();
                     trial.sampled.clear();
                     trial.blocks.clear();
+                    trial.server.iter_mut().for_each(|server| server.points.clear());
                 }
                 Some(report)
             }

@@ -27,6 +27,7 @@ mod refolding;
 mod request_table;
 mod resent;
 mod salvage;
+mod server_file;
 mod spec;
 mod stored;
 
@@ -51,4 +52,5 @@ pub(crate) use refolding::again;
 #[cfg(feature = "parquet")]
 pub(crate) use request_table::write_request_table;
 pub(crate) use resent::{Resent, ResentRequest};
+pub(crate) use server_file::{ServerFiled, ServerReadings};
 pub use spec::{RunSpec, Setting, Span};

@@ -194,6 +194,7 @@ pub(super) fn refold(
     // The saved residual comes from the live count. Copying it avoids the rounding of computing it again.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;
+    view.server.clone_from(&saved.server);
     compare(path, &view, saved, report.tool == tool(), said)?;
     Ok(Refolded::Same { trial: Box::new(trial), view: Box::new(view) })
 }

@@ -12,6 +12,7 @@ use crate::metrics::{
 use crate::play::Trial;
 use crate::results::folding::{fold, open, whole};
 use crate::results::model::Report;
+use crate::results::server_file::put_from_file;
 use crate::results::spec::{RunSpec, Setting, Span};
 use crate::schedule::{Extent, Pattern, Process, Profile, Timeline};
 use crate::seed::Seed;
@@ -52,6 +53,7 @@ pub(super) fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> 
         summary,
     };
     let mut view = trial.view();
+    put_from_file(path, &mut view);
     let fault = Fault::DidNotEnd { records: view.run_totals.planned };
     view.health.healthy = false;
     view.health.fault_kinds.push(fault);

@@ -185,6 +185,8 @@ options! {
     idle_timeout: Option<Setting<Span>>,
     /// Whether the server was asked to ignore the end-of-sequence token.
     ignore_eos: bool,
+    /// Whether the processors, the memory and the GPUs of this host were read during the load.
+    host_metrics: bool,
     /// The width and height of images.
     image_size: Option<Setting<ImageSize>>,
     /// The images in each request.
@@ -289,6 +291,8 @@ options! {
     seed: Option<Setting<u64>>,
     /// The number of the recording, if a trace file holds several.
     segment: Option<Setting<u32>>,
+    /// The pages of metrics that were read during the load; `auto`: those beside the targets.
+    server_metrics: Vec<Setting<String>>,
     /// The header that carries the id of a session.
     session_header: Option<Setting<String>>,
     /// The rate at which sessions begin.

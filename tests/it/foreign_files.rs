@@ -166,6 +166,30 @@ fn a_file_of_another_tool_is_compared_by_values_of_completed_requests_and_never_
 }
 
 #[test]
+fn loads_that_only_one_file_has_are_named_and_a_load_that_no_file_states_is_called_so() {
+    let folder = folder();
+    let place = folder.path();
+    let [four, eight] = [0, 1].map(|line| sglang().lines().nth(line).expect("a line").to_owned());
+    put(place, "two.jsonl", &sglang());
+    put(
+        place,
+        "other.jsonl",
+        &format!("{eight}\n{}\n", four.replace("\"max_concurrency\":4", "\"max_concurrency\":5")),
+    );
+    let page = text(&run(place, &["compare", "two.jsonl", "other.jsonl"]).stdout);
+    let left = "not compared, because not all runs have them: closed loop of 4, closed loop of 5";
+    assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(left), "{page}");
+    let mut series = aiperf();
+    series["input_config"]["phases"] = json!([{"name": "profiling"}]);
+    put(place, "a/profile_export_aiperf.json", &series.to_string());
+    let page = text(&run(place, &["report", "a"]).stdout);
+    assert!(page.contains("a load that the file does not state"), "{page}");
+    put(place, "v.json", &vllm(57.0).to_string().replace("\"request_rate\":10.0", "\"request_rate\":\"inf\""));
+    let page = text(&run(place, &["report", "v.json"]).stdout);
+    assert!(page.contains("as fast as possible"), "{page}");
+}
+
+#[test]
 fn a_file_of_nobody_and_a_broken_one_are_refused_with_what_is_read() {
     let folder = folder();
     let place = folder.path();
@@ -173,10 +197,13 @@ fn a_file_of_nobody_and_a_broken_one_are_refused_with_what_is_read() {
     put(place, "g.json", &json!({"metadata": {"guidellm_version": "0.8.1"}, "benchmarks": []}).to_string());
     put(place, "v.json", &vllm(57.0).to_string());
     put(place, "cut.jsonl", &sglang()[..700]);
+    put(place, "both/1.json", &vllm(57.0).to_string());
+    put(place, "both/2.jsonl", &sglang());
     for (words, said) in [
         (&["report", "n.json"][..], "is not a result of tonnage"),
         (&["report", "g.json"], "is a file of GuideLLM, but holds no load"),
         (&["report", "cut.jsonl"], "is not a result of tonnage"),
+        (&["report", "both"], "holds files of vllm bench serve and of sglang.bench_serving; give one of the files"),
         (&["compare", "v.json", "n.json"], "is not a result of tonnage"),
         (&["report", "v.json", "--to", "html"], "is not written for a file of vllm bench serve"),
     ] {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::cli::batch::cells::Cell;
 use crate::cli::batch::matrix::{CellVerb, Options, line_of};
-use crate::cli::config::{Parsed, Stop, parse, texts, unknown_key};
+use crate::cli::config::{Parsed, Stop, parse, unknown_key};
+use crate::cli::config_file::texts;
 use crate::cli::job::Job;
 use crate::cli::run::RunArguments;
 use crate::cli::search::{SearchArguments, budget_of};

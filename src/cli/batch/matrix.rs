@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::cli::config::read;
+use crate::cli::config_file::read;
 use crate::error::Error;
 use crate::report::closed_name;
 use crate::results::{Limit, read_text};

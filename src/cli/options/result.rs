@@ -43,6 +43,15 @@ pub(in crate::cli) struct OutputOptions {
     /// No progress and no tables; errors only
     #[arg(long)]
     pub(in crate::cli) quiet: bool,
+    /// Read the server's metrics once a second while the load runs (vLLM, SGLang, TGI, llama.cpp, Triton, DCGM):
+    /// running and waiting requests, KV cache, preemptions, prefix hits, GPU use, power, joules per output token.
+    /// Without a URL: /metrics of each target; several are separated by commas. A page that cannot be read is said, and
+    /// the load is sent all the same
+    #[arg(long, value_name = "URL", value_delimiter = ',', num_args = 0..=1, default_missing_value = "auto")]
+    pub(in crate::cli) server_metrics: Vec<String>,
+    /// Read processors, memory and GPUs (nvidia-smi) of this host once a second while the load runs
+    #[arg(long)]
+    pub(in crate::cli) host_metrics: bool,
     /// A name for this result
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) label: Option<String>,

@@ -62,9 +62,12 @@ pub(in crate::cli) struct ScheduleOptions {
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct ShardOptions {
     /// Send part I of N of the plan (every N-th request): each of N machines sends one part, and `tonnage report`
-    /// merges their folders
-    #[arg(long, value_name = "I/N")]
+    /// merges their folders. auto: the part that Kubernetes (Indexed Job), Slurm, Open MPI or PMI gives to this process
+    #[arg(long, value_name = "I/N|auto")]
     pub(in crate::cli) shard: Option<Shard>,
+    /// With --shard auto: how many shards there are, where the scheduler does not say it [default: TONNAGE_SHARDS]
+    #[arg(long, value_name = "N", requires = "shard")]
+    pub(in crate::cli) shards: Option<u32>,
     /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
     #[arg(long, value_name = "RFC3339", value_parser = parse_start)]
     pub(in crate::cli) start_at: Option<Timestamp>,

@@ -18,6 +18,7 @@ use crate::report::next::next_of;
 use crate::report::numbers::UNKNOWN;
 use crate::report::recovery::recovery_table;
 use crate::report::search::search_text;
+use crate::report::server::server_table;
 use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
@@ -159,6 +160,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let cache: String =
         cache_lines(trial).iter().map(|line| ink.paint(Tone::Faint, &wrapped(line, WIDTH, 2)) + "\n").collect();
     parts.push(tokens_text(report, trial, ink) + &cache);
+    parts.push(noted_text(server_table(trial), ink));
     parts.push(noted_text(recovery_table(trial), ink));
     parts.push(slo_text(trial, ink));
     parts.push(verdict_text(report, trial, ink));

@@ -81,7 +81,6 @@ fn summary(report: &Report, trial: &TrialView) -> Ordered {
     let requests = &trial.requests;
     let streamed = is_streamed(report);
     let mut keys = Ordered::default();
-    let known = |value: Option<f64>| json!(value.map(rounded));
     keys.put("Test Duration (s)", json!(rounded(completed.window_s)));
     keys.put("Concurrency", json!(trial.load.concurrency.map_or(-1, i64::from)));
     keys.put("Request Rate (req/s)", or_unlimited(completed.rate_per_s()));
@@ -90,19 +89,26 @@ fn summary(report: &Report, trial: &TrialView) -> Ordered {
     keys.put("Failed Requests", json!(requests.planned - requests.completed));
     keys.put("Stream Requests", json!(if streamed { requests.planned } else { 0 }));
     keys.put("Non-Stream Requests", json!(if streamed { 0 } else { requests.planned }));
-    keys.put("Req Throughput (req/s)", known(completed.per_s(requests.completed)));
-    keys.put("Avg Latency (s)", known(completed.mean(Metric::E2e, 1.0)));
-    keys.put("Avg Input Tokens", known(completed.mean(Metric::InputTokens, 1.0)));
-    keys.put("Output Throughput (tok/s)", known(completed.per_s(output)));
-    keys.put("Total Throughput (tok/s)", known(completed.per_s(input + output)));
-    keys.put("Input Throughput (tok/s)", known(completed.per_s(input)));
+    put_known(&mut keys, "Req Throughput (req/s)", completed.per_s(requests.completed));
+    put_known(&mut keys, "Avg Latency (s)", completed.mean(Metric::E2e, 1.0));
+    put_known(&mut keys, "Avg Input Tokens", completed.mean(Metric::InputTokens, 1.0));
+    put_known(&mut keys, "Output Throughput (tok/s)", completed.per_s(output));
+    put_known(&mut keys, "Total Throughput (tok/s)", completed.per_s(input + output));
+    put_known(&mut keys, "Input Throughput (tok/s)", completed.per_s(input));
     for (name, metric) in
         [("Avg TTFT (ms)", Metric::Ttft), ("Avg TPOT (ms)", Metric::Tpot), ("Avg ITL (ms)", Metric::Itl)]
     {
-        keys.put(name, known(completed.mean(metric, 1e3)));
+        put_known(&mut keys, name, completed.mean(metric, 1e3));
     }
-    keys.put("Avg Output Tokens", known(completed.mean(Metric::OutputTokens, 1.0)));
+    put_known(&mut keys, "Avg Output Tokens", completed.mean(Metric::OutputTokens, 1.0));
     keys
+}
+
+/// Puts a figure that is known. evalscope refuses a null, and takes 0 for a key that is not there.
+fn put_known(keys: &mut Ordered, name: &'static str, value: Option<f64>) {
+    if let Some(value) = value {
+        keys.put(name, json!(rounded(value)));
+    }
 }
 
 fn percentiles(trial: &TrialView) -> Vec<Ordered> {

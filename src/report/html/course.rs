@@ -3,8 +3,10 @@
 use crate::figures::TrialView;
 use crate::metrics::{BlockPoint, Known, Metric, Objective, SamplePoint};
 use crate::report::chart::{Axis, Chart, Form, Kind, Point};
+use crate::report::numbers::percent;
 use crate::report::text::{Said, Text};
 use crate::report::words::charts as words;
+use crate::telemetry::Quantity;
 use crate::units::{plain, seconds};
 
 /// The most points of a series over time; neighbours are merged.
@@ -104,6 +106,40 @@ pub(super) fn lag_over_time(trial: &TrialView) -> Chart {
         .series(words::LAG_MAX, Form::Line, line(&samples, |sample| sample.send_lag_max_s))
         .level(words::LAG_LIMIT, trial.health.send_lag_limit_s);
     with_warmup(chart, trial)
+}
+
+/// What servers and host said over time: requests in the server, then shares.
+pub(super) fn server_over_time(trial: &TrialView) -> Vec<Chart> {
+    let points = trial.server.as_ref().map(|server| server.points.as_slice()).unwrap_or_default();
+    let series = |chart: Chart, names: &[(Said, Quantity)]| {
+        names.iter().fold(chart, |chart, (name, quantity)| {
+            let line = points
+                .iter()
+                .map(|point| Point::at(point.at_s.max(0.0), point.values.get(quantity).copied()))
+                .collect();
+            let is_known = points.iter().any(|point| point.values.contains_key(quantity));
+            if is_known { chart.series(*name, Form::Line, line) } else { chart }
+        })
+    };
+    let requests = series(
+        Chart::new(words::SERVER_TITLE, words::SERVER_TOLD, time(), plain_axis(words::SERVER_AXIS)),
+        &[(words::RUNNING, Quantity::Running), (words::QUEUED, Quantity::Waiting)],
+    );
+    let shares = series(
+        Chart::new(words::SHARES_TITLE, words::SHARES_TOLD, time(), share_axis()),
+        &[(words::KV_USE, Quantity::KvUse), (words::GPU_USE, Quantity::GpuUse), (words::HOST_CPU, Quantity::HostCpu)],
+    );
+    let power = series(
+        Chart::new(words::POWER_TITLE, words::POWER_TOLD, time(), plain_axis(words::POWER_AXIS)),
+        &[(words::POWER, Quantity::PowerW)],
+    );
+    let charts = [requests, shares, power].into_iter().filter(|chart| !chart.is_empty());
+    charts.map(|chart| with_warmup(chart, trial)).collect()
+}
+
+/// A linear axis of shares.
+fn share_axis() -> Axis {
+    Axis { name: words::SHARE_AXIS.into(), kind: Kind::Linear, show: percent }
 }
 
 /// `samples` in at most [`MOST_POINTS`] slots.

@@ -27,12 +27,13 @@ const MOST_CELLS: usize = 600;
 const MOST_ROWS: usize = 200;
 
 /// The figures of the heat maps: name of the map, place in [`FIGURES`], and scale of its colours.
-const MAPS: [(Said, &str, Kind); 5] = [
+const MAPS: [(Said, &str, Kind); 6] = [
     (words::HEAT_TTFT, "ttft p99", Kind::Log),
     (words::HEAT_TPOT, "tpot p99", Kind::Log),
     (words::HEAT_TOKENS, "out tok/s", Kind::Linear),
     (words::HEAT_GOODPUT, "good/s", Kind::Linear),
     (words::HEAT_ATTAINED, "attained", Kind::Linear),
+    (words::HEAT_JOULES, "J/token", Kind::Log),
 ];
 
 /// The index page of `gathered`, whose folder is called `name`.

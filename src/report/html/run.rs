@@ -8,13 +8,14 @@ use crate::report::cache::cache_lines;
 use crate::report::console::{latency_table, requests_table, slo_table, throughput_table, turns_table};
 use crate::report::failures::{advice, said};
 use crate::report::html::classes;
-use crate::report::html::course::{lag_over_time, over_time};
+use crate::report::html::course::{lag_over_time, over_time, server_over_time};
 use crate::report::html::distributions::{histograms, lags, lengths, one_by_one, percentiles};
 use crate::report::html::parts::{Page, Tile};
 use crate::report::load_line::load_line;
 use crate::report::numbers::{interval, percent, rate, shown};
 use crate::report::offered::offered_text;
 use crate::report::recovery::recovery_table;
+use crate::report::server::server_table;
 use crate::report::text::Text;
 use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, reasons_of};
@@ -66,6 +67,12 @@ pub(super) fn content(page: &Page, report: &Report, trial: &TrialView) -> Markup
             }))
         }
         @if !charts.is_empty() { (page.section(words::OVER_TIME, &page.figures(&charts))) }
+        @if let Some(server) = server_table(trial) {
+            (page.section(words::SERVER, &html! {
+                (page.noted(Some(server), words::T_SERVER))
+                (page.figures(&server_over_time(trial)))
+            }))
+        }
         @let lanes = one_by_one(trial);
         @if !lanes.requests.is_empty() { (page.section(words::ONE_BY_ONE, &page.lanes(&lanes))) }
         @if counts.failed + counts.timed_out + counts.shed > 0 || !trial.failures.is_empty() {

@@ -7,6 +7,9 @@ words! {
     RATE_AXIS: "requests per second", "每秒请求数";
     IN_FLIGHT_AXIS: "requests in flight", "在途请求数";
     TOKENS_PER_S: "tokens per second", "每秒 Token 数";
+    SERVER_AXIS: "requests in the server", "服务器内的请求数";
+    SHARE_AXIS: "share in use", "使用占比";
+    POWER_AXIS: "watts", "瓦";
     LATENCY_AXIS: "latency", "延迟";
     LAG_AXIS: "lag", "滞后";
     TIME_AXIS: "time", "时间";
@@ -58,6 +61,12 @@ words! {
     CAME: "came", "实际";
     SEND_LAG: "send lag", "发送滞后";
     WAKE_LAG: "wake lag", "唤醒滞后";
+    RUNNING: "running", "运行中";
+    QUEUED: "waiting", "等待中";
+    KV_USE: "KV cache", "KV 缓存";
+    GPU_USE: "GPUs", "GPU 占用";
+    HOST_CPU: "processors of this host", "本机处理器";
+    POWER: "power of all GPUs", "全部 GPU 的功率";
     LAG_MEAN: "mean", "平均";
     LAG_MAX: "largest", "最大";
     GOOD: "good", "达标";
@@ -87,6 +96,13 @@ words! {
     FLIGHT_TITLE: "Requests in flight over time", "在途请求数随时间的变化";
     FLIGHT_TOLD: "Sent and not yet ended. A number that keeps rising means that the service does not keep up.",
         "已发送但尚未结束的请求。数量持续上升说明服务跟不上。";
+    SERVER_TITLE: "Requests in the server over time", "服务器内请求数随时间的变化";
+    SERVER_TOLD: "As the server's metrics say. Requests that wait keep waiting for a place in the batches.",
+        "来自服务器的指标。等待中的请求尚未进入批次。";
+    SHARES_TITLE: "Use of caches and processors over time", "缓存与处理器占用随时间的变化";
+    SHARES_TOLD: "As the metrics of the servers, and this host, say.", "来自服务器与本机的指标。";
+    POWER_TITLE: "Power over time", "功率随时间的变化";
+    POWER_TOLD: "All GPUs together, as their metrics say.", "全部 GPU 合计，来自其指标。";
     TTFT_TIME: "Time to first token over time", "首 Token 时间（TTFT）随时间的变化";
     E2E_TIME: "End-to-end latency over time", "端到端延迟随时间的变化";
     BLOCKS_TOLD: "Median and 99th percentile of the requests planned in each part of the window. In a part with few \

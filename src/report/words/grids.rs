@@ -37,7 +37,9 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("demand over", "需求窗口"), said("highest rate", "最高速率"), said("times the mean", "与均值之比"),
     said("lengths", "长度"), said("ttft p99", "首 Token 时间 p99"), said("tpot p99", "每 Token 时间 p99"),
     said("started", "开始时间"), said("model", "模型"), said("matrix", "矩阵文件"), said("cells", "单元"),
-    said("with a result", "有结果"), said("took", "用时"),
+    said("KV used", "KV 占用"), said("J/token", "J/Token"), said("with a result", "有结果"), said("took", "用时"),
+    said("said by the server", "服务器指标"), said("mean", "平均值"), said("largest", "最大值"),
+    said("in the window", "窗口内"),
     said("what happened", "发生了什么"), said("what to do", "建议"),
 ];
 
@@ -55,6 +57,14 @@ pub(in crate::report) const CELLS: &[Said] = &[
     said("cost", "成本"), said("done", "完成"), said("not run", "未运行"), said("cut off", "被中断"),
     said("killed", "被终止"), said("exit {}", "退出码 {}"),
     said("{} in flight", "{} 个在途"), said("search", "搜索"),
+    said("running requests", "运行中的请求"), said("waiting requests", "等待中的请求"),
+    said("KV cache used", "KV 缓存占用"), said("preemptions", "抢占次数"),
+    said("tokens looked up in the prefix cache", "前缀缓存查询的 Token"),
+    said("tokens found in the prefix cache", "前缀缓存命中的 Token"), said("input tokens", "输入 Token"),
+    said("output tokens", "输出 Token"), said("GPUs busy", "GPU 占用"), said("GPU memory, GiB", "GPU 显存（GiB）"),
+    said("power, W", "功率（W）"), said("energy, J", "能耗（J）"), said("processors of this host busy", "本机处理器占用"),
+    said("memory of this host, GiB", "本机内存（GiB）"), said("share found in the prefix cache", "前缀缓存命中率"),
+    said("J per output token", "每输出 Token 能耗（J）"),
 ];
 
 /// The heading `text` of a column in `lang`.

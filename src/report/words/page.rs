@@ -17,6 +17,7 @@ words! {
     HEAT_TOKENS: "Output tokens per second", "每秒输出 Token 数";
     HEAT_GOODPUT: "Goodput", "有效吞吐量";
     HEAT_ATTAINED: "Share of good requests", "达标率";
+    HEAT_JOULES: "Joules per output token", "每输出 Token 能耗（J）";
     FLEET_FOR: "Fleet for {}", "{} 所需的集群";
     LABEL: "label: {}", "标签：{}";
     SIMULATED: "SIMULATED: these figures describe a simulated server, not a real machine.",
@@ -49,6 +50,7 @@ words! {
     LOAD: "Load", "负载";
     LENGTHS: "Lengths", "长度";
     OVER_TIME: "Over time", "随时间的变化";
+    SERVER: "What the server says", "服务器指标";
     ONE_BY_ONE: "Requests one by one", "每请求详情";
     FAILURES: "Failures", "失败";
     ON_TIME: "Was the load generator on time?", "负载发生器是否准时？";
@@ -84,6 +86,7 @@ words! {
     T_LATENCY: "latency", "延迟";
     T_CLASSES: "classes", "类别";
     T_SESSIONS: "sessions", "会话";
+    T_SERVER: "what the server says", "服务器指标";
     T_RECOVERY: "recovery after steps of the rate", "速率阶跃后的恢复";
     T_REQUESTS: "requests", "请求";
     T_THROUGHPUT: "throughput", "吞吐量";
