@@ -37,7 +37,7 @@ pub(in crate::report) const HEADINGS: &[Said] = &[
     said("demand over", "需求窗口"), said("highest rate", "最高速率"), said("times the mean", "与均值之比"),
     said("lengths", "长度"), said("ttft p99", "首 Token 时间 p99"), said("tpot p99", "每 Token 时间 p99"),
     said("started", "开始时间"), said("model", "模型"), said("matrix", "矩阵文件"), said("cells", "单元"),
-    said("KV used", "KV 占用"), said("J/token", "J/Token"), said("with a result", "有结果"), said("took", "用时"),
+    said("KV used", "KV 占用"), said("J/token", "能耗 J/Token"), said("with a result", "有结果"), said("took", "用时"),
     said("said by the server", "服务器指标"), said("mean", "平均值"), said("largest", "最大值"),
     said("in the window", "窗口内"),
     said("what happened", "发生了什么"), said("what to do", "建议"),
