@@ -42,6 +42,13 @@ pub fn until_wall(wall: SystemTime) -> Option<Duration> {
     wall.duration_since(SystemTime::now()).ok()
 }
 
+/// The time of the system's clock, which may be set at any moment: for what other machines are told.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+pub(crate) fn wall_now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The run's clock: it counts from an origin. It uses Tokio's clock, so that a test can pause it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunClock {

@@ -105,6 +105,8 @@ pub mod sim;
 
 #[doc(hidden)]
 pub mod calibrate;
+#[doc(hidden)]
+pub mod meeting;
 mod scrape;
 pub mod search;
 pub mod service;

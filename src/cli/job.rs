@@ -21,6 +21,7 @@ use crate::cli::endpoints::Endpoints;
 use crate::cli::judgement::objectives_of;
 use crate::cli::key_command::{keep_renewing, printed_by};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
+use crate::cli::meet::Meet;
 use crate::cli::mix::{objectives_of_mix, refuse_beside_streams, refuse_cancellations, refuse_unknown_classes};
 use crate::cli::options::{LoadArguments, RecordsDetail, TargetOptions, WireOptions, WorkloadOptions};
 use crate::cli::prefixes::{notes_of_prefixes, refuse_batches, shared_in_load};
@@ -74,6 +75,8 @@ pub(super) struct Job {
     pub(super) max_in_flight: Option<u64>,
     /// The origin of the load on the system's clock; `None` means at once.
     pub(super) start_at: Option<Timestamp>,
+    /// Where the shards of the plan meet.
+    pub(super) meet: Option<Meet>,
     pub(super) workers: usize,
     pub(super) out: Option<PathBuf>,
     /// What to do with an earlier result in `out`.
@@ -244,6 +247,7 @@ impl Job {
             timeout: positive("--timeout", target.timeout)?,
             drain: play.drain,
             max_in_flight: play.max_in_flight,
+            meet: Meet::of(&shard)?,
             start_at: shard.start_at,
             workers,
             watching: Watching::of(&output)?,

@@ -10,6 +10,7 @@ use crate::cli::options::{LanguageOption, TEMPLATE};
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
 use crate::foreign::ForeignResult;
+use crate::meeting::{is_meeting_place, results_in};
 use crate::report::{
     render, render_csv, render_csv_zh, render_evalscope, render_foreign, render_guidellm_text, render_html_in,
     render_lework, render_lework_line, render_llm_d, render_markdown, render_sglang, render_vllm, render_vllm_text,
@@ -17,7 +18,7 @@ use crate::report::{
 };
 #[cfg(feature = "parquet")]
 use crate::results::write_request_table;
-use crate::results::{Lines, PAGES, Report, again, foreign, json_of, json_text, merge, write_page};
+use crate::results::{Lines, Missing, PAGES, Report, again, foreign, json_of, json_text, merge, write_page};
 #[cfg(feature = "parquet")]
 use crate::units::count;
 
@@ -37,7 +38,8 @@ use crate::units::count;
 pub(super) struct ReportArguments {
     /// A result folder, or its result.json. Records in the folder are evaluated again; without records the saved
     /// figures are shown. Several results must be all shards of one plan, with their records: they are merged into one
-    /// result. Or a result of vLLM, SGLang, GuideLLM (benchmarks.json), AIPerf (its JSON), or a folder of evalscope
+    /// result; a folder at which shards met (--meet) stands for all of them. Or a result of vLLM, SGLang, GuideLLM
+    /// (benchmarks.json), AIPerf (its JSON), or a folder of evalscope
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
@@ -51,6 +53,9 @@ pub(super) struct ReportArguments {
     /// bench serve`), guidellm-text (the tables of `GuideLLM`), lework-line
     #[arg(long, value_name = "FORM,…", value_delimiter = ',', default_value = "console")]
     pub(super) to: Vec<Form>,
+    /// Merge the shards that are there, and name those that are missing; rates are those of what was sent
+    #[arg(long)]
+    pub(super) partial: bool,
     /// The folder of the pages, instead of the folder of the result
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -96,9 +101,18 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
         return report_foreign(arguments, path, &found);
     }
     let said = Lines::default();
+    let missing = if arguments.partial { Missing::LeftOut } else { Missing::Refused };
     let report = match arguments.results.as_slice() {
+        [path] if is_meeting_place(path) => {
+            let left: Vec<PathBuf> = results_in(path).into_values().collect();
+            if left.is_empty() {
+                let why = "is a meeting place at which no shard has left a result; wait for the shards to end";
+                return Err(Error::input(path, why));
+            }
+            merge(&left, missing, &said)
+        }
         [path] => again(path, &said),
-        paths => merge(paths, &said),
+        paths => merge(paths, missing, &said),
     };
     say_all(&said);
     let mut report = report?;

@@ -20,6 +20,7 @@ use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::{say, say_all};
+use crate::cli::together::{Came, come, leave};
 use crate::cli::tokenizer::prepare;
 use crate::clock::RunClock;
 use crate::engine::Interrupter;
@@ -105,6 +106,16 @@ async fn play(
         }
         return Ok(Exit::Interrupted.into());
     }
+    let meeting = match come(&mut job, &mut signals).await {
+        Ok(Came::Alone) => None,
+        Ok(Came::Together(meeting)) => Some(meeting),
+        other => {
+            if let Some(folder) = claimed {
+                folder.abandon();
+            }
+            return other.map(|_| Exit::Interrupted.into());
+        }
+    };
     announce(&mut job, &found);
     let waited = wait(job.start_at, job.json || job.quiet, &mut signals).await;
     if !matches!(waited, Ok(ControlFlow::Continue(()))) {
@@ -126,7 +137,21 @@ async fn play(
     let mut view = job.spec.completed(played.trial.view());
     played.server.put_into(&mut view);
     report.trials.push(view);
-    deliver(&job, &mut report, &folder, ending)
+    let Some(meeting) = meeting else { return deliver(&job, &mut report, &folder, ending) };
+    report.clock = Some(meeting.clock());
+    // What people look at is the merged result.
+    let (json, quiet) = (std::mem::take(&mut job.json), std::mem::replace(&mut job.quiet, true));
+    let mut own = Exit::Done;
+    let delivered = deliver(&job, &mut report, &folder, |report| {
+        own = Exit::of_report(report);
+        own.into()
+    });
+    delivered?;
+    if folder.losses().any() {
+        own = Exit::Output;
+    }
+    job.json = json;
+    leave(&mut job, &meeting, &folder, own, quiet).await
 }
 
 /// The outcome of a load.

@@ -127,6 +127,8 @@ const TABLE: &[OptionRow] = &[
     )]),
     row("max-input").of_a_trace(),
     row("max-rate").rivals(&["rates", "concurrency"]),
+    row("meet").not_kept(),
+    row("meet-timeout").not_kept(),
     row("mix").rivals(&["dataset", "slo"]).refused(&[(Replay, "drop it; the trace brings the requests")]),
     row("no-certificate").resumable(),
     row("no-preflight").resumable(),

@@ -461,7 +461,7 @@ fn a_miss_has_the_remedy_that_helps_against_it() {
 fn shards_that_began_apart_made_no_one_load() {
     let of = |origins_apart_s| {
         let mut trial = trial(folded(frame(0.0, 2.0), "p50 ttft<=10s", &[]));
-        trial.load.merged = Some(Merged { shards: 2, origins_apart_s });
+        trial.load.merged = Some(Merged { shards: 2, missing: 0, origins_apart_s });
         trial.judge().health
     };
     // The limit is 5 % of 10 s: 0.5 s.

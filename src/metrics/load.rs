@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Pattern, Process, RateStep, Timeline};
-use crate::units::{Shard, Window};
+use crate::units::{Shard, Window, is_unsaid};
 use crate::workload::{CacheShare, Closed, Load, Mix, Plan, Provenance, TurnMoments, Turns, infinite_caches};
 
 /// The kind of a load.
@@ -82,8 +82,11 @@ pub struct LoadFacts {
 /// How a trial was merged from all shards of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Merged {
-    /// How many shards.
+    /// How many shards the plan has.
     pub shards: u32,
+    /// How many of them are missing; then the rate is that of the others.
+    #[serde(default, skip_serializing_if = "is_unsaid")]
+    pub missing: u32,
     /// Seconds between the earliest and the latest origin of the shards, each by the clock of its own machine; 0 where
     /// all shards were given one instant to start at.
     pub origins_apart_s: f64,

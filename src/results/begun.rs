@@ -37,6 +37,7 @@ impl Report {
             notes: Vec::new(),
             preflight: service.preflight.clone(),
             preparation: service.preparation.clone(),
+            clock: None,
             data_digest: None,
             trials: Vec::new(),
             sweep: None,

@@ -10,7 +10,7 @@ use crate::results::model::{Host, Tool};
 pub(crate) fn host(workers: usize, over_tcp: bool) -> Host {
     let system = rustix::system::uname();
     Host {
-        name: system.nodename().to_string_lossy().into_owned(),
+        name: host_name(),
         system: format!(
             "{} {} {}",
             system.sysname().to_string_lossy(),
@@ -21,6 +21,11 @@ pub(crate) fn host(workers: usize, over_tcp: bool) -> Host {
         workers,
         receive_clock: Some(if over_tcp { receive_clock() } else { ReceiveClock::UserSpace }),
     }
+}
+
+/// The name of this machine.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The description of this build. The commit is known if the variable `TONNAGE_GIT` was set at build time.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::client::Http2;
@@ -37,14 +37,31 @@ pub(crate) fn note_of(shard: Shard) -> String {
     )
 }
 
-/// The merged result of `paths`. They must hold every shard of one plan exactly once.
-pub(crate) fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
+/// What becomes of a merge without all shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is refused.
+    Refused,
+    /// What was sent is merged: a load of a smaller rate.
+    LeftOut,
+}
+
+/// The merged result of `paths`. They must hold every shard of one plan exactly once, or at most once where shards may
+/// be `missing`.
+pub(crate) fn merge(paths: &[PathBuf], missing: Missing, said: &Lines) -> Result<Report, Error> {
     let mut parts: Vec<Part> = paths.iter().map(|path| part(path, said)).collect::<Result<_, _>>()?;
     parts.sort_by_key(|part| part.shard.number());
     let (first, others) =
         parts.split_first().ok_or_else(|| Error::usage("report", "no result was given", "give a result folder"))?;
     others.iter().try_for_each(|other| refuse_unlike(first, other))?;
-    refuse_gaps(&parts)?;
+    let absent = gaps(&parts)?;
+    if !absent.is_empty() && missing == Missing::Refused {
+        return Err(Error::usage(
+            "report",
+            format!("shard {} was not given", absent.join(", ")),
+            "give the folders of all shards of the plan, or the option partial for what was sent",
+        ));
+    }
     let mut origins = parts.iter().map(origin).collect::<Result<Vec<_>, _>>()?;
     origins.sort_unstable();
     let apart =
@@ -57,9 +74,19 @@ pub(crate) fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
         integral_s = integral_s.zip(other.trial.concurrency).map(|(sum, held)| sum + held.integral_s);
     }
     trial.load.shard = None;
-    trial.load.merged = Some(Merged { shards: first.shard.of(), origins_apart_s: apart });
+    let (of, present) = (first.shard.of(), parts.len() as u32);
+    trial.load.merged = Some(Merged { shards: of, missing: of - present, origins_apart_s: apart });
+    if present < of {
+        trial.load.rate_per_s = trial.load.rate_per_s.map(|per_s| per_s * f64::from(present) / f64::from(of));
+    }
     trial.concurrency = integral_s.map(|integral_s| Concurrency { peak: flights.peak(), integral_s });
-    Ok(whole(&parts, &first.report, &trial))
+    let mut report = whole(&parts, &first.report, &trial);
+    if !absent.is_empty() {
+        let which = absent.join(", ");
+        let note = format!("PARTIAL: shard {which} is missing; every rate is that of what the others sent");
+        report.notes.insert(0, note);
+    }
+    Ok(report)
 }
 
 /// The report of the whole load. The name and the command line of the machine are those of the first shard.
@@ -75,8 +102,20 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
     report.notes.retain(everywhere);
     for part in parts {
         let Part { report: theirs, shard, trial, .. } = part;
+        let clock = theirs.clock.map_or_else(String::new, |clock| {
+            let ntp = match clock.kept_by_ntp {
+                Some(true) => ", kept by NTP",
+                Some(false) => ", not kept by NTP",
+                None => "",
+            };
+            format!(
+                "; its clock is {:+.1} ms from that of the meeting place (± {:.1} ms{ntp})",
+                -1e3 * clock.offset_s,
+                1e3 * clock.uncertainty_s
+            )
+        });
         report.notes.push(format!(
-            "shard {shard}: {} requests from {} ({} workers), begun {}",
+            "shard {shard}: {} requests from {} ({} workers), begun {}{clock}",
             count(trial.summary.totals().planned),
             theirs.host.name,
             theirs.host.workers,
@@ -210,32 +249,25 @@ fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a duplicate shard and a missing shard. `parts` are in the order of their numbers.
-fn refuse_gaps(parts: &[Part]) -> Result<(), Error> {
+/// The missing shards. Refuses a duplicate. `parts` are in the order of their numbers.
+fn gaps(parts: &[Part]) -> Result<Vec<String>, Error> {
     if let Some([one, two]) = parts.windows(2).find(|pair| pair[0].shard == pair[1].shard) {
         let why = format!("is shard {}, as is {}; give each shard only once", two.shard, one.path.display());
         return Err(Error::input(&two.path, why));
     }
     let of = parts.first().map_or(0, |part| part.shard.of());
-    let missing: Vec<String> = (1..=of)
-        .filter(|number| parts.iter().all(|part| part.shard.number() != *number))
-        .map(|number| format!("{number}/{of}"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Error::usage(
-        "report",
-        format!("shard {} was not given", missing.join(", ")),
-        "give the folders of all shards of the plan",
-    ))
+    let is_missing = |number: &u32| parts.iter().all(|part| part.shard.number() != *number);
+    Ok((1..=of).filter(is_missing).map(|number| format!("{number}/{of}")).collect())
 }
 
+/// When the load of a shard began, by the clock of the meeting place where there was one.
 fn origin(part: &Part) -> Result<Timestamp, Error> {
     let started = &part.report.started;
-    started.parse().map_err(|_| {
-        Error::input(&part.path, format!("`{started}` is not a valid start time; restore its result.json"))
-    })
+    let refuse = || Error::input(&part.path, format!("`{started}` is not a valid start time; restore its result.json"));
+    let own: Timestamp = started.parse().map_err(|_| refuse())?;
+    let offset_s = part.report.clock.map_or(0.0, |clock| clock.sure_offset_s());
+    let offset = SignedDuration::try_from_secs_f64(offset_s).map_err(|_| refuse())?;
+    own.checked_add(offset).map_err(|_| refuse())
 }
 
 /// The intervals in which requests were in flight.

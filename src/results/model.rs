@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{Http2, ReceiveClock};
 use crate::figures::TrialView;
+use crate::meeting::SharedClock;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
 use crate::search::maximum::SearchFindings;
@@ -55,6 +56,9 @@ pub struct Report {
     /// What was done to the prefix caches of the service before the load; absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
+    /// The clock of this machine against that of the meeting place; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<SharedClock>,
     /// The hash of everything that the rows of the data set say; absent without a data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_digest: Option<String>,

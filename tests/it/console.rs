@@ -93,6 +93,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         token_estimate: "words-v1".to_owned(),
         preflight: None,
         preparation: None,
+        clock: None,
         data_digest: None,
         notes: vec!["quota 500/min: 12 requests were taken out of the plan beforehand; none was shifted".to_owned()],
         trials: vec![trial.view()],

@@ -29,6 +29,7 @@ mod foreign_files;
 mod hostile;
 mod keeping;
 mod known_truth;
+mod meeting_cli;
 mod mix;
 mod mix_endpoints;
 mod open_loop;

@@ -198,6 +198,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         token_estimate: "words-v1".to_owned(),
         preflight: None,
         preparation: None,
+        clock: None,
         data_digest: None,
         notes: Vec::new(),
         trials,

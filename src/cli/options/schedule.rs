@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -68,6 +69,13 @@ pub(in crate::cli) struct ShardOptions {
     /// With --shard auto: how many shards there are, where the scheduler does not say it [default: TONNAGE_SHARDS]
     #[arg(long, value_name = "N", requires = "shard")]
     pub(in crate::cli) shards: Option<u32>,
+    /// Folder that all shards see (NFS, Lustre, a shared volume): there they wait for each other, refuse what does not
+    /// fit, agree on a start and leave their results; the first shard merges them, and its exit code is the verdict
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) meet: Option<PathBuf>,
+    /// How long a shard waits at --meet for the others
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub(in crate::cli) meet_timeout: Duration,
     /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
     #[arg(long, value_name = "RFC3339", value_parser = parse_start)]
     pub(in crate::cli) start_at: Option<Timestamp>,

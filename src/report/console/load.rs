@@ -24,11 +24,12 @@ pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String 
         text.push_str("Give the folders of all shards to `tonnage report` for the whole load.\n");
     }
     if let Some(merged) = load.merged {
-        text.extend([
-            "*merged* from all ",
-            &count(u64::from(merged.shards)),
-            " shards: every figure is of the whole load.\n",
-        ]);
+        let (all, there) = (u64::from(merged.shards), u64::from(merged.shards - merged.missing));
+        text.push_str(&if merged.missing == 0 {
+            format!("*merged* from all {} shards: every figure is of the whole load.\n", count(all))
+        } else {
+            format!("*merged* from {} of {} shards: PARTIAL, the rate is what they sent.\n", count(there), count(all))
+        });
     }
     if let Some(origins) = trial.origins {
         text.push_str(&mixed_text(trial, origins));

@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["play"],
     &["figures", "foreign"],
     &["engine", "sim"],
-    &["search", "calibrate", "sizing", "scrape", "service"],
+    &["search", "calibrate", "meeting", "sizing", "scrape", "service"],
     &["results"],
     &["report"],
     &["run"],

@@ -127,6 +127,7 @@ impl Virtual {
             notes: Vec::new(),
             preflight: None,
             preparation: None,
+            clock: None,
             data_digest: None,
             trials: vec![trial.view()],
             sweep: None,
