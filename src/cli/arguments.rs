@@ -2,6 +2,8 @@
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
+use crate::cli::aggregate::AggregateArguments;
+use crate::cli::batch::BatchArguments;
 use crate::cli::bench_serve::BenchServeArguments;
 use crate::cli::calibrate::CalibrateArguments;
 use crate::cli::compare::CompareArguments;
@@ -38,6 +40,7 @@ use crate::cli::trace_arguments::TraceArguments;
   tonnage size results/sweep --demand 50/s     how many replicas that takes
   tonnage replay trace.csv --time-scale 10     a trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
+  tonnage batch nightly.yaml                   models × lengths × loads
   tonnage compare before after                 differences, with intervals
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
   tonnage calibrate                            how accurate the tool is here
@@ -84,9 +87,11 @@ pub(super) enum Verb {
     Search(Box<SearchArguments>),
     Size(Box<SizeArguments>),
     Replay(Box<ReplayArguments>),
+    Batch(BatchArguments),
     Plan(Box<PlanArguments>),
     Trace(TraceArguments),
     Report(ReportArguments),
+    Aggregate(AggregateArguments),
     Compare(CompareArguments),
     Resend(ResendArguments),
     BenchServe(BenchServeArguments),

@@ -257,7 +257,7 @@ fn is_option_of_run(command: &Command, key: &str) -> bool {
     command.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| key_of(argument) == Some(key)))
 }
 
-fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
+pub(super) fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
     let line = [command.get_name().to_owned(), verb.get_name().to_owned(), format!("--{key}=")];
     let suggested =
         command.clone().try_get_matches_from(line).err().and_then(|error| match error.get(ContextKind::SuggestedArg) {

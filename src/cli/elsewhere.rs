@@ -76,7 +76,8 @@ const VERBS: &[(&[&str], &str)] = &[
         &["create-template", "config"],
         "`tonnage init` writes a configuration with every option; `tonnage run -c FILE` sends it",
     ),
-    (&["analyze", "aggregate", "plot", "visualize", "export"], "write `tonnage report DIR`, or `tonnage compare`"),
+    (&["analyze", "plot", "visualize"], "write `tonnage report DIR`, or `tonnage aggregate DIR…` for many results"),
+    (&["export"], "write `tonnage report DIR --to csv`, or `tonnage aggregate DIR… --to csv` for many results"),
 ];
 
 /// The options that `-h` shows; `--help` shows all.

@@ -1,6 +1,8 @@
 //! Owns the command line: one file per verb.
 
+mod aggregate;
 mod arguments;
+mod batch;
 mod bench_flags;
 mod bench_serve;
 mod calibrate;
@@ -84,6 +86,7 @@ use crate::report::error_text;
 /// Parses the command line, runs the verb, and returns the exit code. Errors are printed on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
+    batch::follow_batch();
     let line: Vec<OsString> = std::env::args_os().collect();
     outlive_size_limit();
     let parsed = config::parse(&line, Arguments::definition()).and_then(|(matches, parsed)| {
@@ -134,7 +137,13 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
     }
     if matches!(
         verb,
-        Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_) | Verb::Resend(_) | Verb::BenchServe(_)
+        Verb::Run(_)
+            | Verb::Sweep(_)
+            | Verb::Search(_)
+            | Verb::Replay(_)
+            | Verb::Batch(_)
+            | Verb::Resend(_)
+            | Verb::BenchServe(_)
     ) {
         signals::install()?;
     }
@@ -143,6 +152,8 @@ fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
         Verb::Search(arguments) => search::search(*arguments, parsed),
         Verb::Replay(arguments) => replay::replay(*arguments, parsed),
+        Verb::Batch(arguments) => batch::batch(&arguments, &Arguments::definition()),
+        Verb::Aggregate(arguments) => aggregate::aggregate(&arguments),
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Size(arguments) => size::size_fleet(&arguments, &parsed.command),
         Verb::Trace(arguments) => trace::trace(&arguments),

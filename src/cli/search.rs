@@ -203,6 +203,13 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     Ok((job, aim, blueprint))
 }
 
+/// The time that a search may use, in seconds; `None` if it has no such budget. Checks its options, and sends nothing.
+pub(super) fn budget_of(arguments: SearchArguments, parsed: &mut Parsed) -> Result<Option<f64>, Error> {
+    let budget = arguments.search.budget.unwrap_or_default();
+    prepared(arguments, parsed)?;
+    Ok(budget.seconds)
+}
+
 /// The squared coefficient of variation of the gaps: for several streams the mean of theirs, weighted by their rates,
 /// which is the variance of a large number of arrivals ÷ that number.
 fn cv2_of(process: Process, workload: &Workload) -> f64 {

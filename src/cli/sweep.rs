@@ -200,6 +200,11 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     Ok((job, sweep, blueprint))
 }
 
+/// About how long a sweep sends, in seconds. Checks its options, and sends nothing.
+pub(super) fn about_s_of(arguments: SweepArguments, parsed: &mut Parsed) -> Result<f64, Error> {
+    prepared(arguments, parsed).map(|(_, sweep, _)| sweep.about_s())
+}
+
 fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<SweepCourse, Error> {
     let between = |flag: &str, parsed: &mut Parsed| {
         let chosen = [("points", parsed.given.contains("points")), ("max-rate", options.max_rate.is_some())];

@@ -69,30 +69,39 @@ impl<'a> CsvRow<'a> {
 pub fn render_csv(report: &Report) -> String {
     let report = &*without_escapes(report);
     let mut text = String::new();
-    let header: Vec<String> = columns(report, None).into_iter().map(|(name, _)| name).collect();
+    let header: Vec<String> = columns(Some(report), None).into_iter().map(|(name, _)| name).collect();
     push_line(&mut text, &header);
     for trial in &report.trials {
         let classes = trial.classes.iter().map(|(name, class)| Some((name.as_str(), class)));
         for class in std::iter::once(None).chain(classes) {
-            let row = columns(report, Some(CsvRow { trial, class }));
+            let row = columns(Some(report), Some(CsvRow { trial, class }));
             push_line(&mut text, &row.into_iter().map(|(_, value)| value).collect::<Vec<_>>());
         }
     }
     text
 }
 
-/// The columns with their values for `row`; without a row only the names have a meaning.
-fn columns(report: &Report, row: Option<CsvRow<'_>>) -> Vec<(String, String)> {
+/// The columns of one trial with their values, without a column of classes: the same columns for every trial of every
+/// result. Without a trial the figures are empty, and without a report all values are.
+pub(super) fn trial_cells(report: Option<&Report>, trial: Option<&TrialView>) -> Vec<(String, String)> {
+    let report = report.map(without_escapes);
+    let mut cells = columns(report.as_deref(), trial.map(|trial| CsvRow { trial, class: None }));
+    cells.retain(|(name, _)| name != "class");
+    cells
+}
+
+/// The columns with their values for `row`; without a row only the names, and what the report says, have a meaning.
+fn columns(report: Option<&Report>, row: Option<CsvRow<'_>>) -> Vec<(String, String)> {
     let word = |pick: &dyn Fn(&TrialView) -> String| row.map_or_else(String::new, |row| pick(row.trial));
     let figure =
         |unit: &str, pick: &dyn Fn(CsvRow<'_>) -> Option<f64>| machine(row.and_then(pick).map(Known::At), unit);
     let number = |pick: &dyn Fn(&Counts) -> u64| row.map_or_else(String::new, |row| pick(row.requests()).to_string());
     let peak = row.and_then(|row| row.whole()?.concurrency.peak);
     let mut cells: Vec<(String, String)> = [
-        ("model", report.target.model.clone()),
-        ("label", report.label.clone().unwrap_or_default()),
-        ("started", report.started.clone()),
-        ("seed", report.seed.to_string()),
+        ("model", report.map_or_else(String::new, |report| report.target.model.clone())),
+        ("label", report.and_then(|report| report.label.clone()).unwrap_or_default()),
+        ("started", report.map_or_else(String::new, |report| report.started.clone())),
+        ("seed", report.map_or_else(String::new, |report| report.seed.to_string())),
         ("trial", word(&|trial| trial.label.clone())),
         ("process", word(&|trial| trial.load.process.clone().unwrap_or_default())),
         ("asked_rate_per_s", figure("", &|row| row.whole()?.load.rate_per_s)),
@@ -123,7 +132,7 @@ fn columns(report: &Report, row: Option<CsvRow<'_>>) -> Vec<(String, String)> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    if report.trials.iter().any(|trial| !trial.classes.is_empty()) {
+    if report.is_some_and(|report| report.trials.iter().any(|trial| !trial.classes.is_empty())) {
         let class = row.and_then(|row| row.class).map_or_else(String::new, |(name, _)| name.to_owned());
         let after_trial = cells.iter().position(|(name, _)| name == "trial").map_or(cells.len(), |place| place + 1);
         cells.insert(after_trial, ("class".to_owned(), class));
@@ -141,7 +150,7 @@ fn columns(report: &Report, row: Option<CsvRow<'_>>) -> Vec<(String, String)> {
             cells.push((format!("{}_{name}{unit}", metric.key()), machine(stats.and_then(pick), of)));
         }
     }
-    if report.trials.iter().any(|trial| trial.server.is_some()) {
+    if report.is_some_and(|report| report.trials.iter().any(|trial| trial.server.is_some())) {
         cells.extend(server_cells(row.and_then(CsvRow::whole).and_then(|trial| trial.server.as_ref())));
     }
     cells

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::figures::TrialView;
+use crate::report::aggregate::{Tally, groups_of, rows_of};
 use crate::report::answer::answer_of;
 use crate::report::cache::cache_lines;
 use crate::report::comparison::sections;
@@ -21,8 +22,8 @@ use crate::report::sweep::{
 };
 use crate::report::tokens::tokens_table;
 use crate::report::worded::{faults_of, notes_of, notes_of_run};
-use crate::results::{Comparison, Report};
-use crate::units::count;
+use crate::results::{Comparison, Gathered, Report};
+use crate::units::{count, visible};
 
 /// The page of `report` in Markdown (GitHub's tables).
 #[must_use]
@@ -111,6 +112,23 @@ pub(crate) fn render_comparison_markdown(comparison: &Comparison) -> String {
         }
         page.list(&section.lines);
     }
+    page.text.truncate(page.text.trim_end().len());
+    page.text.push('\n');
+    page.text
+}
+
+/// The table of many results in Markdown, in groups.
+pub(crate) fn render_aggregate_markdown(gathered: &Gathered, name: &str) -> String {
+    let mut page = Page::default();
+    page.text.push_str("# ");
+    page.paragraph(&format!("Results in {}", visible(name)));
+    page.paragraph(&format!("{}.", Tally::of(gathered.entries.iter()).sentence()));
+    for group in groups_of(&rows_of(gathered)) {
+        page.heading(&group.name);
+        page.table(&group.table(true), &[]);
+        page.list(&group.said());
+    }
+    page.list(&gathered.unreadable.iter().map(|line| format!("not read: {line}")).collect::<Vec<_>>());
     page.text.truncate(page.text.trim_end().len());
     page.text.push('\n');
     page.text

@@ -1,5 +1,6 @@
 //! Owns the pages: which parts of a result are shown, and how.
 
+mod aggregate;
 mod answer;
 mod cache;
 mod chart;
@@ -21,6 +22,7 @@ mod layout;
 mod load_line;
 mod manifest;
 mod markdown;
+mod matrix;
 mod mixes;
 mod next;
 mod numbers;
@@ -39,6 +41,7 @@ mod tokens;
 mod worded;
 mod words;
 
+pub(crate) use aggregate::{cell_answer, closed_name, render_aggregate, render_aggregate_csv};
 pub(crate) use comparison::{render_comparison, worded_comparison};
 pub use console::render;
 pub use csv::render_csv;
@@ -50,20 +53,22 @@ pub use flags::NAMED_BELOW;
 pub(crate) use flags::{error_text, with_flags};
 pub(crate) use fleet::render_fleet;
 pub(crate) use foreign::{
-    render_csv_zh, render_evalscope, render_guidellm_text, render_lework, render_lework_line, render_llm_d,
-    render_sglang, render_vllm, render_vllm_text,
+    render_csv_zh, render_csv_zh_of, render_evalscope, render_guidellm_text, render_lework, render_lework_line,
+    render_llm_d, render_sglang, render_vllm, render_vllm_text,
 };
 pub(crate) use foreign_result::render_foreign;
 pub(crate) use help::help_slo;
 pub(crate) use html::render_comparison_html;
 pub(crate) use html::render_fleet_html;
+pub(crate) use html::render_index;
 pub use html::{MOST_BYTES, render_html, render_html_in};
 pub(crate) use inspection::render_inspection;
 pub use layout::Ink;
 pub(crate) use layout::wrapped;
 pub(crate) use manifest::{Kubernetes, Manifest, render_kubernetes, render_slurm};
-pub(crate) use markdown::render_comparison_markdown;
 pub use markdown::render_markdown;
+pub(crate) use markdown::{render_aggregate_markdown, render_comparison_markdown};
+pub(crate) use matrix::{MatrixCell, render_matrix};
 pub(crate) use mixes::{help_mix, help_sessions};
 pub(crate) use next::shell_line;
 pub(crate) use numbers::shown_figure;

@@ -1,6 +1,7 @@
 //! Owns results: the options and figures of a run, the folder that stores them, and reading, refolding and merging
 //! them.
 
+mod batch;
 mod begun;
 mod comparing;
 mod comparing_foreign;
@@ -12,6 +13,7 @@ mod filing;
 mod folder;
 mod folding;
 mod foreign;
+mod gathered;
 mod host;
 mod known;
 mod lines;
@@ -29,6 +31,7 @@ mod server_file;
 mod spec;
 mod stored;
 
+pub(crate) use batch::{Batch, BatchCell, BatchFolder, CellAxes, CellState};
 pub(crate) use begun::rfc3339;
 pub(crate) use comparing::compare;
 pub(crate) use comparison::{Caution, ComparedLoad, ComparedRow, ComparedRun, Comparison, Difference, Ruled};
@@ -37,6 +40,7 @@ pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_b
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, PAGES, Replace, header_after, header_before, json_of, write_page};
 pub(crate) use foreign::foreign;
+pub(crate) use gathered::{Entry, Gathered};
 pub(crate) use host::{host, host_name, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub(crate) use lines::Lines;

@@ -105,6 +105,8 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help_trace", vec!["trace", "--help"]),
         ("help_trace_inspect", vec!["trace", "inspect", "--help"]),
         ("help_report", vec!["report", "--help"]),
+        ("help_batch", vec!["batch", "--help"]),
+        ("help_aggregate", vec!["aggregate", "--help"]),
         ("help_compare", vec!["compare", "--help"]),
         ("help_resend", vec!["resend", "--help"]),
         ("help_simulate", vec!["simulate", "--help"]),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
 
 mod architecture;
+mod batch_cli;
 mod batching;
 mod bench_serve_cli;
 mod calibrate;

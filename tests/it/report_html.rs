@@ -84,7 +84,7 @@ fn numbers(shown: &str) -> BTreeMap<String, i32> {
 }
 
 /// Both pages hold the same numbers, and the Chinese one has no English outside of what is marked as English.
-fn speaks_chinese(name: &str, english: &str, chinese_page: &str, data: &[&str]) {
+pub(crate) fn speaks_chinese(name: &str, english: &str, chinese_page: &str, data: &[&str]) {
     assert!(chinese_page.contains("<html lang=\"zh-CN\">") && english.contains("<html lang=\"en\">"), "{name}");
     let left = seen(&chinese(chinese_page));
     let words = english_words(&left, data);

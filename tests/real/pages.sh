@@ -28,7 +28,17 @@ page run --rate 20/s --duration 15s --out mix --mix "{chat: {weight: 70, input-t
 page sweep --rates 5,10,20,30,40,60 --duration 6s "${slo[@]}" --metadata gpus=2 --out sweep
 mkdir pages
 page search --slo 'p99 ttft<=500ms' --precision 20% --budget 60s --out search
+cat >batch.yaml <<'YAML'
+base: {duration: 2s, slo: [p90 ttft<=300ms, p90 tpot<=40ms]}
+models: [{name: small, sim: small}, {name: 8b, sim: 8b-h100}]
+lengths: [[64, 16], [256, 32], [512, 64]]
+loads: [5/s, 20/s, 60/s, concurrent:16]
+cells: [{match: {models: 8b, lengths: [512, 64], loads: 60/s}, set: {target: 'http://127.0.0.1:9'}}]
+YAML
+"$TONNAGE" batch batch.yaml --out batch --quiet || [ $? = 3 ]
 for lang in en zh; do
+    "$TONNAGE" aggregate batch --to html --lang "$lang" --out "pages/$lang-index" 2>"$place/report.log"
+    mv "pages/$lang-index/index.html" "pages/$lang-index.html"
     for of in run spike mix sweep search; do
         "$TONNAGE" report "$of" --to html --lang "$lang" --out "pages/$lang-$of" 2>"$place/report.log"
         mv "pages/$lang-$of/report.html" "pages/$lang-$of.html"

@@ -2,6 +2,7 @@
 
 mod draw;
 mod forest;
+mod heat;
 mod lanes;
 mod scale;
 mod ticks;
@@ -9,6 +10,7 @@ mod ticks;
 use crate::report::layout::Grid;
 use crate::report::text::{Lang, Text};
 pub(super) use forest::{Finding, Forest, Row as ForestRow};
+pub(super) use heat::{Heat, HeatCell};
 pub(super) use lanes::{Lane, Lanes};
 pub(super) use scale::Kind;
 use scale::Scale;

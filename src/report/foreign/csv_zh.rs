@@ -38,26 +38,43 @@ const LATENCIES: [(&str, &str); 4] =
 
 /// (name, text) of the table of `report`: two rows of headings, then a row for each trial.
 pub(crate) fn render_csv_zh(report: &Report) -> (String, String) {
-    let report = &*without_escapes(report);
+    render_csv_zh_of(&[report])
+}
+
+/// (name, text) of one table of all `reports`, named after the day of the last one. A key that the first trial lacks
+/// has no column.
+pub(crate) fn render_csv_zh_of(reports: &[&Report]) -> (String, String) {
+    let shown: Vec<_> = reports.iter().map(|report| without_escapes(report)).collect();
+    let mut names: Vec<String> = Vec::new();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for trial in &report.trials {
+    let trials = shown.iter().flat_map(|report| report.trials.iter().map(move |trial| (&**report, trial)));
+    for (report, trial) in trials {
         let completed = Completed::of(trial);
         let mut keys = keys_of(report, trial);
         let tokens = |metric: Metric| completed.mean(metric, 1.0).map_or(Value::Null, |mean| mean.round().into());
         keys.put("input_len", tokens(Metric::InputTokens));
         keys.put("output_len", tokens(Metric::OutputTokens));
         keys.put("filename", file_of(report, trial).into());
-        if rows.is_empty() {
-            rows.push(keys.pairs().map(|(key, _)| key.to_owned()).collect());
-            rows.push(keys.pairs().map(|(key, _)| chinese(key)).collect());
+        if names.is_empty() {
+            names = keys.pairs().map(|(key, _)| key.to_owned()).collect();
+            rows.push(names.clone());
+            rows.push(names.iter().map(|key| chinese(key)).collect());
         }
-        rows.push(keys.pairs().map(|(_, value)| cell(value)).collect());
+        let of = |name: &String| {
+            keys.pairs().find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| cell(value))
+        };
+        rows.push(names.iter().map(of).collect());
     }
     let lines = rows.iter().map(|row| {
         let cells: Vec<String> = row.iter().map(|cell| csv_field(cell).to_string()).collect();
         cells.join(",") + "\r\n"
     });
-    let day: String = date_of(report).chars().take_while(char::is_ascii_digit).collect();
+    let day: String = shown
+        .last()
+        .map_or_else(String::new, |report| date_of(report))
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     (format!("aggregate_results_{day}.csv"), lines.collect())
 }
 

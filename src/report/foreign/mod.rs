@@ -14,7 +14,7 @@ mod trial;
 mod vllm;
 mod vllm_text;
 
-pub(crate) use csv_zh::render_csv_zh;
+pub(crate) use csv_zh::{render_csv_zh, render_csv_zh_of};
 pub(crate) use evalscope::render_evalscope;
 pub(crate) use guidellm_text::render_guidellm_text;
 pub(crate) use lework::{render_lework, render_lework_line};

@@ -8,6 +8,7 @@ mod course;
 mod distributions;
 mod embedded;
 mod fleet;
+mod index;
 mod parts;
 mod run;
 mod search;
@@ -16,6 +17,7 @@ mod sweep;
 
 pub(crate) use comparison::render_comparison_html;
 pub(crate) use fleet::render_fleet_html;
+pub(crate) use index::render_index;
 use maud::{Markup, html};
 
 use crate::error::Error;

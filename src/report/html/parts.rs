@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use crate::metrics::Metric;
-use crate::report::chart::{Chart, Forest, Lanes};
+use crate::report::chart::{Chart, Forest, Heat, Lanes};
 use crate::report::layout::Grid;
 use crate::report::text::{Lang, Said, Text};
 use crate::report::words::terms::terms;
@@ -99,6 +99,16 @@ impl Page {
         let lang = self.lang;
         let drawn = html! { (lanes.legend(lang)) (lanes.draw(self.number(), lang)) };
         self.framed(&lanes.title, &lanes.description, &drawn, &lanes.table(lang), Cells::Words)
+    }
+
+    /// A heat map with its legend and its table; nothing without values.
+    pub(super) fn heat(&self, heat: &Heat) -> Markup {
+        if heat.is_empty() {
+            return html! {};
+        }
+        let lang = self.lang;
+        let drawn = html! { (heat.legend(lang)) (heat.draw(self.number(), lang)) };
+        self.framed(&heat.title, &heat.description, &drawn, &heat.table(lang), Cells::Names)
     }
 
     /// A chart of differences with its legend. Its table stands below it, on the page.

@@ -204,6 +204,17 @@ words! {
     FOREST_TOLD: "Each row: the difference in percent, and its 95 % interval. An interval that leaves out 0 is sure.",
         "每行：差异百分比及其 95 % 置信区间。不含 0 的区间即为确定。";
 
+    // Many results.
+    HEAT_TITLE: "{} by lengths and load", "{}：按长度与负载";
+    HEAT_TOLD: "Rows: input and output lengths. Columns: loads. Each cell holds its value; the colour goes from the \
+        lowest to the highest value of this map. A cell without a value was not measured.",
+        "行：输入与输出长度；列：负载。每格写有数值，颜色从本图最低值到最高值。没有数值的格未测量。";
+    HEAT_LOADS: "load", "负载";
+    HEAT_LENGTHS: "lengths", "长度";
+    HEAT_LOW: "lowest", "最低";
+    HEAT_HIGH: "highest", "最高";
+    HEAT_MISSED: "objective missed", "未达标";
+
     // A fleet.
     DEMAND_TITLE: "Peak demand by length of the window", "峰值需求与窗口长度";
     DEMAND_TOLD: "The highest mean rate of the demand over any window of each length. Bursts above the line of what \

@@ -5,6 +5,19 @@ words! {
     SWEEP_OF: "Sweep of {} at {}", "负载扫描：{}（{}）";
     SEARCH_OF: "Search of {} at {}", "最大负载搜索：{}（{}）";
     COMPARISON_OF: "Comparison of {}", "对比：{}";
+    INDEX_OF: "Results in {}", "结果汇总：{}";
+    BATCH_OF: "latest batch: {}, begun {}", "最近的批次：{}，开始于 {}";
+    HISTORY: "History", "历史";
+    LATEST_SHOWN: "The latest {} of {} rows are shown; all are in aggregate.csv.",
+        "显示最近的 {} 行（共 {} 行）；全部内容见 aggregate.csv。";
+    MAPS_LEFT_OUT: "No room is left for the heat maps of this part: `tonnage aggregate` on its folder draws them.",
+        "本页面放不下这部分的热图：可对其文件夹运行 `tonnage aggregate`。";
+    HEAT_TTFT: "Time to first token p99", "首 Token 时间 p99";
+    HEAT_TPOT: "Time per output token p99", "每输出 Token 时间 p99";
+    HEAT_TOKENS: "Output tokens per second", "每秒输出 Token 数";
+    HEAT_GOODPUT: "Goodput", "有效吞吐量";
+    HEAT_ATTAINED: "Share of good requests", "达标率";
+    HEAT_JOULES: "Joules per output token", "每输出 Token 能耗（J）";
     FLEET_FOR: "Fleet for {}", "{} 所需的集群";
     LABEL: "label: {}", "标签：{}";
     SIMULATED: "SIMULATED: these figures describe a simulated server, not a real machine.",
@@ -15,6 +28,7 @@ words! {
         "由 tonnage {} 生成。本页面无需网络和脚本，并包含{}。";
     HOLDS_RESULT: "the content of result.json", " result.json 的内容";
     HOLDS_COMPARISON: "the comparison as JSON", "对比结果的 JSON";
+    HOLDS_INDEX: "its rows as JSON", "各行的 JSON";
     HOLDS_FLEET: "the fleet as JSON", "集群结果的 JSON";
     JSON_LACKS: "The JSON in this page lacks {}, which are too long: see result.json.",
         "本页面中的 JSON 缺少{}，因为过长：请见 result.json。";
@@ -65,6 +79,9 @@ words! {
     NOT_COVERED: "NOT COVERED: bursts of {} for {}; see below.", "未覆盖：{} 的突发，持续 {}；见下文。";
 
     // Names of tables, for those who cannot see them.
+    T_CELLS: "cells", "单元";
+    T_BATCHES: "batches", "批次";
+    T_ALL_RESULTS: "all results", "全部结果";
     T_OBJECTIVES: "objectives", "目标";
     T_LATENCY: "latency", "延迟";
     T_CLASSES: "classes", "类别";
