@@ -265,11 +265,7 @@ impl Job {
             watching: Watching::of(&output)?,
             out: output.out,
             replace: if output.force { Replace::Asked } else { Replace::Never },
-            records: match output.records {
-                RecordsDetail::Jsonl => Some(Detail::Full),
-                RecordsDetail::Compact => Some(Detail::Compact),
-                RecordsDetail::Off => None,
-            },
+            records: detail_of(output.records),
             json: output.json,
             quiet: output.quiet,
             plain: output.plain,
@@ -280,6 +276,15 @@ impl Job {
             metadata: metadata_of(&output.metadata)?,
             notes,
         })
+    }
+}
+
+/// What is kept of each request; `None`: nothing.
+const fn detail_of(records: RecordsDetail) -> Option<Detail> {
+    match records {
+        RecordsDetail::Jsonl => Some(Detail::Full),
+        RecordsDetail::Compact => Some(Detail::Compact),
+        RecordsDetail::Off => None,
     }
 }
 

@@ -43,7 +43,7 @@ struct KubernetesArguments {
     /// Image whose entry point is tonnage
     #[arg(long, value_name = "IMAGE")]
     image: String,
-    /// Storage class of the volume that all pods write (ReadWriteMany) [default: the cluster's]
+    /// Storage class of the volume that all pods write (`ReadWriteMany`) [default: the cluster's]
     #[arg(long, value_name = "NAME")]
     storage_class: Option<String>,
     /// Name of the Secret that holds the API key, under api-key

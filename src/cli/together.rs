@@ -11,7 +11,7 @@ use crate::cli::live::ending;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{say, say_all};
 use crate::error::Error;
-use crate::meeting::{Announcement, Meeting};
+use crate::meeting::{Announcement, Meeting, SharedClock};
 use crate::report::worded;
 use crate::results::{Folder, Lines, Missing, Replace, host_name, merge, tool};
 use crate::units::{count, seconds};
@@ -36,7 +36,7 @@ pub(super) async fn come(job: &mut Job, signals: &mut Signals) -> Result<Came, E
         process: std::process::id(),
         version: tool.git.map_or(tool.version.clone(), |commit| format!("{} ({commit})", tool.version)),
         plan_fingerprint: job.plan.fingerprint(),
-        clock: Default::default(),
+        clock: SharedClock::default(),
     };
     let meeting = Meeting::come(&meet.root, mine, meet.patience)?;
     if !job.json && !job.quiet {
@@ -64,10 +64,9 @@ pub(super) async fn leave(
     own: Exit,
     quiet: bool,
 ) -> Result<ExitCode, Error> {
-    meeting.leave(folder.path()).map_err(|error| {
-        say(&format!("the result of this shard stands in {}", folder.path().display()));
-        error
-    })?;
+    meeting
+        .leave(folder.path())
+        .inspect_err(|_| say(&format!("the result of this shard stands in {}", folder.path().display())))?;
     let Some(shard) = job.plan.shard() else { return Ok(own.into()) };
     if shard.number() != 1 {
         if !quiet && !job.json {

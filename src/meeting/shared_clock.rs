@@ -53,7 +53,7 @@ impl SharedClock {
         let round_s = since(after, before).max(0.0);
         // The stamp is up to a tick old.
         let offset_s = since(there, before) - round_s / 2.0 + TICK_S / 2.0;
-        Self { offset_s, uncertainty_s: (round_s + TICK_S) / 2.0, kept_by_ntp: None }
+        Self { offset_s, uncertainty_s: f64::midpoint(round_s, TICK_S), kept_by_ntp: None }
     }
 
     /// The offset, or 0 if it may be none.

@@ -49,24 +49,16 @@ fn indented(text: &str, indent: usize) -> String {
 
 /// The manifests: a configuration, a volume that all pods write, a headless service, and an Indexed Job.
 pub(crate) fn render_kubernetes(manifest: &Manifest, cluster: &Kubernetes) -> String {
-    let Manifest { verb, name, shards, processors, memory_mib, .. } = manifest;
-    let target = manifest.target.as_ref().map_or_else(String::new, |url| format!(", --target, {}", quoted(url)));
+    let Manifest { name, shards, .. } = manifest;
     let class = cluster
         .storage_class
         .as_ref()
         .map_or_else(String::new, |class| format!("  storageClassName: {}\n", quoted(class)));
-    let key = cluster.held_by.as_ref().map_or_else(String::new, |secret| {
-        format!(
-            "            - name: OPENAI_API_KEY\n              valueFrom:\n                secretKeyRef: {{name: {}, key: \
-             api-key}}\n",
-            quoted(secret)
-        )
-    });
     let create = cluster.held_by.as_ref().map_or_else(String::new, |secret| {
         format!("# The key, once: kubectl create secret generic {secret} --from-literal=api-key=…\n")
     });
-    let image = quoted(&cluster.image);
     let config = indented(&manifest.config, 4);
+    let job = job_of(manifest, cluster);
     format!(
         "# {shards} shards of one plan. kubectl apply -f FILE; the log of the pod with index 0 has the merged result, and \
          its\n# exit code is the verdict.\n{create}apiVersion: v1
@@ -95,7 +87,24 @@ spec:
   selector:
     job-name: {name}
 ---
-apiVersion: batch/v1
+{job}"
+    )
+}
+
+/// The job.
+fn job_of(manifest: &Manifest, cluster: &Kubernetes) -> String {
+    let Manifest { verb, name, shards, processors, memory_mib, .. } = manifest;
+    let target = manifest.target.as_ref().map_or_else(String::new, |url| format!(", --target, {}", quoted(url)));
+    let key = cluster.held_by.as_ref().map_or_else(String::new, |secret| {
+        format!(
+            "            - name: OPENAI_API_KEY\n              valueFrom:\n                secretKeyRef: {{name: {}, key: \
+             api-key}}\n",
+            quoted(secret)
+        )
+    });
+    let image = quoted(&cluster.image);
+    format!(
+        "apiVersion: batch/v1
 kind: Job
 metadata:
   name: {name}

@@ -25,10 +25,11 @@ pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String 
     }
     if let Some(merged) = load.merged {
         let (all, there) = (u64::from(merged.shards), u64::from(merged.shards - merged.missing));
+        text.push_str("*merged* from ");
         text.push_str(&if merged.missing == 0 {
-            format!("*merged* from all {} shards: every figure is of the whole load.\n", count(all))
+            ["all ", &count(all), " shards: every figure is of the whole load.\n"].concat()
         } else {
-            format!("*merged* from {} of {} shards: PARTIAL, the rate is what they sent.\n", count(there), count(all))
+            [&count(there), " of ", &count(all), " shards: PARTIAL, the rate is what they sent.\n"].concat()
         });
     }
     if let Some(origins) = trial.origins {
