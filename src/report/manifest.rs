@@ -60,8 +60,9 @@ pub(crate) fn render_kubernetes(manifest: &Manifest, cluster: &Kubernetes) -> St
     let config = indented(&manifest.config, 4);
     let job = job_of(manifest, cluster);
     format!(
-        "# {shards} shards of one plan. kubectl apply -f FILE; the log of the pod with index 0 has the merged result, and \
-         its\n# exit code is the verdict.\n{create}apiVersion: v1
+        "# {shards} shards of one plan. kubectl apply -f FILE; the log of the pod with index 0 has the merged
+# result, and its exit code is the verdict.
+{create}apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {name}
@@ -97,8 +98,10 @@ fn job_of(manifest: &Manifest, cluster: &Kubernetes) -> String {
     let target = manifest.target.as_ref().map_or_else(String::new, |url| format!(", --target, {}", quoted(url)));
     let key = cluster.held_by.as_ref().map_or_else(String::new, |secret| {
         format!(
-            "            - name: OPENAI_API_KEY\n              valueFrom:\n                secretKeyRef: {{name: {}, key: \
-             api-key}}\n",
+            "            - name: OPENAI_API_KEY
+              valueFrom:
+                secretKeyRef: {{name: {}, key: api-key}}
+",
             quoted(secret)
         )
     });
@@ -243,7 +246,7 @@ mod tests {
         for part in [
             "completions: 4\n  parallelism: 4\n  backoffLimitPerIndex: 0",
             "  tonnage.yaml: |\n    rate: 20/s\n    duration: 4s\n---",
-            "args: [run, -c, /config/tonnage.yaml, --target, \"http://it's:8000\", --shard, auto, --meet, /meet/$(JOB),",
+            "args: [run, -c, /config/tonnage.yaml, --target, \"http://it's:8000\", --shard, auto,",
             "secretKeyRef: {name: \"access\", key: api-key}",
             "requests: {cpu: \"2\", memory: 1023Mi}",
         ] {
