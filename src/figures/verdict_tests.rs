@@ -459,14 +459,20 @@ fn a_miss_has_the_remedy_that_helps_against_it() {
 
 #[test]
 fn shards_that_began_apart_made_no_one_load() {
-    let of = |origins_apart_s| {
+    let at = |rate_per_s: Option<f64>, origins_apart_s| {
         let mut trial = trial(folded(frame(0.0, 2.0), "p50 ttft<=10s", &[]));
+        trial.load.rate_per_s = rate_per_s;
         trial.load.merged = Some(Merged { shards: 2, missing: 0, origins_apart_s });
         trial.judge().health
     };
+    let of = |origins_apart_s| at(None, origins_apart_s);
     // The limit is 5 % of 10 s: 0.5 s.
     assert!(of(0.49).healthy);
     let health = of(0.51);
     assert!(!health.healthy);
     assert_eq!(health.fault_kinds, [Fault::ShardsApart { apart_s: 0.51, limit_s: 0.5 }]);
+    // At 10/s half of a mean gap is 50 ms: further apart, the arrivals are not those of the plan.
+    assert!(at(Some(10.0), 0.049).healthy);
+    let apart = Fault::ShardsApart { apart_s: 0.051, limit_s: 0.05 };
+    assert_eq!(at(Some(10.0), 0.051).fault_kinds, [apart]);
 }

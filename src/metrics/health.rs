@@ -197,7 +197,9 @@ fn faults(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<F
     if let Some(due) = went.due.filter(|due| *due != recorded) {
         faults.push(Fault::RecordsMissing { due, recorded });
     }
-    let limit_s = health.send_lag_limit_s;
+    // Origins that are further apart than half of the mean gap make another arrival process of the plan's.
+    let half_gap_s = went.load.rate_per_s.filter(|per_s| *per_s > 0.0).map_or(f64::INFINITY, |per_s| 0.5 / per_s);
+    let limit_s = health.send_lag_limit_s.min(half_gap_s);
     if let Some(merged) = went.load.merged.filter(|merged| merged.origins_apart_s > limit_s) {
         faults.push(Fault::ShardsApart { apart_s: merged.origins_apart_s, limit_s });
     }

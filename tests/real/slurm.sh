@@ -47,11 +47,11 @@ NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$two CPUs=8 RealMemory=40
 NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$three CPUs=8 RealMemory=4000
 PartitionName=all Nodes=n1,n2 Default=YES State=UP
 CONF
-begin slurmctld slurmctld -D -f "$SLURM_CONF"
-begin slurmd1 slurmd -D -N n1 -d "$root/usr/sbin/slurmstepd" -f "$SLURM_CONF"
-begin slurmd2 slurmd -D -N n2 -d "$root/usr/sbin/slurmstepd" -f "$SLURM_CONF"
-for _ in $(seq 40); do sinfo -h 2>/dev/null | grep -q idle && break || sleep 0.5; done
-sinfo || { tail -5 "$place"/slurm*.log; exit 1; }
+begin slurmctld slurmctld-wlm -D -f "$SLURM_CONF"
+begin slurmd1 slurmd-wlm -D -N n1 -d "$root/usr/sbin/slurmstepd-wlm" -f "$SLURM_CONF"
+begin slurmd2 slurmd-wlm -D -N n2 -d "$root/usr/sbin/slurmstepd-wlm" -f "$SLURM_CONF"
+for _ in $(seq 20); do timeout 3 sinfo -h 2>/dev/null | grep -q idle && break || sleep 0.5; done
+timeout 5 sinfo || { tail -n 5 "$place"/slurmctld.log "$place"/slurmd1.log; exit 1; }
 simulated --sim small
 
 # The requests that the server has answered.

@@ -67,7 +67,7 @@ pub(crate) fn fault(fault: &Fault) -> String {
         ),
         Fault::ShardsApart { apart_s, limit_s } => format!(
             "the shards began {} apart, above the limit of {}, so they did not form one load; give every shard the \
-             same --start-at",
+             same --start-at, and set their clocks (NTP)",
             seconds(apart_s),
             seconds(limit_s)
         ),
