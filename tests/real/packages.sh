@@ -62,8 +62,11 @@ for package in $chosen; do
         command -v podman >/dev/null || apt-get install -y podman >/dev/null
         if podman info >/dev/null 2>&1; then
             podman build -q -t tonnage -f "$root/.packages/Containerfile" "$static"
-            podman run --rm tonnage --version
-            said container podman run --rm tonnage
+            if ! podman run --rm tonnage --version; then
+                echo 'container: built; podman cannot run one here'
+                continue
+            fi
+            said container podman run --rm --tmpfs /results:rw,mode=1777 tonnage
         else
             echo "container: skipped, podman does not work here: $(podman info 2>&1 | tail -1)"
         fi
