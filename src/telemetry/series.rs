@@ -9,7 +9,7 @@ use super::view::{LevelView, ServerPoint, ServerView};
 use crate::units::Window;
 
 /// Most points of the series in a result. Longer series are averaged over bins.
-const MOST_POINTS: usize = 200;
+const MOST_POINTS: u64 = 200;
 
 /// One reading of one source: a line of the series' file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,7 @@ pub(crate) struct ServerSeries {
 /// A value at an instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Point {
+    round: u64,
     at_s: f64,
     value: f64,
 }
@@ -108,10 +109,10 @@ impl ServerSeries {
     /// The values of `quantity`, one for each round in which every source that ever gave it gave it: a source that
     /// fails must not look like a smaller load. Counters are made to rise over restarts of their server first.
     fn points(&self, quantity: Quantity) -> Vec<Point> {
-        let mut by_source: BTreeMap<usize, Vec<(u64, Point)>> = BTreeMap::new();
-        for reading in &self.readings {
-            if let Some(&value) = reading.values.get(&quantity) {
-                by_source.entry(reading.source).or_default().push((reading.round, Point { at_s: reading.at_s, value }));
+        let mut by_source: BTreeMap<usize, Vec<Point>> = BTreeMap::new();
+        for Scraped { at_s, round, source, values, .. } in &self.readings {
+            if let Some(&value) = values.get(&quantity) {
+                by_source.entry(*source).or_default().push(Point { round: *round, at_s: *at_s, value });
             }
         }
         if quantity.combined() == Combined::Total {
@@ -121,25 +122,25 @@ impl ServerSeries {
         }
         let count = by_source.len() as f64;
         let mut rounds: BTreeMap<u64, Vec<Point>> = BTreeMap::new();
-        for (round, point) in by_source.values().flatten() {
-            rounds.entry(*round).or_default().push(*point);
+        for point in by_source.values().flatten() {
+            rounds.entry(point.round).or_default().push(*point);
         }
         rounds.retain(|_, points| points.len() == by_source.len());
-        let combined = |points: Vec<Point>| {
+        let combined = |(round, points): (u64, Vec<Point>)| {
             let sum: f64 = points.iter().map(|point| point.value).sum();
             let value = if quantity.combined() == Combined::Mean { sum / count } else { sum };
-            Point { at_s: points.iter().map(|point| point.at_s).sum::<f64>() / count, value }
+            Point { round, at_s: points.iter().map(|point| point.at_s).sum::<f64>() / count, value }
         };
-        let mut found: Vec<Point> = rounds.into_values().map(combined).collect();
+        let mut found: Vec<Point> = rounds.into_iter().map(combined).collect();
         found.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
         found
     }
 }
 
 /// Adds what a counter had before each restart, so that it never falls.
-fn raise(points: &mut [(u64, Point)]) {
+fn raise(points: &mut [Point]) {
     let (mut before, mut last) = (0.0, f64::NEG_INFINITY);
-    for (_, point) in points {
+    for point in points {
         if point.value < last {
             before += last;
         }
@@ -159,30 +160,30 @@ fn between(points: &[Point], at_s: f64) -> Option<f64> {
     Some((next.value - previous.value).mul_add(share, previous.value))
 }
 
-/// The points in [`start_s`, `end_s`], with the values at both ends where points lie beyond them.
-fn clipped(points: &[Point], start_s: f64, end_s: f64) -> Vec<Point> {
-    let end = |at_s: f64| between(points, at_s).map(|value| Point { at_s, value });
-    let inside = points.iter().copied().filter(|point| point.at_s > start_s && point.at_s < end_s);
+/// (instant, value) of the points in [`start_s`, `end_s`], with the values at both ends where points lie beyond them.
+fn clipped(points: &[Point], start_s: f64, end_s: f64) -> Vec<(f64, f64)> {
+    let end = |at_s: f64| between(points, at_s).map(|value| (at_s, value));
+    let inside = points.iter().filter(|point| point.at_s > start_s && point.at_s < end_s);
+    let inside = inside.map(|point| (point.at_s, point.value));
     end(start_s).into_iter().chain(inside).chain(end(end_s)).collect()
 }
 
 /// The mean over time of a level, which is taken to change evenly between two readings; and its largest value.
 fn level(points: &[Point], start_s: f64, end_s: f64) -> Option<LevelView> {
     let points = clipped(points, start_s, end_s);
-    let (first, last) = (points.first()?, points.last()?);
-    let span_s = last.at_s - first.at_s;
-    let area: f64 =
-        points.windows(2).map(|pair| f64::midpoint(pair[0].value, pair[1].value) * (pair[1].at_s - pair[0].at_s)).sum();
-    let mean = if span_s > 0.0 { area / span_s } else { first.value };
-    Some(LevelView { mean, max: points.iter().map(|point| point.value).fold(f64::NEG_INFINITY, f64::max) })
+    let ((first_s, first), (last_s, _)) = (*points.first()?, *points.last()?);
+    let span_s = last_s - first_s;
+    let area: f64 = points.windows(2).map(|pair| f64::midpoint(pair[0].1, pair[1].1) * (pair[1].0 - pair[0].0)).sum();
+    let mean = if span_s > 0.0 { area / span_s } else { first };
+    Some(LevelView { mean, max: points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max) })
 }
 
 /// The increase of a counter, and the seconds in which readings saw it; `None` below two readings.
 fn increase(points: &[Point], start_s: f64, end_s: f64) -> Option<(f64, f64)> {
     let points = clipped(points, start_s, end_s);
-    let (first, last) = (points.first()?, points.last()?);
-    let covered_s = last.at_s - first.at_s;
-    (covered_s > 0.0).then_some((last.value - first.value, covered_s))
+    let ((first_s, first), (last_s, last)) = (*points.first()?, *points.last()?);
+    let covered_s = last_s - first_s;
+    (covered_s > 0.0).then_some((last - first, covered_s))
 }
 
 /// Hits ÷ looked-up tokens; `None` if none were looked up.
@@ -192,23 +193,28 @@ fn hit_share(increases: &BTreeMap<Quantity, f64>) -> Option<f64> {
     (queried > 0.0).then_some(hits / queried)
 }
 
-/// The levels over time, at most [`MOST_POINTS`] of them: means over bins of equal numbers of readings.
+/// The levels over time, at most [`MOST_POINTS`] of them: means over bins of equal numbers of rounds. A quantity that
+/// lacks a round lacks it there, and is not moved to another instant.
 fn binned(series: &BTreeMap<Quantity, Vec<Point>>) -> Vec<ServerPoint> {
-    let longest = series.values().map(Vec::len).max().unwrap_or(0);
-    let bin = longest.div_ceil(MOST_POINTS).max(1);
-    let mut found: Vec<ServerPoint> = Vec::new();
+    let rounds = || series.values().flatten().map(|point| point.round);
+    let Some((first, last)) = rounds().min().zip(rounds().max()) else { return Vec::new() };
+    let width = (last - first + 1).div_ceil(MOST_POINTS);
+    let mut bins: BTreeMap<u64, BTreeMap<Quantity, Vec<Point>>> = BTreeMap::new();
     for (quantity, points) in series {
-        for (place, chunk) in points.chunks(bin).enumerate() {
-            let count = chunk.len() as f64;
-            let at_s = chunk.iter().map(|point| point.at_s).sum::<f64>() / count;
-            let value = chunk.iter().map(|point| point.value).sum::<f64>() / count;
-            match found.get_mut(place) {
-                Some(point) => _ = point.values.insert(*quantity, value),
-                None => found.push(ServerPoint { at_s, values: BTreeMap::from([(*quantity, value)]) }),
-            }
+        for point in points {
+            let bin = bins.entry((point.round - first) / width).or_default();
+            bin.entry(*quantity).or_default().push(*point);
         }
     }
-    found
+    let mean = |points: &mut dyn Iterator<Item = f64>| {
+        let (count, sum) = points.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+        sum / count
+    };
+    let point = |bin: BTreeMap<Quantity, Vec<Point>>| ServerPoint {
+        at_s: mean(&mut bin.values().flatten().map(|point| point.at_s)),
+        values: bin.iter().map(|(of, points)| (*of, mean(&mut points.iter().map(|point| point.value)))).collect(),
+    };
+    bins.into_values().map(point).collect()
 }
 
 #[cfg(test)]
@@ -275,7 +281,29 @@ mod tests {
     fn a_long_series_stays_small_in_the_result() {
         let points: Vec<(f64, f64)> = (0..10_000).map(|second| (f64::from(second), f64::from(second % 2))).collect();
         let view = series(&[&points], Quantity::Running).over(window(0.0, 9_999.0), None).expect("a view");
-        assert!(view.points.len() <= MOST_POINTS, "{}", view.points.len());
+        assert!(view.points.len() as u64 <= MOST_POINTS, "{}", view.points.len());
         assert!(view.points.iter().all(|point| (point.values[&Quantity::Running] - 0.5).abs() < 1e-12));
+    }
+
+    #[test]
+    fn a_reading_that_is_lacking_moves_no_other_reading_in_time() {
+        let mut series = ServerSeries::new(vec!["server".to_owned(), "host".to_owned()]);
+        for round in 0..6_u32 {
+            let at_s = f64::from(round);
+            let mut put = |source: usize, quantity: Quantity| {
+                let values = BTreeMap::from([(quantity, at_s)]);
+                series.push(Scraped { at_s, round: round.into(), source, values, failure: None });
+            };
+            put(0, Quantity::Running);
+            // The host says nothing in its first two rounds.
+            if round >= 2 {
+                put(1, Quantity::HostCpu);
+            }
+        }
+        let view = series.over(window(0.0, 5.0), None).expect("a view");
+        assert_eq!(view.points.len(), 6);
+        for point in &view.points {
+            assert!(point.values.values().all(|value| (value - point.at_s).abs() < 1e-12), "{point:?}");
+        }
     }
 }
