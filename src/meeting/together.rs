@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -127,10 +127,8 @@ impl Meeting {
             return Ok(());
         }
         let there: Option<Announcement> = self.place.get(&file)?;
-        let now = self.place.now()?;
-        let is_gone = self.place.written(&file).is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > GONE));
         match there {
-            Some(other) if !is_gone => {
+            Some(other) if !self.is_gone(&file, self.place.now()?) => {
                 let why = format!(
                     "process {} on {} is there as shard {}, too; give each process a shard of its own",
                     other.process, other.host, other.shard
@@ -142,10 +140,17 @@ impl Meeting {
         }
     }
 
+    /// Whether the process that announced itself in `file` has given no sign of life for [`GONE`]; `now` is a time of
+    /// the place.
+    fn is_gone(&self, file: &str, now: SystemTime) -> bool {
+        self.place.written(file).is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > GONE))
+    }
+
     /// The shards that have not come. Refuses a shard that does not fit.
     fn missing(&self) -> Result<Vec<Shard>, Error> {
         let of = self.mine.shard.of();
-        let now = self.place.now()?;
+        // The last sign of life of this shard is a time of the place, and needs no write of its own.
+        let now = self.place.written(&Announcement::file(self.mine.shard));
         let mut missing = Vec::new();
         for shard in (1..=of).filter_map(|number| Shard::new(number, of).ok()) {
             let file = Announcement::file(shard);
@@ -157,9 +162,7 @@ impl Meeting {
                 self.go();
                 return Err(Error::input(self.place.path(&file), format!("{why}; start all shards alike")));
             }
-            let is_gone =
-                self.place.written(&file).is_some_and(|at| now.duration_since(at).is_ok_and(|age| age > GONE));
-            if is_gone {
+            if now.is_some_and(|now| self.is_gone(&file, now)) {
                 missing.push(shard);
             }
         }
