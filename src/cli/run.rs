@@ -21,11 +21,12 @@ use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::say;
-use crate::cli::together::{Came, come, leave};
+use crate::cli::together::{come, leave};
 use crate::cli::tokenizer::prepare;
 use crate::clock::RunClock;
 use crate::engine::Interrupter;
 use crate::error::Error;
+use crate::meeting::Meeting;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
 use crate::results::{
@@ -101,30 +102,15 @@ async fn play(
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
     room_for(&mut job, &found, "--load")?;
-    if prepare(&mut job, &mut signals).await?.is_break() {
-        if let Some(folder) = claimed {
-            folder.abandon();
-        }
-        return Ok(Exit::Interrupted.into());
-    }
-    let meeting = match come(&mut job, &mut signals).await {
-        Ok(Came::Alone) => None,
-        Ok(Came::Together(meeting)) => Some(meeting),
-        other => {
+    let meeting = match made_ready(&mut job, &found, &mut signals).await {
+        Ok(ControlFlow::Continue(meeting)) => meeting,
+        nothing => {
             if let Some(folder) = claimed {
                 folder.abandon();
             }
-            return other.map(|_| Exit::Interrupted.into());
+            return nothing.map(|_| Exit::Interrupted.into());
         }
     };
-    announce(&mut job, &found);
-    let waited = wait(job.start_at, job.json || job.quiet, &mut signals).await;
-    if !matches!(waited, Ok(ControlFlow::Continue(()))) {
-        if let Some(folder) = claimed {
-            folder.abandon();
-        }
-        return waited.map(|_| Exit::Interrupted.into());
-    }
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, false)?;
     // A killed run leaves this result behind. Only the trial is missing, which `report` folds from the records.
@@ -153,6 +139,26 @@ async fn play(
     }
     job.json = json;
     leave(&mut job, &meeting, &folder, own, quiet).await
+}
+
+/// What comes between the service and the load: prompts are prepared, the other shards are awaited, the load is
+/// announced, and its start is awaited. Breaks after a signal.
+async fn made_ready(
+    job: &mut Job,
+    found: &Service,
+    signals: &mut Signals,
+) -> Result<ControlFlow<(), Option<Meeting>>, Error> {
+    if prepare(job, signals).await?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    let come = come(job, signals).await?;
+    if come.is_continue() {
+        announce(job, found);
+        if wait(job.start_at, job.json || job.quiet, signals).await?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(come)
 }
 
 /// The outcome of a load.

@@ -1,6 +1,7 @@
 //! Owns what a shard does at the meeting place around its load: it comes before the load, leaves its result after it,
 //! and the first shard merges the results of all.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,19 +17,12 @@ use crate::report::worded;
 use crate::results::{Folder, Lines, Missing, Replace, host_name, merge, tool};
 use crate::units::{count, seconds};
 
-/// How a shard came to the meeting.
-pub(super) enum Came {
-    /// There is none.
-    Alone,
-    /// All shards are there, and the start is agreed on.
-    Together(Box<Meeting>),
-    /// A signal came first.
-    Interrupted,
-}
-
 /// Comes to the meeting place of `job`, waits for the other shards, and gives the job the start that all agree on.
-pub(super) async fn come(job: &mut Job, signals: &mut Signals) -> Result<Came, Error> {
-    let (Some(meet), Some(shard)) = (job.meet.clone(), job.plan.shard()) else { return Ok(Came::Alone) };
+/// Continues without a meeting where the job has none; breaks after a signal.
+pub(super) async fn come(job: &mut Job, signals: &mut Signals) -> Result<ControlFlow<(), Option<Meeting>>, Error> {
+    let (Some(meet), Some(shard)) = (job.meet.clone(), job.plan.shard()) else {
+        return Ok(ControlFlow::Continue(None));
+    };
     let tool = tool();
     let mine = Announcement {
         shard,
@@ -48,10 +42,10 @@ pub(super) async fn come(job: &mut Job, signals: &mut Signals) -> Result<Came, E
         () = signals.next() => {
             meeting.go();
             say("interrupted before the start: nothing was sent");
-            return Ok(Came::Interrupted);
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(Came::Together(Box::new(meeting)))
+    Ok(ControlFlow::Continue(Some(meeting)))
 }
 
 /// Leaves the result in `folder` at the meeting place. The first shard then waits for the results of all, merges them,
