@@ -73,7 +73,7 @@ fn joules_per_token(trial: &TrialView) -> Option<Known> {
     trial.server.as_ref()?.joules_per_output_token.map(Known::At)
 }
 
-/// The load of a row, by which the columns of a heat map are told apart.
+/// The load of a row. Each load has a column of its own in a heat map.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum RowLoad {
     /// An open load, in requests per second.
